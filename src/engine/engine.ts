@@ -1,0 +1,87 @@
+// The engine: owns the worker processes and knows which templates they have loaded. Everything that touches KVM happens
+// in the workers.
+
+import { availableParallelism } from 'node:os';
+import { OffshootError } from './errors.ts';
+import type { Progress } from './protocol.ts';
+import { Template } from './template.ts';
+import { WorkerClient } from './workerclient.ts';
+import { homeDirectory } from '../image/store.ts';
+
+/** Options of `Engine.open`. */
+export interface EngineInit {
+  /** Where images and templates are kept; default $OFFSHOOT_HOME, else $XDG_DATA_HOME/offshoot, else ~/.local/share/offshoot. */
+  readonly home?: string;
+  /** Most worker processes; default the number of processors. They are started when needed. */
+  readonly workers?: number;
+  /** Hears what a first use builds. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+interface Place {
+  readonly worker: WorkerClient;
+  /** Templates this worker has, or is loading. */
+  readonly templates: Map<string, Promise<unknown>>;
+}
+
+/** Entry point of the library. */
+export class Engine {
+  readonly home: string;
+  private readonly workersMax: number;
+  private readonly onProgress: ((progress: Progress) => void) | undefined;
+  private readonly places: Place[] = [];
+  private nextSandbox = 1;
+  private closed = false;
+
+  private constructor(init: EngineInit) {
+    this.home = init.home ?? homeDirectory();
+    this.workersMax = Math.max(1, init.workers ?? availableParallelism());
+    this.onProgress = init.onProgress;
+    this.places.push({ worker: new WorkerClient(), templates: new Map() });
+  }
+
+  /** Starts the first worker. Cheap: nothing is built or loaded before `template()`. */
+  static async open(init: EngineInit = {}): Promise<Engine> {
+    return new Engine(init);
+  }
+
+  /** Loads a template, building it and its image first when they are missing, damaged or out of date. */
+  async template(name: string, init: { readonly rebuild?: boolean } = {}): Promise<Template> {
+    if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
+    await this.load(this.places[0], name, init.rebuild ?? false);
+    return new Template(this, name);
+  }
+
+  /** Picks the least loaded worker, starting another while there are busy ones and room. */
+  async place(template: string): Promise<{ worker: WorkerClient; number: number }> {
+    if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
+    let best = this.places.reduce((a, b) => (b.worker.load < a.worker.load ? b : a));
+    if (best.worker.load > 0 && this.places.length < this.workersMax) {
+      best = { worker: new WorkerClient(), templates: new Map() };
+      this.places.push(best);
+    }
+    const number = this.nextSandbox++;
+    best.worker.attach(number, { output() {}, trace() {} });
+    await this.load(best, template, false);
+    return { worker: best.worker, number };
+  }
+
+  /** Ends all workers and with them all sandboxes. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all(this.places.map((place) => place.worker.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  private load(place: Place, name: string, rebuild: boolean): Promise<unknown> {
+    const known = place.templates.get(name);
+    if (known && !rebuild) return known;
+    const loading = place.worker.call({ type: 'template', name, home: this.home, rebuild }, this.onProgress);
+    place.templates.set(name, loading);
+    loading.catch(() => place.templates.delete(name));
+    return loading;
+  }
+}

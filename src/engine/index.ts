@@ -1,0 +1,7 @@
+// The library: what `import … from 'offshoot'` gives.
+
+export { Engine, type EngineInit } from './engine.ts';
+export { OffshootError, type ErrorCode } from './errors.ts';
+export type { LimitReached, Progress } from './protocol.ts';
+export { Sandbox, type RunInit, type RunResult } from './sandbox.ts';
+export { Template, type ForkInit } from './template.ts';

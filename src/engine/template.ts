@@ -1,0 +1,38 @@
+// A template as the caller holds it: a name for a frozen program that sandboxes are forked from.
+
+import { randomUUID } from 'node:crypto';
+import type { Engine } from './engine.ts';
+import { OffshootError } from './errors.ts';
+import { Sandbox } from './sandbox.ts';
+
+/** Options of a fork. */
+export interface ForkInit {
+  /** Most guest memory it may use, template included; default 512 MiB, at most 4 GiB. */
+  readonly memoryBytes?: number;
+}
+
+const MEMORY_BYTES = 512 << 20;
+const MEMORY_BYTES_MAX = 2 ** 32;
+const MEMORY_BYTES_MIN = 16 << 20;
+
+/** A loaded template. Made by `Engine.template()`. */
+export class Template {
+  readonly name: string;
+  private readonly engine: Engine;
+
+  constructor(engine: Engine, name: string) {
+    this.engine = engine;
+    this.name = name;
+  }
+
+  /** A new KVM VM over a copy-on-write view of the template, parked at its snapshot point. */
+  async fork(init: ForkInit = {}): Promise<Sandbox> {
+    const memoryBytes = init.memoryBytes ?? MEMORY_BYTES;
+    if (!(memoryBytes >= MEMORY_BYTES_MIN && memoryBytes <= MEMORY_BYTES_MAX)) {
+      throw new OffshootError('bad-argument', 'memoryBytes must be between 16 MiB and 4 GiB.');
+    }
+    const { worker, number } = await this.engine.place(this.name);
+    await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes });
+    return new Sandbox(worker, number, randomUUID(), this.name, memoryBytes);
+  }
+}

@@ -1,0 +1,115 @@
+// The file a template lives in: one header page, the guest's memory, the kernel's state. Mapped, not read: sandboxes'
+// memory is a MAP_PRIVATE view of it, so it is written aside, renamed into place and never changed afterwards.
+//
+//   0      "OFFSHOOT", u32 format, u32 header length, HMAC-SHA256 of the header, header (JSON)
+//   4096   guest memory, memoryBytes long (a multiple of 4096)
+//   then   kernel state, stateBytes long (v8.serialize of Kernel.save())
+//
+// The HMAC's key lies in the home directory, so a file from elsewhere is as foreign as a damaged one.
+
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+
+const MAGIC = 'OFFSHOOT';
+const FORMAT = 1;
+export const HEADER_BYTES = 4096;
+const JSON_AT = 48;
+
+/** What a template is made of and for; all of it must match for a file to be used. */
+export interface TemplateHeader {
+  /** Kind of guest: only programs above our own kernel today; a full Linux guest would be another kind. */
+  readonly kind: 'linux-user';
+  readonly name: string;
+  readonly imageId: string;
+  /** CPU features, state layout and kind of KVM it was built on. */
+  readonly fingerprint: string;
+  /** Hash of our own code that shaped the state: version, agent, format. */
+  readonly builder: string;
+  readonly createdAt: string;
+  readonly preload: readonly string[];
+  readonly memoryBytes: number;
+  readonly stateBytes: number;
+  /** SHA-256 of memory and state. */
+  readonly sha256: string;
+}
+
+/** Why a file is not usable: 'missing', 'truncated', … A reason to rebuild, never a crash. */
+export class TemplateRefused extends Error {}
+
+/** The secret that authenticates template files of this home; made on first use. */
+export function templateKey(home: string): Buffer {
+  const path = `${home}/template.key`;
+  if (!existsSync(path)) {
+    const aside = `${path}.${process.pid}.tmp`;
+    writeFileSync(aside, randomBytes(32), { mode: 0o600 });
+    if (!existsSync(path)) renameSync(aside, path);
+    else rmSync(aside);
+  }
+  return readFileSync(path);
+}
+
+/** Writes a template file aside, syncs it and renames it to `path`. Mode 0600: it holds the template's memory. */
+export function writeTemplate(
+  path: string, key: Buffer, memory: Uint8Array, state: Uint8Array,
+  about: Omit<TemplateHeader, 'memoryBytes' | 'stateBytes' | 'sha256'>,
+): TemplateHeader {
+  const sha256 = createHash('sha256').update(memory).update(state).digest('hex');
+  const header: TemplateHeader = { ...about, memoryBytes: memory.length, stateBytes: state.length, sha256 };
+  const json = Buffer.from(JSON.stringify(header));
+  if (JSON_AT + json.length > HEADER_BYTES) throw new TemplateRefused('template header too long');
+  const page = Buffer.alloc(HEADER_BYTES);
+  page.write(MAGIC, 0, 'latin1');
+  page.writeUInt32LE(FORMAT, 8);
+  page.writeUInt32LE(json.length, 12);
+  createHmac('sha256', key).update(json).digest().copy(page, 16);
+  json.copy(page, JSON_AT);
+  const aside = `${path}.${process.pid}.tmp`;
+  const fd = openSync(aside, 'w', 0o600);
+  try {
+    writeAll(fd, page);
+    writeAll(fd, memory);
+    writeAll(fd, state);
+    fsyncSync(fd);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(aside, path);
+  return header;
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let at = 0;
+  while (at < bytes.length) at += writeSync(fd, bytes, at, Math.min(bytes.length - at, 1 << 26));
+}
+
+/** Reads and authenticates the header only. Throws TemplateRefused. */
+export function readHeader(path: string, key: Buffer): TemplateHeader {
+  if (!existsSync(path)) throw new TemplateRefused('missing');
+  const page = Buffer.alloc(HEADER_BYTES);
+  const fd = openSync(path, 'r');
+  try {
+    if (readSync(fd, page, 0, HEADER_BYTES, 0) !== HEADER_BYTES) throw new TemplateRefused('truncated');
+  } finally {
+    closeSync(fd);
+  }
+  if (page.toString('latin1', 0, 8) !== MAGIC) throw new TemplateRefused('not a template file');
+  if (page.readUInt32LE(8) !== FORMAT) throw new TemplateRefused('written by another version');
+  const length = page.readUInt32LE(12);
+  if (length > HEADER_BYTES - JSON_AT) throw new TemplateRefused('damaged header');
+  const json = page.subarray(JSON_AT, JSON_AT + length);
+  if (!timingSafeEqual(createHmac('sha256', key).update(json).digest(), page.subarray(16, 48))) {
+    throw new TemplateRefused('damaged, or from another home');
+  }
+  const header = JSON.parse(json.toString()) as TemplateHeader;
+  if (statSync(path).size !== HEADER_BYTES + header.memoryBytes + header.stateBytes) throw new TemplateRefused('truncated');
+  return header;
+}
+
+/** Checks memory and state (a view of the mapped file without its header page) against the header. */
+export function verifyContent(header: TemplateHeader, content: Uint8Array): void {
+  if (createHash('sha256').update(content).digest('hex') !== header.sha256) throw new TemplateRefused('damaged: wrong checksum');
+}

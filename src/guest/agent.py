@@ -1,0 +1,182 @@
+"""Offshoot's agent: the program a Python template is frozen in.
+
+It imports what the template preloads, warms it, and calls os.fork(): that call is the snapshot point. Every sandbox sees
+it return as the child, reads one request from the control channel, closes the channel, and runs the user's code as
+`python3 FILE` would. The exit status is the process's own: nothing about a result travels over a descriptor.
+"""
+import atexit
+import builtins
+import gc
+import importlib
+import io
+import json
+import linecache
+import os
+import sys
+import threading
+import traceback
+import types
+
+CONTROL = 3
+CHUNK = 32768
+
+
+def _preload(names):
+    for name in names:
+        importlib.import_module(name)
+
+
+def _warm():
+    """Runs what a first user call would otherwise initialise lazily in every sandbox."""
+    compile("print(1)", "<warm>", "exec")
+    json.loads(json.dumps({"a": [1, 2.5, None, "x"]}))
+    "{:>8.3f} {!r} {}".format(1.5, "a", [1]).encode().decode()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        repr(numpy.random.RandomState(1).rand(3) + numpy.arange(3))
+        numpy.dot(numpy.ones((4, 4)), numpy.ones((4, 4)))
+    try:
+        raise ValueError("warm")
+    except ValueError:
+        traceback.format_exc()
+
+
+def _global_generator():
+    mtrand = sys.modules.get("numpy.random.mtrand")
+    return None if mtrand is None else mtrand._rand
+
+
+def _seeded_on_purpose():
+    """True when the program called numpy.random.seed(n): only then the global generator has no SeedSequence."""
+    rand = _global_generator()
+    return rand is not None and getattr(rand._bit_generator, "_seed_seq", None) is None
+
+
+def _setup(path):
+    with open(path) as file:
+        source = file.read()
+    exec(compile(source, path, "exec"), {"__name__": "__setup__", "__file__": path})
+
+
+def _request():
+    """One JSON message, then `codeBytes` bytes of code in messages of at most CHUNK bytes."""
+    request = json.loads(os.read(CONTROL, 2 * CHUNK))
+    parts = []
+    left = request["codeBytes"]
+    while left > 0:
+        part = os.read(CONTROL, CHUNK)
+        if not part:
+            os._exit(127)
+        parts.append(part)
+        left -= len(part)
+    os.close(CONTROL)
+    return request, b"".join(parts)
+
+
+def _streams():
+    """Standard streams as a fresh interpreter has them on pipes, but flushed at each line so that output streams."""
+    sys.stdin = sys.__stdin__ = open(0, "r", closefd=False)
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        raw = io.FileIO(fd, "w", closefd=False)
+        errors = "strict" if fd == 1 else "backslashreplace"
+        stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", errors, line_buffering=True)
+        stream.mode = "w"
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+
+
+def _report(error):
+    """Prints an uncaught exception as the interpreter does, without the agent's own frames."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    error.__traceback__ = frames
+    sys.excepthook(type(error), error, frames)
+
+
+def _exit_status(error):
+    """What sys.exit(x) means: sys.exit in the library reference."""
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _execute(source, filename, main):
+    try:
+        exec(compile(source, filename, "exec", dont_inherit=True), main.__dict__)
+        return 0
+    except SystemExit as error:
+        return _exit_status(error)
+    except KeyboardInterrupt as error:
+        _report(error)
+        return 130
+    except BaseException as error:
+        _report(error)
+        return 1
+
+
+def _finish(status, main):
+    """The visible part of Py_FinalizeEx: join threads, atexit, drop the program's globals, flush."""
+    try:
+        threading._shutdown()
+    except BaseException as error:
+        _report(error)
+    atexit._run_exitfuncs()
+    names = list(main.__dict__)
+    for name in [n for n in names if n.startswith("_") and n != "__builtins__"] + [n for n in names if not n.startswith("_")]:
+        main.__dict__[name] = None
+    gc.collect()
+    try:
+        sys.stdout.flush()
+    except BaseException:
+        status = status or 120
+    try:
+        sys.stderr.flush()
+    except BaseException:
+        pass
+    os._exit(status)
+
+
+def _run(request, source):
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    filename = request["filename"]
+    main = types.ModuleType("__main__")
+    main.__builtins__ = builtins
+    sys.modules["__main__"] = main
+    sys.argv[:] = request["argv"]
+    sys.path[0] = request["path0"]
+    if filename.startswith("<"):
+        main.__dict__.pop("__file__", None)
+    else:
+        main.__file__ = filename
+        text = source.decode("utf-8", "replace")
+        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    _finish(_execute(source, filename, main), main)
+
+
+def main():
+    options = json.loads(sys.argv[1])
+    _preload(options["preload"])
+    _warm()
+    if options.get("setup"):
+        _setup(options["setup"])
+    reseed = not _seeded_on_purpose()
+    gc.collect()
+    gc.freeze()
+    os.write(CONTROL, b'{"ready": 1}')
+    if os.fork() != 0:
+        os._exit(125)
+    _streams()
+    rand = _global_generator()
+    if rand is not None and reseed:
+        rand.seed()
+    _run(*_request())
+
+
+main()
