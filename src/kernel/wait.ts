@@ -36,10 +36,16 @@ export function waitOn(queues: readonly number[], change: Partial<Wait> = {}): W
   };
 }
 
+/** Told of every wake of a queue it watches, whether or not a task waits there (epoll's ready list). Must not wake that queue again. */
+export interface QueueWatcher {
+  queueWoken(id: number): void;
+}
+
 /** Who waits on what, in order of arrival. Queue ids are never reused within a sandbox. */
 export class WaitQueues {
   private next = 1;
   private readonly waiters = new Map<number, Task[]>();
+  private readonly watchers = new Map<number, QueueWatcher[]>();
   /** Called for each task woken, with its Wait still in `task.wait`. Set by the scheduler. */
   onWake: (task: Task) => void = () => {};
 
@@ -69,6 +75,8 @@ export class WaitQueues {
 
   /** Wakes up to `count` tasks of the queue whose Wait passes `accept`, oldest first. Returns how many. */
   wake(id: number, count = Infinity, accept?: (wait: Wait, task: Task) => boolean): number {
+    const watchers = this.watchers.get(id);
+    if (watchers) for (const watcher of [...watchers]) watcher.queueWoken(id);
     const list = this.waiters.get(id);
     if (!list) return 0;
     let woken = 0;
@@ -84,6 +92,19 @@ export class WaitQueues {
   /** The tasks that wait on a queue, oldest first (futex requeue moves them). */
   tasksOn(id: number): readonly Task[] {
     return this.waiters.get(id) ?? [];
+  }
+
+  /** Watchers are not saved: who watches registers again when it is restored. */
+  watch(id: number, watcher: QueueWatcher): void {
+    const list = this.watchers.get(id);
+    if (list) list.push(watcher);
+    else this.watchers.set(id, [watcher]);
+  }
+
+  unwatch(id: number, watcher: QueueWatcher): void {
+    const list = this.watchers.get(id)?.filter((w) => w !== watcher) ?? [];
+    if (list.length > 0) this.watchers.set(id, list);
+    else this.watchers.delete(id);
   }
 
   save(): number {

@@ -42,6 +42,8 @@ export abstract class File {
   poll(): number { return 5; /* POLLIN | POLLOUT: files are always ready */ }
   /** Wait queues woken when `poll()` may have changed. */
   pollQueues(): readonly number[] { return []; }
+  /** When `poll()` will change by itself (timerfd): sandbox CLOCK_MONOTONIC, nanoseconds; Infinity for never. */
+  pollDeadlineNs(): number { return Infinity; }
 
   /** The inode to map for mmap(2), or -ENODEV / -EACCES. */
   mmapInode(): Inode | number { return this.inode.isRegular() ? this.inode : -ENODEV; }
