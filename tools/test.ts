@@ -1,0 +1,119 @@
+// npm test: runs the groups of tests, each file in a process of its own, and ends with one line `N passed, N failed`.
+//
+//   node tools/test.ts [GROUP | PATH-PART]... [--skip-kvm] [--jobs N] [--timeout S] [--verbose]
+//
+// Groups: tidy (test/*.test.ts), unit, conformance, kvm; all of these by default; hwkvm only by name. A file that hangs, crashes,
+// does not exit or holds no test counts as one failure. Without a usable /dev/kvm the files that need it fail, unless --skip-kvm
+// says to leave them out. $OFFSHOOT_TEST_SLOW multiplies the time limits (the emulated machine sets it).
+
+import { globSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { kvmProblem } from './kvm.ts';
+import { type FileResult, runFile } from './testfile.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+interface Group { readonly pattern: string; readonly kvm: boolean; readonly jobs: number }
+
+/** Files that use VMs run one at a time: timing matters to them and live VMs slow each other. */
+const GROUPS: Readonly<Record<string, Group>> = {
+  tidy: { pattern: 'test/*.test.ts', kvm: false, jobs: 2 },
+  unit: { pattern: 'test/unit/**/*.test.ts', kvm: false, jobs: 2 },
+  conformance: { pattern: 'test/conformance/**/*.test.ts', kvm: true, jobs: 1 },
+  kvm: { pattern: 'test/kvm/**/*.test.ts', kvm: true, jobs: 1 },
+  hwkvm: { pattern: 'test/hwkvm/**/*.test.ts', kvm: true, jobs: 1 },
+};
+const DEFAULT_GROUPS = ['tidy', 'unit', 'conformance', 'kvm'];
+const TIMEOUT_SECONDS = 300;
+
+interface Options {
+  readonly groups: readonly string[];
+  /** Run only files whose path contains one of these. */
+  readonly filters: readonly string[];
+  readonly skipKvm: boolean;
+  /** 0: as the group says. */
+  readonly jobs: number;
+  readonly timeoutMs: number;
+  readonly verbose: boolean;
+}
+
+interface Totals { passed: number; failed: number; skipped: number }
+
+function parse(): Options {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      'skip-kvm': { type: 'boolean', default: false }, jobs: { type: 'string', default: '0' },
+      timeout: { type: 'string', default: String(TIMEOUT_SECONDS) }, verbose: { type: 'boolean', default: false },
+    },
+  });
+  const named = positionals.filter(word => Object.hasOwn(GROUPS, word));
+  const filters = positionals.filter(word => !Object.hasOwn(GROUPS, word) && word !== 'all');
+  const groups = named.length > 0 ? named : filters.length > 0 ? Object.keys(GROUPS) : DEFAULT_GROUPS;
+  const slow = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? '1');
+  return {
+    groups, filters, skipKvm: values['skip-kvm'], jobs: Number(values.jobs), timeoutMs: Number(values.timeout) * 1000 * slow, verbose: values.verbose,
+  };
+}
+
+function filesOf(group: Group, options: Options): string[] {
+  const files = globSync(group.pattern, { cwd: ROOT }).sort();
+  return options.filters.length === 0 ? files : files.filter(file => options.filters.some(part => file.includes(part)));
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, '    ');
+}
+
+function print(result: FileResult): void {
+  const parts = [`${result.passed} passed`];
+  if (result.failures.length > 0) parts.push(`${result.failures.length} failed`);
+  if (result.skipped > 0) parts.push(`${result.skipped} skipped`);
+  const mark = result.failures.length > 0 ? 'FAIL' : 'ok  ';
+  console.log(`${mark} ${result.file}  ${parts.join(', ')}  ${(result.timeMs / 1000).toFixed(1)} s`);
+  for (const failure of result.failures) console.log(`  ✗ ${failure.name}\n${indent(failure.error)}`);
+  if (result.failures.length > 0 && result.output.trim() !== '') console.log(`  output:\n${indent(result.output)}`);
+}
+
+/** Runs the files, `jobs` at a time, printing each result when it is there. */
+async function runFiles(files: readonly string[], jobs: number, options: Options, totals: Totals): Promise<void> {
+  const waiting = [...files];
+  const worker = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const result = await runFile(ROOT, file, options.timeoutMs, options.verbose);
+      print(result);
+      totals.passed += result.passed;
+      totals.failed += result.failures.length;
+      totals.skipped += result.skipped;
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+}
+
+async function main(): Promise<void> {
+  const options = parse();
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const problem = options.skipKvm ? 'left out by --skip-kvm' : kvmProblem();
+  let found = 0;
+  for (const name of options.groups) {
+    const group = GROUPS[name];
+    if (group === undefined) continue;
+    const files = filesOf(group, options);
+    found += files.length;
+    if (group.kvm && problem !== null && files.length > 0) {
+      console.log(`${options.skipKvm ? 'skip' : 'FAIL'} ${name}: ${files.length} files not run: ${problem}`);
+      totals[options.skipKvm ? 'skipped' : 'failed'] += files.length;
+      continue;
+    }
+    await runFiles(files, options.jobs > 0 ? options.jobs : group.jobs, options, totals);
+  }
+  if (found === 0) {
+    console.log('FAIL no test file matches');
+    totals.failed++;
+  }
+  console.log(`${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`);
+  process.exitCode = totals.failed > 0 ? 1 : 0;
+}
+
+await main();
