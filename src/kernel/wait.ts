@@ -10,6 +10,11 @@ import type { Task } from './process/task.ts';
 /** `onWake` value: dispatch the call again. No system call returns it (it is not an errno and below -4095). */
 export const RERUN = -100_000;
 
+/** The handler has arranged the registers itself (execve, rt_sigreturn) or the task is gone (exit). */
+export const NO_RESULT = -100_001;
+/** The sandbox stops here for a snapshot: the call stays under way. */
+export const SNAPSHOT = -100_002;
+
 export interface Wait {
   readonly kind: 'wait';
   /** Wait queues (ids from `WaitQueues.newQueue`) any of which may wake the task. */
@@ -20,7 +25,10 @@ export interface Wait {
   readonly onWake: number;
   /** Result when the deadline passes, or RERUN (then `task.timedOut` is true during the call). */
   readonly onTimeout: number;
-  /** Result when a signal arrives: -ERESTARTSYS, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK or -EINTR. */
+  /**
+   * Result when a signal arrives: -ERESTARTSYS, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK, -EINTR or a count, or RERUN (then
+   * `task.interrupted` is true during the call, which must not wait again).
+   */
   readonly onSignal: number;
   /** Waker's filter: a futex bitset, or whatever the queue's owner defines. */
   readonly bits: number;

@@ -8,12 +8,16 @@ import type { SignalState } from '../signal/state.ts';
 import type { Credentials } from './credentials.ts';
 import type { Task } from './task.ts';
 
+export interface Rlimit { soft: number; hard: number }
+
 export class Process {
   readonly kernel: Kernel;
-  readonly pid: number;
+  /** Changed only when a forked sandbox gets a new pid. */
+  pid: number;
   ppid: number;
   pgid: number;
   sid: number;
+  /** Live threads, the leader first while it lives. */
   readonly tasks: Task[] = [];
 
   /** Address space; shared with another process after vfork / CLONE_VM. */
@@ -30,10 +34,34 @@ export class Process {
   exe = '';
   argv: readonly string[] = [];
   envp: readonly string[] = [];
-  /** Soft and hard limits by RLIMIT_*. */
-  rlimits: { soft: number; hard: number }[] = [];
-  /** wait(2) status once dead: (code << 8) or signal number; -1 while alive. */
+  /** Auxiliary vector as pairs, for /proc/PID/auxv. */
+  auxv: readonly (readonly [number, number])[] = [];
+  /** Soft and hard limits by RLIMIT_*; Infinity is RLIM_INFINITY. */
+  rlimits: Rlimit[] = [];
+  /** wait(2) status once dead: (code << 8) or signal number (| 0x80 core); -1 while alive. */
   exitStatus = -1;
+  /** Set by exit_group or a fatal signal: the status all its threads end with; -1 before. */
+  groupExit = -1;
+  /** The signal its parent gets when it ends: SIGCHLD, or what clone asked for, 0 for none. */
+  exitSignal = 17;
+  /** Woken when a child of this process changes state. */
+  childQueue: number;
+  /** Stopped by a signal (job control); its tasks do not run. */
+  stopped = false;
+  /** wait4(WUNTRACED / WCONTINUED) has not reported it yet: wait status, or -1. */
+  jobStatus = -1;
+  /** It has called execve since it was forked (setpgid's EACCES). */
+  execed = false;
+  dumpable = 1;
+  noNewPrivs = false;
+  pdeathsig = 0;
+  childSubreaper = false;
+  nice = 0;
+
+  /** CPU time of threads that have ended, and of waited-for children. Nanoseconds. */
+  deadCpuNs = 0;
+  childrenCpuNs = 0;
+  startNs = 0;
 
   constructor(
     kernel: Kernel, pid: number, ppid: number,
@@ -49,5 +77,18 @@ export class Process {
     this.fs = parts.fs;
     this.signals = parts.signals;
     this.credentials = parts.credentials;
+    this.childQueue = kernel.waits.newQueue();
+  }
+
+  /** The thread that stands for the process (signals, /proc); undefined once all have ended. */
+  get leader(): Task | undefined {
+    return this.tasks[0];
+  }
+
+  /** CPU time of all its threads, nanoseconds. */
+  get cpuNs(): number {
+    let sum = this.deadCpuNs;
+    for (const task of this.tasks) sum += task.cpuNs;
+    return sum;
   }
 }

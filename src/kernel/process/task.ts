@@ -1,16 +1,28 @@
 // A task: one guest thread, as Linux's task_struct. Plain fields; the scheduler, signals and system calls act on it.
 
 import type { Context } from '../../platform.ts';
+import { REG_COUNT } from '../../platform.ts';
 import type { Kernel } from '../kernel.ts';
+import type { SigInfo } from '../signal/state.ts';
+import type { TimerOwner } from '../time/timers.ts';
 import type { Wait } from '../wait.ts';
 import type { Process } from './process.ts';
 
 export type TaskState = 'runnable' | 'blocked' | 'stopped' | 'dead';
 
-export class Task {
+/** What restart_syscall(2) goes on with: a sleep's absolute end. */
+export interface RestartBlock {
+  readonly call: 'nanosleep' | 'poll' | 'futex';
+  readonly deadlineNs: number;
+  /** The arguments the first call had (its registers are gone by then). */
+  readonly args: readonly number[];
+}
+
+export class Task implements TimerOwner {
   // identity
   readonly kernel: Kernel;
-  readonly tid: number;
+  /** Changed only when a forked sandbox gets a new pid, and by execve of a thread that is not the leader. */
+  tid: number;
   process: Process;
   /** comm, ≤ 15 bytes: prctl(PR_SET_NAME). */
   comm: string;
@@ -23,6 +35,8 @@ export class Task {
   robustList = 0;
   clearChildTid = 0;
   rseq = { address: 0, size: 0, signature: 0 };
+  /** prctl(PR_SET_TIMERSLACK). */
+  timerSlackNs = 50_000;
 
   // not copied at fork
   state: TaskState = 'runnable';
@@ -32,13 +46,29 @@ export class Task {
   rerun: Wait | null = null;
   /** True while a call is dispatched again because its deadline passed. */
   timedOut = false;
-  /** Pending thread-directed signals: siginfo by signo is kept by signal/. Bit (signo-1). */
+  /** True while a call is dispatched again because a signal arrived (its Wait had onSignal RERUN): it must not block again. */
+  interrupted = false;
+  /** The call under way, as orig_rax; -1 outside of calls. While it waits the registers still hold its arguments. */
+  syscallNr = -1;
+  /** ERESTART* (positive) when the call under way was interrupted: the next return to ring 3 settles it. 0: none. */
+  restart = 0;
+  restartBlock: RestartBlock | null = null;
+  /** Something must be done before ring 3 runs: signals, a restart, a mask to restore (TIF_SIGPENDING and friends). */
+  work = false;
+  /** The last exception of ring 3: err, trapno and cr2 of a signal frame. */
+  fault = { vector: 0, errorCode: 0, address: 0 };
+  /** Pending thread-directed signals. Bit (signo-1). */
   pending: bigint = 0n;
+  pendingInfo: SigInfo[] = [];
   /** sigsuspend, ppoll, pselect: the mask to restore after the handler ran; null when none. */
   savedSigmask: bigint | null = null;
+  /** The parent waits in vfork(2) for this task to exec or end: the parent's wait queue, 0 when none. */
+  vforkQueue = 0;
 
   // accounting
   cpuNs = 0;
+  startNs = 0;
+  switches = 0;
 
   constructor(kernel: Kernel, tid: number, process: Process, context: Context, comm: string) {
     this.kernel = kernel;
@@ -47,4 +77,23 @@ export class Task {
     this.context = context;
     this.comm = comm;
   }
+
+  /** The deadline of its Wait has passed. */
+  expire(): void {
+    this.kernel.timeoutTask(this);
+  }
+}
+
+/** A context with all registers 0 and the processor's initial FPU state. */
+export function newContext(): Context {
+  const regs = new BigUint64Array(REG_COUNT);
+  return { regs, regs32: new Uint32Array(regs.buffer), fsBase: 0n, gsBase: 0n, fpu: null };
+}
+
+/** A copy that shares nothing. The caller has called `machine.saveFpu` if the source may be loaded. */
+export function copyContext(from: Context): Context {
+  const regs = from.regs.slice();
+  return {
+    regs, regs32: new Uint32Array(regs.buffer), fsBase: from.fsBase, gsBase: from.gsBase, fpu: from.fpu ? from.fpu.slice() : null,
+  };
 }

@@ -1,0 +1,122 @@
+// The run loop: picks a task, runs ring 3 until it traps, answers the trap. The only caller of machine.run.
+//
+// Interface: runSlice(kernel, budgetNs). The engine calls it again and again; what it returns says what to wait for.
+
+import { PAGE_FAULT, exceptionSignal } from './process/fault.ts';
+import type { EndReason } from './end.ts';
+import type { Kernel } from './kernel.ts';
+import { KernelBug } from './bug.ts';
+import type { Task } from './process/task.ts';
+import { REG } from '../platform.ts';
+import type { Trap } from '../platform.ts';
+import { deliverSignals } from './signal/deliver.ts';
+import { forceSignal } from './signal/send.ts';
+import { siginfo } from './signal/state.ts';
+import { dispatch, redispatch } from './syscalls/dispatch.ts';
+import { SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
+import { SNAPSHOT } from './wait.ts';
+
+export type RunState =
+  /** The sandbox has ended. */
+  | { readonly kind: 'exited'; readonly reason: EndReason }
+  /** Nobody can run before `wakeAtNs` (the sandbox's CLOCK_MONOTONIC; Infinity: only an outside event helps). */
+  | { readonly kind: 'blocked'; readonly wakeAtNs: number }
+  /** The budget is used up; more work is ready. */
+  | { readonly kind: 'slice' }
+  /** `task` stands inside fork at the snapshot point. */
+  | { readonly kind: 'snapshot'; readonly task: Task }
+  /** A snapshot was asked for at a point where none can be taken. */
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** End of user addresses with 4-level page tables (TASK_SIZE_MAX). */
+export const TASK_SIZE = 0x7fff_ffff_f000;
+
+/** Runs the sandbox for about `budgetNs` nanoseconds, or until it blocks or ends. */
+export function runSlice(kernel: Kernel, budgetNs: number): RunState {
+  try {
+    return loop(kernel, budgetNs);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const what = error instanceof KernelBug ? error.message : String(error.stack);
+    kernel.end({ kind: 'bug', message: what });
+    return { kind: 'exited', reason: kernel.endReason as EndReason };
+  }
+}
+
+function loop(kernel: Kernel, budgetNs: number): RunState {
+  const { clock, sched, timers } = kernel;
+  let now = clock.monotonicNs();
+  const endNs = now + budgetNs;
+  for (;;) {
+    if (kernel.endReason) return { kind: 'exited', reason: kernel.endReason };
+    if (now >= timers.nextNs) timers.expire(now);
+    const task = sched.pick(now);
+    if (!task) return { kind: 'blocked', wakeAtNs: timers.nextNs };
+    if (now >= endNs) return { kind: 'slice' };
+    const outcome = step(kernel, task, Math.min(endNs, sched.preemptAtNs, timers.nextNs) - now);
+    const after = clock.monotonicNs();
+    task.cpuNs += after - now;
+    kernel.cpuNs += after - now;
+    now = after;
+    if (kernel.cpuNs > kernel.limits.cpuNsMax) kernel.end({ kind: 'limit', limit: 'cpu', detail: `${kernel.limits.cpuNsMax / 1e9} s` });
+    if (outcome === SNAPSHOT) {
+      return kernel.snapshotFailure ? { kind: 'failed', reason: kernel.snapshotFailure } : { kind: 'snapshot', task };
+    }
+  }
+}
+
+/** One step of a runnable task: go on with its call, handle its signals, or run ring 3 to the next trap. */
+function step(kernel: Kernel, task: Task, sliceNs: number): number {
+  if (task.rerun) return redispatch(task);
+  if (task.work) {
+    deliverSignals(task);
+    if (task.state !== 'runnable' || task.work) return 0;
+  }
+  if (!checkRip(task)) return 0;
+  const trap = kernel.machine.run(task.context, task.process.mm.space, Math.max(sliceNs, 1000));
+  if (trap.kind === 'syscall') return dispatch(task);
+  return handleTrap(kernel, task, trap);
+}
+
+/** A RIP the processor would fault on at CPL 0 must never be loaded. */
+function checkRip(task: Task): boolean {
+  const { regs32 } = task.context;
+  const high = regs32[REG.rip * 2 + 1];
+  if (high < 0x7fff || (high === 0x7fff && regs32[REG.rip * 2] < 0xffff_f000)) return true;
+  forceSignal(task, siginfo(SIGSEGV, SI_KERNEL));
+  return false;
+}
+
+function handleTrap(kernel: Kernel, task: Task, trap: Trap): number {
+  switch (trap.kind) {
+    case 'exception':
+      return handleException(task, trap.vector, trap.errorCode, trap.address);
+    case 'failed':
+      kernel.end({ kind: 'machine', reason: trap.reason });
+      return 0;
+    case 'shutdown':
+      kernel.end({ kind: 'machine', reason: 'the virtual processor shut down (triple fault)' });
+      return 0;
+    case 'io':
+    case 'mmio':
+    case 'hlt':
+      // Ring 3 reached for a device there is not.
+      forceSignal(task, siginfo(SIGSEGV, SI_KERNEL));
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+function handleException(task: Task, vector: number, errorCode: number, address: number): number {
+  if (vector === PAGE_FAULT) {
+    const fault = task.process.mm.handleFault(address, errorCode);
+    if (fault === 0) return 0;
+    task.fault = { vector, errorCode, address };
+    forceSignal(task, siginfo(fault.signo, fault.code, { addr: address }));
+    return 0;
+  }
+  task.fault = { vector, errorCode, address };
+  forceSignal(task, exceptionSignal(task, vector));
+  return 0;
+}
