@@ -6,7 +6,7 @@ import { OffshootError } from './errors.ts';
 import type { Progress } from './protocol.ts';
 import { Template } from './template.ts';
 import { WorkerClient } from './workerclient.ts';
-import { homeDirectory } from '../image/store.ts';
+import { offshootHome } from '../image/store.ts';
 
 /** Options of `Engine.open`. */
 export interface EngineInit {
@@ -34,7 +34,7 @@ export class Engine {
   private closed = false;
 
   private constructor(init: EngineInit) {
-    this.home = init.home ?? homeDirectory();
+    this.home = init.home ?? offshootHome();
     this.workersMax = Math.max(1, init.workers ?? availableParallelism());
     this.onProgress = init.onProgress;
     this.places.push({ worker: new WorkerClient(), templates: new Map() });

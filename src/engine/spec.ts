@@ -1,0 +1,35 @@
+// The templates that can be built by name: which image, which program, what it preloads.
+
+/** How a template is built. */
+export interface TemplateSpec {
+  readonly name: string;
+  /** Image it runs on. */
+  readonly image: string;
+  /** Modules imported before the snapshot point. */
+  readonly preload: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly cwd: string;
+}
+
+/** What nearly every program imports, so that no sandbox pays for it. */
+const COMMON = [
+  'abc', 'argparse', 'base64', 'bisect', 'collections', 'contextlib', 'copy', 'csv', 'dataclasses', 'datetime', 'decimal', 'enum', 'fractions',
+  'functools', 'glob', 'hashlib', 'heapq', 'inspect', 'io', 'itertools', 'json', 'logging', 'math', 'operator', 'os', 'pathlib', 'pickle', 'platform',
+  'random', 're', 'secrets', 'shutil', 'signal', 'ssl', 'statistics', 'string', 'struct', 'subprocess', 'sys', 'tempfile', 'textwrap', 'threading', 'time',
+  'traceback', 'types', 'typing', 'urllib.parse', 'uuid', 'warnings', 'weakref', 'zlib',
+];
+
+const SPECS: readonly TemplateSpec[] = [
+  { name: 'python', image: 'python', preload: [...COMMON, 'numpy'], uid: 1000, gid: 1000, cwd: '/home/user' },
+];
+
+/** The spec called `name`, or undefined. */
+export function templateSpec(name: string): TemplateSpec | undefined {
+  return SPECS.find((spec) => spec.name === name);
+}
+
+/** Names that can be built. */
+export function templateNames(): string[] {
+  return SPECS.map((spec) => spec.name);
+}
