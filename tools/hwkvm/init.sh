@@ -1,7 +1,7 @@
 #!/bin/sh
 # First program of the emulated machine (see docs/hwkvm.md). ttyS0 is the kernel's console, ttyS1 carries the output of the
 # command, ttyS2 its exit status. The project is a tar on the first disk, OFFSHOOT_HOME (if any) a tar on the second one.
-export PATH=/usr/local/bin:/bin HOME=/root OFFSHOOT_HOME=/offshoot-home OFFSHOOT_HWKVM=1 NODE_NO_WARNINGS=1 TERM=dumb NO_COLOR=1
+export PATH=/usr/local/bin:/bin HOME=/root OFFSHOOT_HOME=/offshoot-home OFFSHOOT_HWKVM=1 TERM=dumb NO_COLOR=1 OFFSHOOT_TEST_SLOW=6
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

@@ -49,7 +49,8 @@ function packProject(dir: string, command: string): string {
 
 function packHome(dir: string, home: string): string {
   const disk = join(dir, 'home.tar');
-  execFileSync('tar', ['cf', disk, '-C', home, '.'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  // Packages are of no use inside, and a template is made for the processor it is built on.
+  execFileSync('tar', ['cf', disk, '--exclude=./cache', '--exclude=./templates', '--anchored', '-C', home, '.'], { stdio: ['ignore', 'inherit', 'inherit'] });
   return disk;
 }
 

@@ -1,24 +1,41 @@
 // npm run test:hwkvm: runs the smoke tests, or any command, in an emulated machine with AMD SVM (docs/hwkvm.md).
 //
-//   node tools/hwkvm/run.ts [--timeout S] [--memory MB] [--home DIR] [--console] [--fresh] [-- CMD [ARG...]]
+//   node tools/hwkvm/run.ts [--all] [--timeout S] [--memory MB] [--home DIR] [--image] [--console] [--fresh] [-- CMD [ARG...]]
 //
 // The exit status is the command's; 124 when the time was up, 125 when the machine failed, 2 for a wrong use.
 
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SetupError, base, requireTools } from './base.ts';
+import { imageHome } from './image.ts';
 import { runMachine } from './machine.ts';
 
 const USAGE = `usage: node tools/hwkvm/run.ts [options] [-- CMD [ARG...]]
 Runs CMD (default: the tests in test/hwkvm) in an emulated machine with AMD SVM; the project is copied in.
-  --timeout S    stop after S seconds (default 360)
+  --all          run the tests in test/kvm too
+  --timeout S    stop after S seconds (default 360; 1200 with --all)
   --memory MB    memory of the machine (default 1536)
   --home DIR     copy DIR in and point OFFSHOOT_HOME at the copy
+  --image        build the default image outside and copy it in (implied without CMD)
   --console      print the machine's kernel console at the end
   --fresh        fetch the kernel and build the initramfs again`;
 
-/** The default: the test runner inside, which prints the summary line. */
+/** The test runner inside; it prints the summary line. */
 const SMOKE = ['node', 'tools/test.ts', 'hwkvm'];
+const ALL = ['node', 'tools/test.ts', 'hwkvm', 'kvm'];
+const SMOKE_SECONDS = 360;
+const ALL_SECONDS = 1200;
+
+/** What the command line asks for. */
+interface Request {
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+  readonly memoryMb: number;
+  readonly home: string | undefined;
+  readonly image: boolean;
+  readonly console: boolean;
+  readonly fresh: boolean;
+}
 
 function quote(word: string): string {
   return /^[\w./=:,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
@@ -30,36 +47,46 @@ function positive(text: string, name: string): number {
   return value;
 }
 
-function parse(): { values: Record<string, string | boolean | undefined>; command: string[] } {
-  const split = process.argv.indexOf('--');
+function parseOptions(args: string[]) {
+  const no = { type: 'boolean', default: false } as const;
   const options = {
-    timeout: { type: 'string', default: '360' }, memory: { type: 'string', default: '1536' }, home: { type: 'string' },
-    console: { type: 'boolean', default: false }, fresh: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+    all: no, timeout: { type: 'string' }, memory: { type: 'string', default: '1536' }, home: { type: 'string' }, image: no, console: no, fresh: no, help: no,
   } as const;
   try {
-    const { values } = parseArgs({ args: process.argv.slice(2, split < 0 ? undefined : split), options });
-    return { values, command: split < 0 ? SMOKE : process.argv.slice(split + 1) };
+    return parseArgs({ args, options }).values;
   } catch (error) {
     throw new SetupError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
   }
 }
 
+/** Null when only the usage was asked for. */
+function parse(argv: readonly string[]): Request | null {
+  const split = argv.indexOf('--');
+  const given = split < 0 ? null : argv.slice(split + 1);
+  const values = parseOptions(argv.slice(0, split < 0 ? undefined : split));
+  if (values.help) return null;
+  if (given?.length === 0) throw new SetupError(`no command after --\n${USAGE}`);
+  if (values.home !== undefined && !existsSync(values.home)) throw new SetupError(`--home ${values.home}: no such directory`);
+  return {
+    command: given ?? (values.all ? ALL : SMOKE),
+    timeoutMs: positive(values.timeout ?? String(values.all ? ALL_SECONDS : SMOKE_SECONDS), 'timeout') * 1000,
+    memoryMb: positive(values.memory, 'memory'), home: values.home, image: values.home === undefined && (values.image || given === null),
+    console: values.console, fresh: values.fresh,
+  };
+}
+
 async function main(): Promise<number> {
-  const { values, command } = parse();
-  if (values['help'] === true) {
+  const request = parse(process.argv.slice(2));
+  if (request === null) {
     console.log(USAGE);
     return 0;
   }
-  if (command.length === 0) throw new SetupError(`no command after --\n${USAGE}`);
-  const home = typeof values['home'] === 'string' ? values['home'] : undefined;
-  if (home !== undefined && !existsSync(home)) throw new SetupError(`--home ${home}: no such directory`);
-  const timeoutMs = positive(String(values['timeout']), 'timeout') * 1000;
-  const memoryMb = positive(String(values['memory']), 'memory');
   requireTools();
-  const machine = base(values['fresh'] === true);
+  const machine = base(request.fresh);
+  const home = request.image ? await imageHome() : request.home;
   return runMachine({
-    base: machine, command: command.map(quote).join(' '), timeoutMs, memoryMb, home, console: values['console'] === true,
-    onOutput: bytes => void process.stdout.write(bytes),
+    base: machine, command: request.command.map(quote).join(' '), timeoutMs: request.timeoutMs, memoryMb: request.memoryMb, home,
+    console: request.console, onOutput: bytes => void process.stdout.write(bytes),
   });
 }
 
