@@ -185,6 +185,11 @@ export function base(fresh = false): Base {
   const dir = join(cache, cacheKey());
   const made: Base = { kernel: join(dir, 'vmlinuz'), initramfs: join(dir, 'initramfs') };
   if (existsSync(made.initramfs) && !fresh) return made;
+  try {
+    mkdirSync(cache, { recursive: true });
+  } catch (error) {
+    throw new SetupError(`the cache directory can't be made (set XDG_CACHE_HOME to choose another): ${error instanceof Error ? error.message : String(error)}`);
+  }
   const work = mkdtempSync(join(tmpdir(), 'offshoot-hwkvm-'));
   chmodSync(work, 0o755);
   try {
@@ -205,7 +210,6 @@ export function base(fresh = false): Base {
 
 /** Puts a finished directory in place at once, and removes those of older versions. */
 function install(from: string, cache: string, dir: string): void {
-  mkdirSync(cache, { recursive: true });
   const aside = `${dir}.${process.pid}`;
   cpSync(from, aside, { recursive: true });
   rmSync(dir, { recursive: true, force: true });
