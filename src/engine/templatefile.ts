@@ -1,19 +1,20 @@
 // The file a template lives in: one header page, the guest's memory, the kernel's state. Mapped, not read: sandboxes'
 // memory is a MAP_PRIVATE view of it, so it is written aside, renamed into place and never changed afterwards.
 //
-//   0      "OFFSHOOT", u32 format, u32 header length, HMAC-SHA256 of the header, header (JSON)
-//   4096   guest memory, memoryBytes long (a multiple of 4096)
-//   then   kernel state, stateBytes long (v8.serialize of Kernel.save())
+//   0             "OFFSHOOT", u32 format, u32 header length, HMAC-SHA256 of the header, header (JSON)
+//   HEADER_BYTES  guest memory from that gpa up to memoryBytes: the machine's own pages below are never stored
+//   memoryBytes   kernel state, stateBytes long (v8.serialize of the kernel's saved state)
 //
 // The HMAC's key lies in the home directory, so a file from elsewhere is as foreign as a damaged one.
 
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
+import { AREA_BYTES } from '../vmm/layout.ts';
 
 const MAGIC = 'OFFSHOOT';
 const FORMAT = 1;
-export const HEADER_BYTES = 4096;
+/** The header takes the place of the machine's shared area (vmm/layout.ts), which is mapped over it. */
+export const HEADER_BYTES = AREA_BYTES;
 const JSON_AT = 48;
 
 /** What a template is made of and for; all of it must match for a file to be used. */
@@ -54,7 +55,8 @@ export function writeTemplate(
   path: string, key: Buffer, memory: Uint8Array, state: Uint8Array,
   about: Omit<TemplateHeader, 'memoryBytes' | 'stateBytes' | 'sha256'>,
 ): TemplateHeader {
-  const sha256 = createHash('sha256').update(memory).update(state).digest('hex');
+  const stored = memory.subarray(HEADER_BYTES);
+  const sha256 = createHash('sha256').update(stored).update(state).digest('hex');
   const header: TemplateHeader = { ...about, memoryBytes: memory.length, stateBytes: state.length, sha256 };
   const json = Buffer.from(JSON.stringify(header));
   if (JSON_AT + json.length > HEADER_BYTES) throw new TemplateRefused('template header too long');
@@ -68,7 +70,7 @@ export function writeTemplate(
   const fd = openSync(aside, 'w', 0o600);
   try {
     writeAll(fd, page);
-    writeAll(fd, memory);
+    writeAll(fd, stored);
     writeAll(fd, state);
     fsyncSync(fd);
   } catch (error) {
@@ -105,11 +107,11 @@ export function readHeader(path: string, key: Buffer): TemplateHeader {
     throw new TemplateRefused('damaged, or from another home');
   }
   const header = JSON.parse(json.toString()) as TemplateHeader;
-  if (statSync(path).size !== HEADER_BYTES + header.memoryBytes + header.stateBytes) throw new TemplateRefused('truncated');
+  if (statSync(path).size !== header.memoryBytes + header.stateBytes) throw new TemplateRefused('truncated');
   return header;
 }
 
-/** Checks memory and state (a view of the mapped file without its header page) against the header. */
+/** Checks memory and state (the file from HEADER_BYTES on) against the header. */
 export function verifyContent(header: TemplateHeader, content: Uint8Array): void {
   if (createHash('sha256').update(content).digest('hex') !== header.sha256) throw new TemplateRefused('damaged: wrong checksum');
 }
