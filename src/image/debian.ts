@@ -1,0 +1,139 @@
+// Builds a tree from Debian packages: fetch with apt.ts, unpack in memory with dpkg-deb(1) and tar.ts, finish with system.ts.
+//
+// Interface: fetchPackages, unpackPackages. Nothing is written to the host's file tree and nothing of a package is run.
+
+import * as path from 'node:path';
+import { Apt, isUnknownPackage } from './apt.ts';
+import type { PackageFile } from './apt.ts';
+import { runCommand, streamCommand } from './command.ts';
+import { ImageError } from './errors.ts';
+import type { ImageBuilder } from './pack.ts';
+import type { ProgressEvent } from './progress.ts';
+import { finishSystem, prepareRoot } from './system.ts';
+import { readTar } from './tar.ts';
+import type { TarEntry } from './tar.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from './tree.ts';
+
+export interface FetchOptions {
+  signal?: AbortSignal | undefined;
+  onProgress: (event: ProgressEvent) => void;
+}
+
+/** Fetched packages: their files are in `dir`. */
+export interface Packages {
+  readonly dir: string;
+  readonly files: readonly PackageFile[];
+}
+
+const FILE_TYPE = { file: S_IFREG, link: S_IFREG, symlink: S_IFLNK, dir: S_IFDIR, char: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const;
+
+/** Left out of images: manuals and translations, which are half of all files. Licences (copyright) stay. */
+function isWanted(name: string): boolean {
+  if (/^usr\/share\/doc\//.test(name)) return /^usr\/share\/doc\/[^/]+(\/copyright)?\/?$/.test(name);
+  return !/^usr\/share\/(man|info|locale|lintian|doc-base|bug|gdb|menu|pixmaps|applications)\//.test(name);
+}
+
+/**
+ * Downloads packages and all they depend on.
+ * @throws ImageError
+ */
+export async function fetchPackages(aptDir: string, names: readonly string[], options: FetchOptions): Promise<Packages> {
+  const { signal, onProgress } = options;
+  const apt = new Apt(aptDir);
+  const during = (phase: ProgressEvent['phase']) => ({
+    signal, onProgress: (done: number, message: string) => onProgress({ phase, done, total: 1, message }),
+  });
+  const update = async (wide: boolean) => {
+    onProgress({ phase: 'lists', done: 0, total: 1, message: 'fetching the package lists' });
+    await apt.update(wide, during('lists'));
+    return await apt.resolve(names, { signal });
+  };
+  const files = await update(false).catch((error: unknown) => {
+    if (isUnknownPackage(error)) return update(true);
+    throw error;
+  });
+  if (files.length === 0) throw new ImageError('apt-get named no packages to install');
+  const missing = apt.missingBytes(files);
+  onProgress({
+    phase: 'download', done: 0, total: 1,
+    message: `${files.length} packages, ${megabytes(missing)} MB to download`,
+  });
+  await apt.download(names, files, during('download'));
+  apt.prune(files);
+  return { dir: apt.archives, files };
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
+
+/** Unpacks packages into the builder's tree and makes what their scripts would have made. */
+export async function unpackPackages(builder: ImageBuilder, packages: Packages, options: FetchOptions): Promise<void> {
+  prepareRoot(builder);
+  const scripts: string[] = [];
+  let status = '';
+  for (const [i, { file }] of packages.files.entries()) {
+    options.signal?.throwIfAborted();
+    options.onProgress({ phase: 'unpack', done: i, total: packages.files.length, message: file.split('_')[0] });
+    const archive = path.join(packages.dir, file);
+    const [control] = await Promise.all([readControl(archive), unpackPackage(builder, archive)]);
+    scripts.push(control.postinst);
+    status += control.status;
+  }
+  options.onProgress({ phase: 'pack', done: 0, total: 1, message: 'packing the image' });
+  finishSystem(builder, scripts, status);
+}
+
+async function unpackPackage(builder: ImageBuilder, archive: string): Promise<void> {
+  const command = streamCommand('dpkg-deb', ['--fsys-tarfile', archive]);
+  try {
+    for await (const entry of readTar(command.output)) addEntry(builder, entry);
+    await command.done();
+  } catch (error) {
+    command.kill();
+    throw error instanceof ImageError ? new ImageError(`${path.basename(archive)}: ${error.message}`) : error;
+  }
+}
+
+function addEntry(builder: ImageBuilder, entry: TarEntry): void {
+  const name = entry.path.replace(/^(\.?\/)+/, '');
+  if (name === '' || name === '.' || !isWanted(name)) return;
+  if (entry.type === 'link') {
+    builder.tree.link(name, entry.linkName);
+    return;
+  }
+  const { uid, gid, mtimeSec, mtimeNsec, content } = entry;
+  const node = makeNode({ mode: FILE_TYPE[entry.type] | entry.mode, uid, gid, mtimeSec, mtimeNsec });
+  if (entry.type === 'file') {
+    node.offset = builder.blob.add(content);
+    node.sizeBytes = content.length;
+  } else if (entry.type === 'symlink') {
+    node.target = entry.linkName;
+    node.sizeBytes = entry.linkName.length;
+    node.mode = S_IFLNK | 0o777;
+  } else if (entry.type === 'char' || entry.type === 'block') {
+    node.rdev = makedev(entry.major, entry.minor);
+  }
+  builder.tree.put(name, node);
+}
+
+/** makedev(3), the part that fits 32 bits. */
+function makedev(major: number, minor: number): number {
+  return (((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0);
+}
+
+/** The control paragraph as dpkg's status file holds it, and the postinst script ('' when there is none). */
+async function readControl(archive: string): Promise<{ status: string; postinst: string }> {
+  const command = streamCommand('dpkg-deb', ['--ctrl-tarfile', archive]);
+  const files = new Map<string, string>();
+  for await (const entry of readTar(command.output)) files.set(entry.path.replace(/^\.\//, ''), entry.content.toString('latin1'));
+  await command.done();
+  const control = (files.get('control') ?? '').trimEnd();
+  const status = control.replace(/^(Package:.*)$/m, '$1\nStatus: install ok installed');
+  return { status: `${status}\n\n`, postinst: files.get('postinst') ?? '' };
+}
+
+/** Whether this host has what fetchPackages and unpackPackages need. @throws ImageError when not */
+export async function checkTools(): Promise<void> {
+  for (const program of ['apt-get', 'dpkg-deb']) await runCommand(program, ['--version']);
+}

@@ -1,0 +1,21 @@
+// Errors a user can meet while an image is built or opened.
+
+/** What went wrong, as one sentence for the user, saying what to do where something can be done. */
+export class ImageError extends Error {
+  override name = 'ImageError';
+}
+
+/** Turns errors of the file system (no space, no permission) into one sentence; passes everything else on. */
+export function explain(error: unknown, doing: string): Error {
+  if (!(error instanceof Error) || error instanceof ImageError) return error as Error;
+  const { code, path } = error as NodeJS.ErrnoException;
+  const where = path === undefined ? '' : ` (${path})`;
+  switch (code) {
+    case 'ENOSPC': case 'EDQUOT':
+      return new ImageError(`${doing}: the disk is full${where}; free some space or set OFFSHOOT_HOME to a directory with more`);
+    case 'EACCES': case 'EPERM': case 'EROFS':
+      return new ImageError(`${doing}: no permission to write${where}; set OFFSHOOT_HOME to a directory you may write to`);
+    default:
+      return error;
+  }
+}
