@@ -1,0 +1,115 @@
+// A worker process: owns /dev/kvm, templates and the VMs forked from them. Speaks protocol.ts with its parent and ends when
+// the parent does. Started by workerclient.ts.
+
+import { HostError } from '../host/errors.ts';
+import { ImageError } from '../image/errors.ts';
+import { KvmHost } from './kvmhost.ts';
+import { OffshootError, kvmError } from './errors.ts';
+import { Guest } from './guest.ts';
+import { LoadedTemplate } from './loaded.ts';
+import type { FromWorker, Progress, RunEnd, RunOptions, ToWorker } from './protocol.ts';
+import { provideTemplate } from './provide.ts';
+import { Scheduler } from './scheduler.ts';
+
+const scheduler = new Scheduler();
+const templates = new Map<string, LoadedTemplate>();
+const guests = new Map<number, Guest>();
+let host: KvmHost | null = null;
+
+function send(message: FromWorker, sent?: () => void): void {
+  if (!process.connected) process.exit(0);
+  process.send?.(message, undefined, {}, () => sent?.());
+}
+
+function kvmHost(home: string): KvmHost {
+  host ??= KvmHost.open(home);
+  return host;
+}
+
+async function loadTemplate(name: string, home: string, rebuild: boolean, onProgress: (progress: Progress) => void): Promise<null> {
+  const old = templates.get(name);
+  if (old && !rebuild) return null;
+  const loaded = await provideTemplate(kvmHost(home), name, rebuild, onProgress);
+  old?.release();
+  templates.set(name, loaded);
+  return null;
+}
+
+function forkSandbox(sandbox: number, name: string, memoryBytes: number): null {
+  const template = templates.get(name);
+  if (!template || !host) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
+  const guest = Guest.fork(host, template, memoryBytes, {
+    output: (stream, bytes, sent) => send({ type: 'output', sandbox, stream, bytes }, sent),
+    trace: (text) => send({ type: 'trace', sandbox, text }),
+    wake: () => scheduler.wake(guest),
+  });
+  guests.set(sandbox, guest);
+  return null;
+}
+
+function runGuest(sandbox: number, options: RunOptions): Promise<RunEnd> {
+  const guest = guests.get(sandbox);
+  if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
+  return new Promise((resolve) => {
+    guest.start(options, resolve);
+    scheduler.wake(guest);
+  });
+}
+
+function closeGuest(sandbox: number): void {
+  const guest = guests.get(sandbox);
+  if (!guest) return;
+  guests.delete(sandbox);
+  scheduler.remove(guest);
+  guest.destroy();
+}
+
+function perform(message: ToWorker & { readonly call: number }): Promise<unknown> | unknown {
+  switch (message.type) {
+    case 'template':
+      return loadTemplate(message.name, message.home, message.rebuild, (progress) => send({ type: 'progress', call: message.call, progress }));
+    case 'fork':
+      return forkSandbox(message.sandbox, message.template, message.memoryBytes);
+    case 'run':
+      return runGuest(message.sandbox, message.options);
+    case 'selftest':
+      return kvmHost(message.home).selfTest;
+  }
+}
+
+async function answer(message: ToWorker & { readonly call: number }): Promise<void> {
+  const { call } = message;
+  try {
+    send({ type: 'reply', call, value: await perform(message) });
+  } catch (error) {
+    const { code, message: text } = explain(error);
+    send({ type: 'error', call, code, message: text });
+  }
+}
+
+/** Any error as one sentence with a stable code. */
+function explain(error: unknown): { code: string; message: string } {
+  if (error instanceof OffshootError) return error;
+  if (error instanceof ImageError) return { code: 'image-failed', message: error.message };
+  if (error instanceof HostError) {
+    if (error.op.includes('/dev/kvm')) return kvmError(error.code);
+    return { code: 'internal', message: error.message };
+  }
+  return { code: 'internal', message: process.env['OFFSHOOT_DEBUG'] ? String((error as Error).stack) : String((error as Error).message) };
+}
+
+process.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'stdin':
+      return guests.get(message.sandbox)?.stdin(message.bytes);
+    case 'cancel':
+      return guests.get(message.sandbox)?.cancel();
+    case 'close':
+      return closeGuest(message.sandbox);
+    default:
+      void answer(message);
+  }
+});
+process.on('disconnect', () => process.exit(0));
+// The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
+process.on('SIGINT', () => {});
