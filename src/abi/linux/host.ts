@@ -1,0 +1,21 @@
+// Constants of the host's system calls that src/host and src/vmm make themselves (mmap(2), madvise(2), timer_create(2),
+// sigprocmask(2)); x86-64 values, verbatim names. The guest's ABI lives in its own files.
+
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 0x01;
+export const MAP_PRIVATE = 0x02;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
+export const MADV_DONTNEED = 4;
+export const MADV_DONTDUMP = 16;
+export const O_RDWR = 2;
+export const O_CLOEXEC = 0o2000000;
+export const MFD_CLOEXEC = 1;
+export const SIG_BLOCK = 0;
+export const SIGUSR2 = 12;
+export const SIGEV_THREAD_ID = 4;
+export const CLOCK_MONOTONIC = 1;
+export const SYS_tgkill = 234;

@@ -1,0 +1,99 @@
+// Memory: the guest-physical memory of one VM (implements GuestMemory of platform.ts).
+//
+// Slot 0 is the area's pages followed by the source: a MAP_PRIVATE view of a template's file (that is the copy-on-write) or
+// fresh zero pages. Growth appends memslots that follow on both in hva and in gpa, so all of memory is one range of the
+// arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
+
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
+import type { Region } from '../host/arena.ts';
+import { mmap } from '../host/libc.ts';
+import { HostError } from '../host/errors.ts';
+import type { GuestMemory } from '../platform.ts';
+import type { Kvm } from './kvm.ts';
+import * as L from './layout.ts';
+import type { Vm } from './vm.ts';
+
+/** Where the first bytes of a machine's memory come from. */
+export type MemorySource =
+  /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; the descriptor may be closed afterwards. */
+  | { readonly fd: number; readonly sizeBytes: number }
+  | { readonly fd: null; readonly sizeBytes?: number };
+
+const GROW_MIN_BYTES = 16 * 2 ** 20;
+const GROW_MAX_BYTES = 128 * 2 ** 20;
+
+const PROT = PROT_READ | PROT_WRITE;
+const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+
+export class Memory implements GuestMemory {
+  u8: Uint8Array;
+  view: DataView;
+  /** The same bytes as 32-bit words, for page tables. */
+  words: Uint32Array;
+  sizeBytes: number;
+  readonly limitBytes: number;
+  readonly firstFrame = L.FIRST_FRAME;
+  readonly #vm: Vm;
+  readonly #region: Region;
+  #slots = 1;
+  #step = GROW_MIN_BYTES;
+
+  constructor(kvm: Kvm, vm: Vm, source: MemorySource, limitBytes: number) {
+    const size = source.sizeBytes ?? Math.min(GROW_MIN_BYTES, limitBytes);
+    if (size % 4096 !== 0 || limitBytes % 4096 !== 0 || size < L.FIRST_FRAME || limitBytes > L.DIRECT_MAX_BYTES) {
+      throw new RangeError(`guest memory of ${size} bytes, limit ${limitBytes}`);
+    }
+    this.#vm = vm;
+    this.limitBytes = Math.max(limitBytes, size);
+    this.sizeBytes = size;
+    this.#region = kvm.arena.take(this.limitBytes);
+    const { hva } = this.#region;
+    if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
+    else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
+    kvm.area.map(hva);
+    vm.setUserMemoryRegion(0, 0, size, hva);
+    this.u8 = new Uint8Array(this.#region.buffer, this.#region.byteOffset, size);
+    this.view = new DataView(this.#region.buffer, this.#region.byteOffset, size);
+    this.words = new Uint32Array(this.#region.buffer, this.#region.byteOffset, size / 4);
+  }
+
+  /** Where gpa 0 is in this process. */
+  get hva(): number {
+    return this.#region.hva;
+  }
+
+  grow(sizeBytes: number): boolean {
+    if (sizeBytes <= this.sizeBytes) return true;
+    if (!(sizeBytes <= this.limitBytes)) return false;
+    const target = Math.min(this.limitBytes, Math.max(Math.ceil(sizeBytes / 4096) * 4096, this.sizeBytes + this.#step));
+    const bytes = target - this.sizeBytes;
+    const hva = this.#region.hva + this.sizeBytes;
+    try {
+      mmap(hva, bytes, PROT, ANONYMOUS, -1, 0);
+      this.#vm.setUserMemoryRegion(this.#slots, this.sizeBytes, bytes, hva);
+    } catch (error) {
+      if (error instanceof HostError) return false;
+      throw error;
+    }
+    this.#slots++;
+    this.#step = Math.min(this.#step * 2, GROW_MAX_BYTES);
+    this.sizeBytes = target;
+    this.#review();
+    return true;
+  }
+
+  /** Gives the address range back. Nothing may touch the memory any more. */
+  destroy(): void {
+    this.#vm.kvm.arena.release(this.#region);
+    this.u8 = new Uint8Array(0);
+    this.view = new DataView(new ArrayBuffer(0));
+    this.words = new Uint32Array(0);
+  }
+
+  #review(): void {
+    const { buffer, byteOffset } = this.#region;
+    this.u8 = new Uint8Array(buffer, byteOffset, this.sizeBytes);
+    this.view = new DataView(buffer, byteOffset, this.sizeBytes);
+    this.words = new Uint32Array(buffer, byteOffset, this.sizeBytes / 4);
+  }
+}

@@ -1,0 +1,232 @@
+// Paging: guest page tables in guest memory (implements AddressSpace of platform.ts). x86-64, 4 levels, 4 KB pages, Accessed
+// and Dirty set from the start (Intel SDM vol. 3A, 4.5).
+//
+// The replay rule. Every entry is written by the host at once. If that removed or changed a *present* entry, the entry is
+// also queued, and before ring 3 next runs the machine has the guest store it again at CPL 0 (stub.ts, PTE_WRITER), because
+// KVM's shadow page tables do not notice host writes (PVM-style) and TLBs must be flushed (hardware). A new entry where none
+// was present needs nothing: the processor faults and looks again.
+//
+// Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present),
+// whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and queued, when the
+// frame is used again: a sandbox that ends never pays for it.
+
+import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
+import type { AddressSpace, FrameSource } from '../platform.ts';
+import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../platform.ts';
+import * as L from './layout.ts';
+import type { Memory } from './memory.ts';
+
+/** Bytes one entry spans, by level: 1 page table … 4 PML4. */
+const SPAN = [0, 2 ** 12, 2 ** 21, 2 ** 30, 2 ** 39];
+const TABLE_BITS = PTE_P | PTE_W | PTE_U | PTE_A;
+const LEAF_BITS = PTE_P | PTE_U | PTE_A | PTE_D;
+const GPA_LOW = 0xffff_f000;
+
+/** The page tables of one machine: pending replays and free table frames. */
+export class Paging {
+  readonly memory: Memory;
+  /** Also replay what only adds a permission (hardware may have the old one cached). */
+  readonly strict: boolean;
+  /** Runs of entries to be stored again: [gpa of the first, count, …]. */
+  readonly pending: number[] = [];
+
+  constructor(memory: Memory, strict: boolean) {
+    this.memory = memory;
+    this.strict = strict;
+  }
+
+  /** Notes that the present entry at `gpa` was removed or changed. */
+  changed(gpa: number): void {
+    const { pending } = this;
+    const last = pending.length - 2;
+    if (last >= 0 && pending[last] + pending[last + 1] * 8 === gpa) pending[last + 1]++;
+    else pending.push(gpa, 1);
+  }
+
+  /** A table whose 512 entries are 0; 0 when memory is exhausted. */
+  allocTable(frames: FrameSource): number {
+    const { words } = this.memory;
+    const gpa = words[L.STATE_GPA >>> 2];
+    if (gpa === 0) return frames.allocTableFrame();
+    const base = gpa >>> 2;
+    words[L.STATE_GPA >>> 2] = words[base] & GPA_LOW;
+    this.changed(gpa);
+    for (let i = 0; i < 1024; i += 2) {
+      if (i !== 0 && (words[base + i] & PTE_P) !== 0) this.changed(gpa + i * 4);
+      words[base + i] = 0;
+      words[base + i + 1] = 0;
+    }
+    return gpa;
+  }
+
+  /** Takes a table back. Its entries may still be there; nothing may point to it any more. */
+  freeTable(gpa: number): void {
+    const { words } = this.memory;
+    words[gpa >>> 2] = words[L.STATE_GPA >>> 2];
+    words[(gpa >>> 2) + 1] = 0;
+    words[L.STATE_GPA >>> 2] = gpa;
+  }
+
+  /** A top-level table with the machine's own part in it; 0 when memory is exhausted. */
+  newRoot(frames: FrameSource): number {
+    const tables = [0, 0, 0].map(() => this.allocTable(frames));
+    const [root, pdpt, pd] = tables;
+    if (tables.includes(0)) {
+      for (const gpa of tables) if (gpa !== 0) this.freeTable(gpa);
+      return 0;
+    }
+    const { words } = this.memory;
+    words[(root >>> 2) + index(L.USER_END, 4) * 2] = pdpt | TABLE_BITS;
+    words[(pdpt >>> 2) + index(L.USER_END, 3) * 2] = pd | TABLE_BITS;
+    words[(pd >>> 2) + index(L.USER_END, 2) * 2] = L.USER_PT_GPA | TABLE_BITS;
+    words[(root >>> 2) + 256 * 2] = L.SUPER_PDPT_GPA | PTE_P | PTE_W | PTE_A;
+    return root;
+  }
+}
+
+/** Index of gva's entry in its table of `level`. */
+function index(gva: number, level: number): number {
+  return Math.floor(gva / SPAN[level]) % 512;
+}
+
+export class PageTables implements AddressSpace {
+  readonly root: number;
+  readonly #paging: Paging;
+  readonly #frames: FrameSource;
+
+  constructor(paging: Paging, root: number, frames: FrameSource) {
+    this.#paging = paging;
+    this.root = root;
+    this.#frames = frames;
+  }
+
+  map(gva: number, gpa: number, prot: number): boolean {
+    const table = gva < L.USER_END ? this.#walkOrMake(gva) : 0;
+    if (table === 0) return false;
+    const at = table + index(gva, 1) * 8;
+    this.#write(at, gpa | LEAF_BITS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);
+    return true;
+  }
+
+  unmap(gva: number, sizeBytes: number): void {
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at) => this.#write(at, 0, 0), true);
+  }
+
+  protect(gva: number, sizeBytes: number, prot: number): void {
+    if (prot === 0) return this.unmap(gva, sizeBytes);
+    const write = (prot & PAGE_WRITE) !== 0 ? PTE_W : 0;
+    const high = (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH;
+    const change = (at: number): void => {
+      this.#write(at, (this.#paging.memory.words[at >>> 2] & ~PTE_W) | write, high);
+    };
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), change, false);
+  }
+
+  entry(gva: number): number {
+    const { words } = this.#paging.memory;
+    if (!(gva >= 0 && gva < L.USER_END)) return 0;
+    let table = this.root;
+    for (let level = 4; level > 1; level--) {
+      const low = words[(table >>> 2) + index(gva, level) * 2];
+      if ((low & PTE_P) === 0) return 0;
+      table = (low & GPA_LOW) >>> 0;
+    }
+    return this.#decode(table + index(gva, 1) * 8);
+  }
+
+  forEach(gva: number, sizeBytes: number, visit: (gva: number, entry: number) => void): void {
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at, page) => visit(page, this.#decode(at)), false);
+  }
+
+  destroy(): void {
+    this.#free(this.root, 4);
+  }
+
+  /** The page `at` maps with its PAGE_* bits, or 0. */
+  #decode(at: number): number {
+    const { words } = this.#paging.memory;
+    const low = words[at >>> 2];
+    if ((low & PTE_P) === 0) return 0;
+    const prot = PAGE_READ | ((low & PTE_W) !== 0 ? PAGE_WRITE : 0) | (words[(at >>> 2) + 1] === 0 ? PAGE_EXEC : 0);
+    return ((low & GPA_LOW) >>> 0) + prot;
+  }
+
+  /** Writes an entry and queues it if what was there may be cached. */
+  #write(at: number, low: number, high: number): void {
+    const paging = this.#paging;
+    const { words } = paging.memory;
+    const word = at >>> 2;
+    const oldLow = words[word];
+    const oldHigh = words[word + 1];
+    words[word] = low;
+    words[word + 1] = high;
+    if ((oldLow & PTE_P) === 0 || (oldLow === low >>> 0 && oldHigh === high >>> 0)) return;
+    const sameFrame = ((oldLow ^ low) & ~PTE_W) === 0;
+    const lost = (oldLow & ~low & PTE_W) !== 0 || (oldHigh === 0 && high !== 0);
+    if (!sameFrame || lost || paging.strict) paging.changed(at);
+  }
+
+  /** The page table for gva; makes the tables on the way. 0: no frame. */
+  #walkOrMake(gva: number): number {
+    let table = this.root;
+    for (let level = 4; level > 1; level--) {
+      const word = (table >>> 2) + index(gva, level) * 2;
+      const low = this.#paging.memory.words[word];
+      if ((low & PTE_P) !== 0) {
+        table = (low & GPA_LOW) >>> 0;
+        continue;
+      }
+      const child = this.#paging.allocTable(this.#frames);
+      if (child === 0) return 0;
+      this.#paging.memory.words[word] = child | TABLE_BITS; // `words` may have been replaced by growth
+      this.#paging.memory.words[word + 1] = 0;
+      table = child;
+    }
+    return table;
+  }
+
+  /**
+   * Calls `leaf(gpa of the entry, gva)` for each present page of [start, end) under `table`, whose first entry maps `base`.
+   * `prune`: frees the tables that are empty afterwards.
+   */
+  #visit(table: number, level: number, base: number, start: number, end: number, leaf: (at: number, gva: number) => void, prune: boolean): void {
+    const span = SPAN[level];
+    const first = start > base ? Math.floor((start - base) / span) : 0;
+    for (let i = first; i < 512; i++) {
+      const gva = base + i * span;
+      if (gva >= end) return;
+      const at = table + i * 8;
+      const low = this.#paging.memory.words[at >>> 2];
+      if ((low & PTE_P) === 0) continue;
+      if (level === 1) {
+        leaf(at, gva);
+        continue;
+      }
+      const child = (low & GPA_LOW) >>> 0;
+      this.#visit(child, level - 1, gva, start, end, leaf, prune);
+      if (prune && this.#isEmpty(child)) {
+        this.#write(at, 0, 0);
+        this.#paging.freeTable(child);
+      }
+    }
+  }
+
+  #isEmpty(table: number): boolean {
+    const { words } = this.#paging.memory;
+    const base = table >>> 2;
+    for (let i = 0; i < 1024; i += 2) if ((words[base + i] & PTE_P) !== 0) return false;
+    return true;
+  }
+
+  /** Frees `table` and the tables below it, all but the machine's own. */
+  #free(table: number, level: number): void {
+    const { words } = this.#paging.memory;
+    const entries = level === 4 ? 256 : 512;
+    for (let i = 0; level > 1 && i < entries; i++) {
+      const low = words[(table >>> 2) + i * 2];
+      const child = (low & GPA_LOW) >>> 0;
+      if ((low & PTE_P) !== 0 && child >= L.FIRST_FRAME) this.#free(child, level - 1);
+    }
+    this.#paging.freeTable(table);
+  }
+}

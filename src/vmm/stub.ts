@@ -1,0 +1,56 @@
+// The machine code that runs in the guest on our behalf, as bytes with the assembly beside them (Intel SDM vol. 2).
+// test/unit/stub.test.ts assembles the comments again and compares. There is no more ring-0 code than this.
+//
+// Port is 0x7e (layout.ts). Every piece ends the virtual CPU's run by writing to it; which piece did it follows from RIP.
+
+import { HANDLER_STRIDE, VECTOR_COUNT } from './layout.ts';
+
+/** Assembly line, then its bytes. */
+type Listing = readonly (readonly [string, readonly number[]])[];
+
+/**
+ * Where `syscall` lands. On PVM-style hosts it is run at CPL 3 from a user-readable page, on hardware at CPL 0 from a
+ * supervisor page; it never returns by itself: the host sets the registers for ring 3 and runs again.
+ */
+export const SYSCALL_STUB: Listing = [
+  ['out %al, $0x7e', [0xe6, 0x7e]],
+  ['ud2', [0x0f, 0x0b]],
+];
+
+/** One entry of the exception page: exits at once; the host reads the frame the CPU pushed. */
+export const EXCEPTION_ENTRY: Listing = [
+  ['out %al, $0x7e', [0xe6, 0x7e]],
+  ['hlt', [0xf4]],
+];
+
+/**
+ * The PTE writer, at CPL 0. rbx: queue of {gva of the first entry, count} pairs; edx: number of pairs, at least 1.
+ * Stores each entry onto itself with an 8-byte store: the value is what the host has already written, the store is what
+ * makes KVM's shadow page tables follow. Loading CR3 drops cached translations on hardware.
+ */
+export const PTE_WRITER: Listing = [
+  ['1: mov (%rbx), %rdi', [0x48, 0x8b, 0x3b]],
+  ['mov 8(%rbx), %rcx', [0x48, 0x8b, 0x4b, 0x08]],
+  ['mov %rdi, %rsi', [0x48, 0x89, 0xfe]],
+  ['rep movsq', [0xf3, 0x48, 0xa5]],
+  ['add $16, %rbx', [0x48, 0x83, 0xc3, 0x10]],
+  ['dec %edx', [0xff, 0xca]],
+  ['jnz 1b', [0x75, 0xeb]],
+  ['mov %cr3, %rax', [0x0f, 0x20, 0xd8]],
+  ['mov %rax, %cr3', [0x0f, 0x22, 0xd8]],
+  ['out %al, $0x7e', [0xe6, 0x7e]],
+  ['hlt', [0xf4]],
+];
+
+/** The bytes of a listing. */
+export function code(listing: Listing): Uint8Array {
+  return new Uint8Array(listing.flatMap(([, bytes]) => bytes));
+}
+
+/** The exception page: one entry for each vector. */
+export function handlerPage(): Uint8Array {
+  const page = new Uint8Array(VECTOR_COUNT * HANDLER_STRIDE).fill(0xcc);
+  const entry = code(EXCEPTION_ENTRY);
+  for (let vector = 0; vector < VECTOR_COUNT; vector++) page.set(entry, vector * HANDLER_STRIDE);
+  return page;
+}

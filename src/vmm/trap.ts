@@ -1,0 +1,50 @@
+// Trap decoding: from a KVM exit to a Trap of platform.ts. No exit is trusted for what it claims to be: a system call only if
+// RIP is in the stub, an exception only if RIP is in the exception page at CPL 0; anything else ring 3 did itself.
+//
+// Exception frame in long mode (Intel SDM vol. 3A, 6.14.2), from low to high: [error code], RIP, CS, RFLAGS, RSP, SS.
+
+import { HANDLER_STRIDE } from './layout.ts';
+import * as L from './layout.ts';
+import { CODE_STUB, CODE_WRITER } from './area.ts';
+
+/** Which of our own pieces of code an `out` came from. */
+export const AT_RING3 = -1;
+export const AT_STUB = -2;
+export const AT_WRITER = -3;
+/** At CPL 0 but not behind an `out` of ours. */
+export const AT_ELSEWHERE = -4;
+
+const OUT_BYTES = 2;
+/** `out` of the PTE writer: its offset in the listing (stub.ts), checked by test/unit/stub.test.ts. */
+export const WRITER_OUT = 0x1b;
+
+/**
+ * What ran the `out` that RIP (low, high) is behind: a vector number, or AT_*. `atInstruction` allows RIP at the `out`
+ * itself, as KVMs without the port-0x7e quirk leave it.
+ */
+export function whoExited(ripLow: number, ripHigh: number): number {
+  if (ripHigh === L.SUPER_PAGES_HIGH) {
+    const page = ripLow & ~0xfff;
+    const offset = ripLow & 0xfff;
+    if (page === L.HANDLER_LOW) return offset % HANDLER_STRIDE <= OUT_BYTES ? Math.floor(offset / HANDLER_STRIDE) : AT_ELSEWHERE;
+    if (page === L.CODE_LOW) {
+      if (offset === CODE_STUB || offset === CODE_STUB + OUT_BYTES) return AT_STUB;
+      if (offset === CODE_WRITER + WRITER_OUT || offset === CODE_WRITER + WRITER_OUT + OUT_BYTES) return AT_WRITER;
+    }
+    return AT_ELSEWHERE;
+  }
+  return AT_RING3;
+}
+
+const USER_STUB_LOW = L.USER_STUB_GVA % 2 ** 32;
+const USER_STUB_HIGH = Math.floor(L.USER_STUB_GVA / 2 ** 32);
+
+/** Whether RIP is behind the `out` of the user-readable stub. */
+export function atUserStub(ripLow: number, ripHigh: number): boolean {
+  return ripHigh === USER_STUB_HIGH && (ripLow === USER_STUB_LOW || ripLow === USER_STUB_LOW + OUT_BYTES);
+}
+
+/** Whether RIP is anywhere in the user-readable stub's page. */
+export function inUserStubPage(ripLow: number, ripHigh: number): boolean {
+  return ripHigh === USER_STUB_HIGH && (ripLow & ~0xfff) >>> 0 === USER_STUB_LOW;
+}

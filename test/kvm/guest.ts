@@ -1,0 +1,85 @@
+// Helpers for machine tests: a machine with a code page, a stack and a bump frame source, driven without the kernel.
+
+import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AddressSpace, Context, FrameSource, Trap } from '../../src/platform.ts';
+import { PAGE_EXEC, PAGE_READ, PAGE_WRITE, REG, REG_COUNT } from '../../src/platform.ts';
+import { createMachine } from '../../src/vmm/machine.ts';
+import type { KvmMachine } from '../../src/vmm/machine.ts';
+import type { Kvm } from '../../src/vmm/kvm.ts';
+
+export const CODE = 0x40_0000;
+export const STACK_TOP = 0x7000_0000;
+export const DATA = 0x60_0000;
+export const RW = PAGE_READ | PAGE_WRITE;
+export const RX = PAGE_READ | PAGE_EXEC;
+
+/** A context at `rip` with everything else 0. */
+export function context(rip: number, rsp = STACK_TOP): Context {
+  const regs = new BigUint64Array(REG_COUNT);
+  regs[REG.rip] = BigInt(rip);
+  regs[REG.rsp] = BigInt(rsp);
+  regs[REG.rflags] = 0x202n;
+  return { regs, regs32: new Uint32Array(regs.buffer), fsBase: 0n, gsBase: 0n, fpu: null };
+}
+
+export class Guest {
+  readonly machine: KvmMachine;
+  readonly space: AddressSpace;
+  readonly frames: FrameSource;
+  next: number;
+
+  constructor(machine: KvmMachine) {
+    this.machine = machine;
+    this.next = machine.memory.firstFrame;
+    this.frames = { allocTableFrame: () => this.frame() };
+    const space = machine.newAddressSpace(this.frames);
+    if (space === null) throw new Error('no address space');
+    this.space = space;
+  }
+
+  static make(kvm: Kvm, limitBytes = 64 * 2 ** 20): Guest {
+    return new Guest(createMachine(kvm, { fd: null }, limitBytes));
+  }
+
+  frame(): number {
+    const gpa = this.next;
+    if (!this.machine.memory.grow(gpa + 4096)) return 0;
+    this.next += 4096;
+    return gpa;
+  }
+
+  /** Maps a fresh page; returns its gpa. */
+  page(gva: number, prot: number, bytes?: Uint8Array): number {
+    const gpa = this.frame();
+    this.space.map(gva, gpa, prot);
+    if (bytes !== undefined) this.machine.memory.u8.set(bytes, gpa);
+    return gpa;
+  }
+
+  /** Puts `code` at CODE and a stack below STACK_TOP. */
+  load(code: Uint8Array): Context {
+    this.page(CODE, RX, code);
+    this.page(STACK_TOP - 4096, RW);
+    return context(CODE);
+  }
+
+  run(c: Context, sliceNs = 0): Trap {
+    return this.machine.run(c, this.space, sliceNs);
+  }
+}
+
+/** Assembles AT&T source with GNU as (binutils). */
+export function assemble(source: string): Uint8Array {
+  const dir = mkdtempSync(join(tmpdir(), 'offshoot-as-'));
+  try {
+    writeFileSync(join(dir, 'a.s'), `${source}\n`);
+    execFileSync('as', ['--64', '-o', join(dir, 'a.o'), join(dir, 'a.s')]);
+    execFileSync('objcopy', ['-O', 'binary', '-j', '.text', join(dir, 'a.o'), join(dir, 'a.bin')]);
+    return new Uint8Array(readFileSync(join(dir, 'a.bin')));
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
