@@ -18,6 +18,7 @@ import traceback
 import types
 
 CONTROL = 3
+SOURCE = "<offshoot>"
 CHUNK = 32768
 
 
@@ -88,7 +89,7 @@ def _streams():
 def _report(error):
     """Prints an uncaught exception as the interpreter does, without the agent's own frames."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+    while frames is not None and frames.tb_frame.f_code.co_filename == SOURCE:
         frames = frames.tb_next
     error.__traceback__ = frames
     sys.excepthook(type(error), error, frames)

@@ -1,0 +1,79 @@
+// Builds a template: starts the agent in a fresh VM, runs it to its snapshot point, writes memory and state to a file.
+
+import { readFileSync } from 'node:fs';
+import { serialize } from 'node:v8';
+import type { Image } from '../image/store.ts';
+import { runSlice, type RunState } from '../kernel/run.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { prepareForkChild } from '../kernel/process/snapshot.ts';
+import { createMachine } from '../vmm/machine.ts';
+import { OffshootError } from './errors.ts';
+import { bootGuestKernel, saveGuestKernel } from './guestkernel.ts';
+import type { KvmHost } from './kvmhost.ts';
+import type { TemplateSpec } from './spec.ts';
+import { templateKey, writeTemplate } from './templatefile.ts';
+
+/** Memory a template may use while it is built. */
+const MEMORY_BYTES = 1 << 30;
+const BUDGET_NS = 100_000_000;
+/** A setup that has not reached its snapshot point by then never will. */
+const BUILD_MS_MAX = 600_000;
+/** Room for a fork's first pages inside memory slot 0, so that most runs never need another slot. */
+const HEADROOM_BYTES = 8 << 20;
+
+/** Builds `spec` on `image` and writes it to `path`. Throws OffshootError with what the setup printed when it fails. */
+export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, builder: string, path: string): void {
+  const printed: Buffer[] = [];
+  const machine = createMachine(host.kvm, { fd: null }, MEMORY_BYTES);
+  try {
+    const agent = readFileSync(new URL('../guest/agent.py', import.meta.url), 'utf8');
+    const kernel = bootGuestKernel(host, image.id, machine, (_stream, bytes) => void printed.push(Buffer.from(bytes)), {
+      argv: ['/usr/bin/python3', '-c', agent, JSON.stringify({ preload: spec.preload })],
+      uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, limits: {},
+    });
+    kernel.control.onMessage(() => {
+      kernel.snapshotArmed = true;
+    });
+    runToSnapshot(host, kernel, printed);
+    prepareForkChild(kernel);
+    const state = saveGuestKernel(kernel);
+    const used = Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWater + HEADROOM_BYTES));
+    writeTemplate(path, templateKey(host.home), machine.snapshotMemory().subarray(0, used), serialize(state), {
+      kind: 'linux-user', name: spec.name, imageId: image.id, fingerprint: host.fingerprint, builder,
+      createdAt: new Date().toISOString(), preload: spec.preload,
+    });
+  } finally {
+    machine.destroy();
+  }
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / (1 << 20)) * (1 << 20);
+}
+
+function runToSnapshot(host: KvmHost, kernel: Kernel, printed: Buffer[]): void {
+  const endMs = performance.now() + BUILD_MS_MAX;
+  while (performance.now() < endMs) {
+    host.refreshClock();
+    const state = runSlice(kernel, BUDGET_NS);
+    if (state.kind === 'snapshot') return;
+    const failure = failureOf(state);
+    if (failure) throw new OffshootError('template-setup', `The template could not be built: ${failure}. ${tail(printed)}`.trim());
+  }
+  throw new OffshootError('template-setup', `The template could not be built: no snapshot point after ${BUILD_MS_MAX / 1000} s.`);
+}
+
+function failureOf(state: RunState): string | null {
+  switch (state.kind) {
+    case 'failed': return state.reason;
+    case 'exited': return `its program ended early (${JSON.stringify(state.reason)})`;
+    case 'blocked': return state.wakeAtNs === Infinity ? 'its program waits for something that cannot come' : null;
+    default: return null;
+  }
+}
+
+/** The last thing the program printed: usually the exception. */
+function tail(printed: Buffer[]): string {
+  const lines = Buffer.concat(printed).toString('utf8').trim().split('\n');
+  return lines.at(-1) ?? '';
+}

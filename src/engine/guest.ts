@@ -1,0 +1,167 @@
+// A sandbox inside its worker: one VM, one kernel, one run. The scheduler gives it slices; its parent gets its output and,
+// once, how it ended.
+
+import type { EndReason } from '../kernel/end.ts';
+import { exitCodeOf } from '../kernel/end.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { runSlice } from '../kernel/run.ts';
+import { signalName } from '../abi/linux/signal.ts';
+import type { KvmMachine } from '../vmm/machine.ts';
+import { createMachine } from '../vmm/machine.ts';
+import { restoreGuestKernel } from './guestkernel.ts';
+import type { KvmHost } from './kvmhost.ts';
+import type { LoadedTemplate } from './loaded.ts';
+import { Outlet } from './outlet.ts';
+import type { SendOutput } from './outlet.ts';
+import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
+import { begin } from './request.ts';
+import type { Runnable, StepState } from './scheduler.ts';
+
+/** What a guest needs of its worker. */
+export interface GuestEvents {
+  readonly output: SendOutput;
+  readonly trace: (text: string) => void;
+  /** Something this guest waits for has happened. */
+  readonly wake: () => void;
+}
+
+const BLOCKED_FOREVER: StepState = { kind: 'blocked', wakeAtMs: Infinity };
+const ENDED: StepState = { kind: 'ended' };
+
+export class Guest implements Runnable {
+  readonly machine: KvmMachine;
+  readonly kernel: Kernel;
+  private readonly host: KvmHost;
+  private readonly events: GuestEvents;
+  private readonly outlet: Outlet;
+  private readonly forkTimeMs: number;
+  private startedMs = 0;
+  private deadlineMs = Infinity;
+  private onEnd: ((end: RunEnd) => void) | null = null;
+  private stopReason: LimitReached = null;
+  private timeoutMs = 0;
+  private destroyed = false;
+
+  private constructor(host: KvmHost, template: LoadedTemplate, memoryBytes: number, events: GuestEvents) {
+    const start = performance.now();
+    this.host = host;
+    this.events = events;
+    this.outlet = new Outlet(events.output);
+    this.outlet.onRoom = () => events.wake();
+    const limit = Math.max(memoryBytes, template.header.memoryBytes);
+    this.machine = createMachine(host.kvm, { fd: template.fd, sizeBytes: template.header.memoryBytes }, limit);
+    try {
+      this.kernel = restoreGuestKernel(host, template, this.machine, (stream, bytes) => this.outlet.write(stream, bytes));
+    } catch (error) {
+      this.machine.destroy();
+      throw error;
+    }
+    this.forkTimeMs = performance.now() - start;
+  }
+
+  /** A new VM over a private view of the template, its kernel restored, standing at the snapshot point. */
+  static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number, events: GuestEvents): Guest {
+    return new Guest(host, template, memoryBytes, events);
+  }
+
+  /** Sets up one run; `onEnd` is called exactly once. The caller then wakes the guest. */
+  start(options: RunOptions, onEnd: (end: RunEnd) => void): void {
+    this.host.refreshClock();
+    this.startedMs = performance.now();
+    this.timeoutMs = options.limits.timeoutMs;
+    if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
+    this.onEnd = onEnd;
+    if (options.strace) this.kernel.traceTo((text) => this.events.trace(text));
+    begin(this.kernel, options);
+  }
+
+  step(budgetNs: number): StepState {
+    if (this.destroyed || this.onEnd === null) return ENDED;
+    const now = performance.now();
+    if (now >= this.deadlineMs) this.stopReason = 'timeout';
+    if (this.stopReason !== null) return this.finish(null);
+    if (this.outlet.full) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
+    const state = runSlice(this.kernel, Math.min(budgetNs, (this.deadlineMs - now) * 1e6));
+    this.outlet.flush();
+    switch (state.kind) {
+      case 'exited':
+        return this.finish(state.reason);
+      case 'slice':
+        return { kind: 'more' };
+      case 'blocked':
+        return this.blocked(state.wakeAtNs);
+      default:
+        return this.finish({ kind: 'bug', message: `unexpected state ${state.kind}` });
+    }
+  }
+
+  /** More standard input; null is its end. */
+  stdin(bytes: Uint8Array | null): void {
+    if (this.destroyed) return;
+    if (bytes) this.kernel.streams.stdin.push(bytes);
+    else this.kernel.streams.stdin.close();
+    this.events.wake();
+  }
+
+  /** Ends the run as soon as its current slice is over. */
+  cancel(): void {
+    this.stopReason ??= 'cancelled';
+    this.events.wake();
+  }
+
+  /** Closes the VM and gives its memory back. */
+  destroy(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    if (this.onEnd) this.finish(null);
+    this.machine.destroy();
+  }
+
+  private blocked(wakeAtNs: number): StepState {
+    const now = performance.now();
+    const wakeAtMs = wakeAtNs === Infinity ? Infinity : now + (wakeAtNs - this.kernel.clock.monotonicNs()) / 1e6;
+    const at = Math.min(wakeAtMs, this.deadlineMs);
+    return at === Infinity ? BLOCKED_FOREVER : { kind: 'blocked', wakeAtMs: at };
+  }
+
+  private finish(reason: EndReason | null): StepState {
+    const done = this.onEnd;
+    this.onEnd = null;
+    this.outlet.flush();
+    if (done) done(this.describe(reason));
+    return ENDED;
+  }
+
+  private describe(reason: EndReason | null): RunEnd {
+    const execTimeMs = performance.now() - this.startedMs;
+    const { limit, text } = explainEnd(reason, this.stopReason ?? 'cancelled', this.timeoutMs);
+    return {
+      exitCode: reason === null ? (limit === 'timeout' ? 124 : 130) : exitCodeOf(reason),
+      signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
+      limit, reason: text,
+      forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
+      dirtyPages: this.destroyed ? 0 : this.machine.dirtyPages(),
+      syscalls: this.kernel.syscallCount,
+      unimplemented: Object.fromEntries(this.kernel.unimplemented),
+    };
+  }
+}
+
+/** The limit that ended a run, and a sentence for people. A null reason: stopped from outside. */
+function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: number): { limit: LimitReached; text: string | null } {
+  if (reason === null) {
+    return { limit: stop, text: stop === 'timeout' ? `timed out after ${timeoutMs / 1000} s.` : 'cancelled.' };
+  }
+  switch (reason.kind) {
+    case 'exit':
+      return { limit: null, text: null };
+    case 'signal':
+      return { limit: null, text: `killed by ${signalName(reason.signo)}${reason.detail ? ` (${reason.detail})` : ''}.` };
+    case 'limit':
+      return { limit: reason.limit === 'memory' || reason.limit === 'output' ? reason.limit : null, text: `${reason.limit} limit: ${reason.detail}.` };
+    case 'bug':
+      return { limit: 'kernel-bug', text: `Offshoot's kernel failed and ended this sandbox: ${reason.message}` };
+    case 'machine':
+      return { limit: 'kernel-bug', text: `the virtual machine failed: ${reason.reason}.` };
+  }
+}

@@ -1,0 +1,56 @@
+// A template in a worker: its file open for mapping, its kernel state decoded once and shared, read-only, by every fork.
+
+import { closeSync, openSync } from 'node:fs';
+import { deserialize } from 'node:v8';
+import type { KernelState } from '../kernel/save.ts';
+import { mapFile } from '../host/mapfile.ts';
+import type { KvmHost, MappedImage } from './kvmhost.ts';
+import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyContent, type TemplateHeader } from './templatefile.ts';
+
+export class LoadedTemplate {
+  readonly header: TemplateHeader;
+  readonly image: MappedImage;
+  /** Descriptor of the template file: forks map its memory MAP_PRIVATE. */
+  readonly fd: number;
+  /** Never changed after loading. */
+  readonly state: KernelState;
+
+  private constructor(header: TemplateHeader, image: MappedImage, fd: number, state: KernelState) {
+    this.header = header;
+    this.image = image;
+    this.fd = fd;
+    this.state = state;
+  }
+
+  /** Opens and verifies a template file. Throws TemplateRefused when it must be built again. */
+  static open(host: KvmHost, path: string): LoadedTemplate {
+    const header = readHeader(path, templateKey(host.home));
+    const fd = openSync(path, 'r');
+    try {
+      const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
+      try {
+        verifyContent(header, file.bytes.subarray(HEADER_BYTES));
+        const state = decode(file.bytes.subarray(header.memoryBytes));
+        return new LoadedTemplate(header, host.image(header.imageId), fd, state);
+      } finally {
+        file.release();
+      }
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Closes the file; forks made from it keep their mappings. */
+  release(): void {
+    closeSync(this.fd);
+  }
+}
+
+function decode(bytes: Uint8Array): KernelState {
+  try {
+    return deserialize(bytes) as KernelState;
+  } catch {
+    throw new TemplateRefused('its state cannot be read by this version of Node');
+  }
+}

@@ -1,0 +1,49 @@
+// Turns a run's request into what the parked guest does next: Python code for the agent, or an execve of another program.
+
+import { EACCES, ENOENT } from '../abi/linux/errno.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { completeForkChild } from '../kernel/process/snapshot.ts';
+import { execInto } from '../kernel/process/exec.ts';
+import type { RunOptions } from './protocol.ts';
+
+/** Bytes of code in one control message; src/guest/agent.py has the same number. */
+const CHUNK_BYTES = 32768;
+const CONTROL_FD = 3;
+
+/** Lets the guest go on from its snapshot point with this request. */
+export function begin(kernel: Kernel, options: RunOptions): void {
+  kernel.limits = { ...kernel.limits, outputBytesMax: options.limits.outputBytes };
+  completeForkChild(kernel);
+  const { request } = options;
+  if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
+  const { code, filename, argv, path0 } = request;
+  const header = { codeBytes: code.length, filename, argv, path0, env: options.env, cwd: options.cwd };
+  kernel.control.send(Buffer.from(JSON.stringify(header)));
+  for (let at = 0; at < code.length; at += CHUNK_BYTES) kernel.control.send(code.subarray(at, at + CHUNK_BYTES));
+}
+
+function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {
+  const env = Object.entries(options.env).map(([name, value]) => bytesOf(`${name}=${value}`));
+  const main = kernel.main;
+  if (!main) return;
+  main.files.close(CONTROL_FD);
+  let result = -ENOENT;
+  for (const path of candidates(argv[0], options.env['PATH'] ?? '/usr/bin:/bin')) {
+    result = execInto(main, bytesOf(path), argv.map(bytesOf), env, bytesOf(options.cwd));
+    if (result !== -ENOENT && result !== -EACCES) break;
+  }
+  if (result >= 0) return;
+  const why = result === -ENOENT ? 'command not found' : result === -EACCES ? 'permission denied' : `cannot be run (errno ${-result})`;
+  kernel.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${why}\n`));
+  kernel.end({ kind: 'exit', code: result === -ENOENT ? 127 : 126 });
+}
+
+/** Where execvp(3) would look. */
+function candidates(command: string, path: string): string[] {
+  return command.includes('/') ? [command] : path.split(':').map((dir) => `${dir || '.'}/${command}`);
+}
+
+/** The kernel's byte strings: one character per UTF-8 byte. */
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
