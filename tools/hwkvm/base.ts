@@ -1,5 +1,5 @@
-// The unchanging part of the emulated machine: Debian's cloud kernel and an initramfs with busybox, the KVM modules and
-// Node with its shared libraries. Built once, kept in the cache directory.
+// The unchanging part of the emulated machine: Debian's cloud kernel and an initramfs with busybox, the KVM modules,
+// Node and a few programs with their shared libraries. Built once, kept in the cache directory.
 //
 //   base(options) → { kernel, initramfs }: paths, built when they are not there yet
 //   requireTools(): makes sure that QEMU and the packers are installed (installs them when root)
@@ -133,16 +133,17 @@ function moduleBytes(path: string): Buffer {
   return readFileSync(path);
 }
 
-/** Copies the running node and the libraries ldd names, at the paths where the loader looks for them. */
-function copyNode(to: string): void {
-  const node = realpathSync(process.execPath);
-  mkdirSync(join(to, 'usr/local/bin'), { recursive: true });
-  copyFileSync(node, join(to, 'usr/local/bin/node'));
-  const ldd = execFileSync('ldd', [node], { encoding: 'utf8' });
-  for (const [, path] of ldd.matchAll(/(\/\S+) \(0x/g)) {
-    if (path === undefined) continue;
-    mkdirSync(join(to, dirname(path)), { recursive: true });
-    copyFileSync(path, join(to, path));
+/** Programs the tests start, when this machine has them. */
+const PROGRAMS = ['/usr/bin/as', '/usr/bin/objcopy', '/usr/bin/objdump'];
+
+/** Copies a program to `as` and the libraries ldd names to the paths where the loader looks for them, below `to`. */
+function copyProgram(path: string, as: string, to: string): void {
+  mkdirSync(join(to, dirname(as)), { recursive: true });
+  copyFileSync(path, join(to, as));
+  for (const [, library] of execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)) {
+    if (library === undefined) continue;
+    mkdirSync(join(to, dirname(library)), { recursive: true });
+    copyFileSync(library, join(to, library));
   }
 }
 
@@ -154,7 +155,8 @@ function buildInitramfs(tree: string, dir: string): void {
     if (applet !== 'busybox') symlinkSync('busybox', join(dir, 'bin', applet));
   }
   copyModules(tree, join(dir, 'modules'));
-  copyNode(dir);
+  copyProgram(realpathSync(process.execPath), 'usr/local/bin/node', dir);
+  for (const path of PROGRAMS) if (existsSync(path)) copyProgram(path, path.replace('/usr', '/usr/local'), dir);
   writeFileSync(join(dir, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n');
   writeFileSync(join(dir, 'etc/group'), 'root:x:0:\nuser:x:1000:\n');
   writeFileSync(join(dir, 'etc/hosts'), '127.0.0.1 localhost hwkvm\n');
@@ -171,6 +173,7 @@ function pack(dir: string, file: string): void {
 function cacheKey(): string {
   const hash = createHash('sha256');
   for (const file of ['base.ts', 'init.sh']) hash.update(readFileSync(join(import.meta.dirname, file)));
+  for (const path of PROGRAMS) hash.update(String(existsSync(path)));
   hash.update(process.version).update(spawnSync('ldd', ['--version'], { encoding: 'utf8' }).stdout);
   return hash.digest('hex').slice(0, 16);
 }
