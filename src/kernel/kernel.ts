@@ -11,11 +11,15 @@ import { Futexes } from './ipc/futex.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { Frames } from './mm/frames.ts';
+import type { Mm } from './mm/mm.ts';
+import { continueProcess, exitGroup, stopProcess } from './process/exit.ts';
+import { describeFault } from './process/fault.ts';
 import type { Process } from './process/process.ts';
 import type { Task } from './process/task.ts';
 import { runSlice } from './run.ts';
 import type { RunState } from './run.ts';
 import { Scheduler } from './sched.ts';
+import type { SigInfo } from './signal/state.ts';
 import { finish } from './syscalls/dispatch.ts';
 import { KernelClock } from './time/clock.ts';
 import { Timers } from './time/timers.ts';
@@ -71,6 +75,8 @@ export class Kernel {
   /** Calls and sub-commands that are not implemented, with how often they were asked for. */
   readonly unimplemented = new Map<string, number>();
   syscallCount = 0;
+  /** The signal that ended the last process that died of one. */
+  killedBy: SigInfo | null = null;
   /** CPU time of all tasks so far, nanoseconds. */
   cpuNs = 0;
   /** The next fork of the main process is the snapshot point. */
@@ -116,11 +122,68 @@ export class Kernel {
     return runSlice(this, budgetNs);
   }
 
-  /** SIGCONT (or SIGKILL) for a stopped process: its tasks may run again. */
+  stopProcess(process: Process, signo: number): void {
+    stopProcess(process, signo);
+  }
+
   continueProcess(process: Process, report: boolean): void {
-    process.stopped = false;
-    if (report) process.jobStatus = 0xffff;
-    for (const task of process.tasks) if (task.state === 'stopped') this.sched.enqueue(task);
+    continueProcess(process, report);
+  }
+
+  exitGroup(process: Process, status: number): void {
+    exitGroup(process, status);
+  }
+
+  /** The main process has ended: so does the sandbox. */
+  endMain(status: number): void {
+    const signo = status & 0x7f;
+    if (signo === 0) this.end({ kind: 'exit', code: status >> 8 });
+    else this.end({ kind: 'signal', signo, detail: this.killedBy ? describeFault(this.killedBy) : '' });
+  }
+
+  tracerExit(process: Process, status: number): void {
+    this.tracer?.exit(process, status);
+  }
+
+  /** Whether another process uses the address space too (vfork, CLONE_VM). */
+  isMmShared(mm: Mm, process: Process): boolean {
+    for (const other of this.processes.values()) if (other !== process && other.mm === mm && other.exitStatus < 0) return true;
+    return false;
+  }
+
+  /** Puts a new task (and its process) into the tables and makes it runnable. */
+  addTask(task: Task): void {
+    task.startNs = this.clock.monotonicNs();
+    task.process.tasks.push(task);
+    this.tasks.set(task.tid, task);
+    this.processes.set(task.process.pid, task.process);
+    this.sched.enqueue(task);
+  }
+
+  /** Takes a dying task out of everything it may be in. */
+  dropTask(task: Task): void {
+    this.waits.remove(task);
+    this.timers.disarm(task);
+    task.wait = null;
+    task.rerun = null;
+    this.sched.dequeue(task);
+    task.state = 'dead';
+    this.tasks.delete(task.tid);
+    this.machine.unload(task.context);
+  }
+
+  /** Gives a process with one task another pid: a forked sandbox, after it was restored. */
+  renameProcess(process: Process, pid: number): void {
+    const task = process.tasks[0];
+    this.processes.delete(process.pid);
+    this.tasks.delete(task.tid);
+    if (process.pgid === process.pid) process.pgid = pid;
+    if (process.sid === process.pid) process.sid = pid;
+    process.pid = pid;
+    task.tid = pid;
+    this.processes.set(pid, process);
+    this.tasks.set(pid, task);
+    this.nextPid = Math.max(this.nextPid, pid);
   }
 
   /** Blocks a task on a Wait its call returned. */
@@ -158,7 +221,7 @@ export class Kernel {
 
   private interruptIfSignalled(task: Task): void {
     const pending = (task.pending | task.process.signals.pending) & ~task.sigmask;
-    if (pending !== 0n) this.interruptTask(task);
+    if (pending !== 0n && !task.wait?.uninterruptible) this.interruptTask(task);
   }
 
   private unblock(task: Task): Wait | null {

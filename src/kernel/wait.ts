@@ -32,6 +32,8 @@ export interface Wait {
   readonly onSignal: number;
   /** Waker's filter: a futex bitset, or whatever the queue's owner defines. */
   readonly bits: number;
+  /** Signals do not end it, apart from SIGKILL (vfork). */
+  readonly uninterruptible: boolean;
   /** What the call needs to remember across reruns: plain data only. */
   readonly memo: unknown;
 }
@@ -40,6 +42,7 @@ export interface Wait {
 export function waitOn(queues: readonly number[], change: Partial<Wait> = {}): Wait {
   return {
     kind: 'wait', queues, deadlineNs: Infinity, onWake: RERUN, onTimeout: RERUN, onSignal: -512, bits: 0, memo: null,
+    uninterruptible: false,
     ...change,
   };
 }

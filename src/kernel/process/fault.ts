@@ -45,3 +45,9 @@ function fpuCode(task: Task, vector: number): number {
   if (flags & 0x12) return FPE_FLTUND;
   return flags & 0x20 ? FPE_FLTRES : FPE_FLTINV;
 }
+
+/** For an end reason: where a fault was, or who sent the signal. */
+export function describeFault(info: SigInfo): string {
+  if (info.code > 0 && info.code !== SI_KERNEL && [SIGSEGV, SIGBUS, SIGFPE, SIGILL].includes(info.signo)) return `address 0x${info.addr.toString(16)}`;
+  return info.pid > 0 ? `sent by process ${info.pid}` : '';
+}

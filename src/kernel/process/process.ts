@@ -2,9 +2,11 @@
 
 import type { FdTable } from '../fs/fdtable.ts';
 import type { FsContext } from '../fs/fscontext.ts';
+import type { Inode } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Mm } from '../mm/mm.ts';
 import type { SignalState } from '../signal/state.ts';
+import { ProcessTimers } from '../time/itimer.ts';
 import type { Credentials } from './credentials.ts';
 import type { Task } from './task.ts';
 
@@ -29,9 +31,13 @@ export class Process {
   /** Handlers, process-directed pending signals, itimers. */
   signals: SignalState;
   credentials: Credentials;
+  /** setitimer, timer_create. */
+  readonly timers: ProcessTimers;
 
   /** What execve was given, for /proc/PID/{exe,cmdline,environ}. Byte strings. */
   exe = '';
+  /** The program itself, for /proc/PID/exe. */
+  exeInode: Inode | null = null;
   argv: readonly string[] = [];
   envp: readonly string[] = [];
   /** Auxiliary vector as pairs, for /proc/PID/auxv. */
@@ -77,6 +83,7 @@ export class Process {
     this.fs = parts.fs;
     this.signals = parts.signals;
     this.credentials = parts.credentials;
+    this.timers = new ProcessTimers(this);
     this.childQueue = kernel.waits.newQueue();
   }
 

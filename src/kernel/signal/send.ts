@@ -98,7 +98,7 @@ function wakeForSignal(task: Task, signo: number): void {
     return;
   }
   task.work = true;
-  if (task.state === 'blocked') task.kernel.interruptTask(task);
+  if (task.state === 'blocked' && (!task.wait?.uninterruptible || signo === SIGKILL)) task.kernel.interruptTask(task);
 }
 
 /** A signal that cannot be ignored or blocked: a fault. With no way to handle it the process dies of it. */

@@ -1,0 +1,162 @@
+// Making threads and processes: clone(2), fork(2), vfork(2). The argument layer is syscalls/clone.ts.
+
+import { EAGAIN, EINVAL, EPERM } from '../../abi/linux/errno.ts';
+import {
+  CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_NEW_ANY, CLONE_PARENT,
+  CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, RLIMIT_NPROC,
+} from '../../abi/linux/sched.ts';
+import { REG } from '../../platform.ts';
+import type { Kernel } from '../kernel.ts';
+import { setResult } from '../syscalls/args.ts';
+import { SNAPSHOT, waitOn } from '../wait.ts';
+import type { Wait } from '../wait.ts';
+import { Process } from './process.ts';
+import { Task, copyContext } from './task.ts';
+
+export interface CloneArgs {
+  /** Low 32 bits of the flags, without CSIGNAL, and CLONE_CLEAR_SIGHAND. */
+  readonly flags: number;
+  readonly exitSignal: number;
+  /** The child's rsp; 0: the parent's. */
+  readonly stackTop: bigint;
+  readonly parentTid: number;
+  readonly childTid: number;
+  readonly tls: bigint;
+}
+
+function has(args: CloneArgs, flag: number): boolean {
+  return flag > 0xffff_ffff ? args.flags >= flag : (args.flags & flag) !== 0;
+}
+
+function check(task: Task, args: CloneArgs): number {
+  const { kernel } = task;
+  if (has(args, CLONE_NEW_ANY)) {
+    kernel.count(`clone flags 0x${(args.flags & CLONE_NEW_ANY).toString(16)}`);
+    return -EPERM;
+  }
+  if (has(args, CLONE_SIGHAND) && !has(args, CLONE_VM)) return -EINVAL;
+  if (has(args, CLONE_THREAD) && !has(args, CLONE_SIGHAND)) return -EINVAL;
+  if (has(args, CLONE_CLEAR_SIGHAND) && has(args, CLONE_SIGHAND)) return -EINVAL;
+  if (has(args, CLONE_PIDFD)) {
+    kernel.count('clone CLONE_PIDFD');
+    return -EINVAL;
+  }
+  if (has(args, CLONE_THREAD) && (!has(args, CLONE_FILES) || !has(args, CLONE_FS))) {
+    // Threads with descriptors of their own: nobody does this, and here files belong to the process.
+    kernel.count('clone CLONE_THREAD without CLONE_FILES or CLONE_FS');
+    return -EINVAL;
+  }
+  const mine = [...kernel.tasks.values()].filter((other) => other.process.credentials.ruid === task.process.credentials.ruid);
+  const limit = Math.min(kernel.limits.processesMax, task.process.credentials.euid === 0 ? Infinity : task.process.rlimits[RLIMIT_NPROC].soft);
+  return kernel.tasks.size >= kernel.limits.processesMax || mine.length >= limit ? -EAGAIN : 0;
+}
+
+/** Makes the child and returns its tid to the parent; the child sees 0. A vfork parent waits. */
+export function clone(task: Task, args: CloneArgs): number | Wait {
+  const bad = check(task, args);
+  if (bad < 0) return bad;
+  if (!has(args, CLONE_VM) && isSnapshotPoint(task)) return SNAPSHOT;
+  const child = has(args, CLONE_THREAD) ? newThread(task) : newProcess(task, args);
+  if (typeof child === 'number') return child;
+  prepareChild(task, child, args);
+  task.kernel.addTask(child);
+  task.kernel.tracer?.event(child, `started by ${task.tid}`);
+  if (!has(args, CLONE_VFORK)) return child.tid;
+  child.vforkQueue = task.kernel.waits.newQueue();
+  return waitOn([child.vforkQueue], { onWake: child.tid, onSignal: child.tid, uninterruptible: true });
+}
+
+/** The engine armed a snapshot and this is the main process's fork. With other threads or processes about it fails. */
+function isSnapshotPoint(task: Task): boolean {
+  const { kernel } = task;
+  if (!kernel.snapshotArmed || task.process !== kernel.main) return false;
+  kernel.snapshotArmed = false;
+  const threads = task.process.tasks.filter((other) => other !== task).map((other) => `${other.comm} (${other.tid})`);
+  const others = [...kernel.processes.values()].filter((other) => other !== task.process && other.exitStatus < 0);
+  kernel.snapshotFailure = null;
+  if (threads.length > 0) kernel.snapshotFailure = `the setup left threads running: ${threads.join(', ')}`;
+  else if (others.length > 0) {
+    kernel.snapshotFailure = `the setup left processes running: ${others.map((other) => `${other.leader?.comm} (${other.pid})`).join(', ')}`;
+  }
+  return true;
+}
+
+function newThread(task: Task): Task {
+  task.kernel.machine.saveFpu(task.context);
+  return new Task(task.kernel, task.kernel.allocPid(), task.process, copyContext(task.context), task.comm);
+}
+
+function newProcess(task: Task, args: CloneArgs): Task | number {
+  const { kernel, process } = task;
+  const mm = has(args, CLONE_VM) ? process.mm.share() : process.mm.fork();
+  if (typeof mm === 'number') return mm;
+  const signals = process.signals.fork(has(args, CLONE_SIGHAND));
+  if (has(args, CLONE_CLEAR_SIGHAND)) signals.resetHandlers();
+  const pid = kernel.allocPid();
+  const child = new Process(kernel, pid, has(args, CLONE_PARENT) ? process.ppid : process.pid, {
+    mm, signals, credentials: process.credentials,
+    files: has(args, CLONE_FILES) ? process.files.share() : process.files.clone(),
+    fs: has(args, CLONE_FS) ? process.fs.share() : process.fs.clone(),
+  });
+  inherit(child, process);
+  child.exitSignal = args.exitSignal;
+  kernel.machine.saveFpu(task.context);
+  return new Task(kernel, pid, child, copyContext(task.context), task.comm);
+}
+
+function inherit(child: Process, from: Process): void {
+  child.pgid = from.pgid;
+  child.sid = from.sid;
+  child.exe = from.exe;
+  child.exeInode = from.exeInode;
+  child.argv = from.argv;
+  child.envp = from.envp;
+  child.auxv = from.auxv;
+  child.rlimits = from.rlimits.map((limit) => ({ ...limit }));
+  child.dumpable = from.dumpable;
+  child.noNewPrivs = from.noNewPrivs;
+  child.nice = from.nice;
+  child.startNs = from.kernel.clock.monotonicNs();
+}
+
+function prepareChild(task: Task, child: Task, args: CloneArgs): void {
+  child.sigmask = task.sigmask;
+  child.timerSlackNs = task.timerSlackNs;
+  if (!has(args, CLONE_VM) || has(args, CLONE_VFORK)) child.altstack = { ...task.altstack };
+  if (args.stackTop !== 0n) child.context.regs[REG.rsp] = args.stackTop;
+  if (has(args, CLONE_SETTLS)) child.context.fsBase = args.tls;
+  setResult(child.context, 0);
+  if (has(args, CLONE_CHILD_CLEARTID)) child.clearChildTid = args.childTid;
+  // A bad pointer is not an error here, as in Linux.
+  if (has(args, CLONE_PARENT_SETTID)) task.process.mm.writeU32(args.parentTid, child.tid);
+  if (has(args, CLONE_CHILD_SETTID)) child.process.mm.writeU32(args.childTid, child.tid);
+}
+
+/** Linux's fork semantics for the one task that lives on in each sandbox forked from a snapshot: before it is saved. */
+export function prepareForkChild(task: Task): void {
+  const { process, kernel } = task;
+  process.mm.wipeOnFork();
+  process.timers.destroy();
+  process.signals.pending = task.pending = 0n;
+  process.signals.pendingInfo = [];
+  task.pendingInfo = [];
+  task.robustList = 0;
+  task.clearChildTid = 0;
+  process.deadCpuNs = process.childrenCpuNs = task.cpuNs = 0;
+  for (const other of [...kernel.processes.values()]) if (other !== process) kernel.processes.delete(other.pid);
+}
+
+/** Ends the fork call of a restored sandbox: it is the child, with a new pid. */
+export function completeForkChild(kernel: Kernel, task: Task, pid: number, args: CloneArgs): void {
+  const { process } = task;
+  kernel.renameProcess(process, pid);
+  process.startNs = kernel.clock.monotonicNs();
+  process.execed = false;
+  if (has(args, CLONE_CHILD_CLEARTID)) task.clearChildTid = args.childTid;
+  if (args.stackTop !== 0n) task.context.regs[REG.rsp] = args.stackTop;
+  if (has(args, CLONE_SETTLS)) task.context.fsBase = args.tls;
+  if (has(args, CLONE_CHILD_SETTID)) process.mm.writeU32(args.childTid, task.tid);
+  setResult(task.context, 0);
+  task.syscallNr = -1;
+  task.work = false;
+}
