@@ -1,0 +1,41 @@
+// Forks are not twins: what should be unique to a run is.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { py, text } from './enginehelp.ts';
+
+const FORKS = 200;
+
+test(`${FORKS} forks share no random number, uuid, pid-derived state or boot id`, async () => {
+  const code = `
+import random, uuid, secrets, ssl, os
+import numpy as np
+print(random.random(), float(np.random.rand()), uuid.uuid4(), secrets.token_hex(8), ssl.RAND_bytes(8).hex(), open('/proc/sys/kernel/random/boot_id').read().strip(), os.getpid())
+`;
+  const columns: Set<string>[] = Array.from({ length: 6 }, () => new Set());
+  const pids = new Set<string>();
+  for (let i = 0; i < FORKS; i++) {
+    const result = await py(code);
+    const fields = text(result).trim().split(' ');
+    assert.equal(fields.length, 7, result.stderr.toString());
+    columns.forEach((seen, column) => seen.add(fields[column]));
+    pids.add(fields[6]);
+  }
+  assert.deepEqual(columns.map((seen) => seen.size), [FORKS, FORKS, FORKS, FORKS, FORKS, FORKS]);
+  assert.ok(pids.size > FORKS / 2, `${pids.size} different pids`);
+});
+
+test('the pid is a child\'s: different from the parent, consistent inside', async () => {
+  const result = await py('import os, threading\nprint(os.getpid() == threading.get_native_id(), os.getppid() != os.getpid(), int(os.readlink("/proc/self")) == os.getpid())');
+  assert.equal(text(result), 'True True True\n');
+});
+
+test('time is the host\'s', async () => {
+  const result = await py('import time; print(time.time())');
+  assert.ok(Math.abs(Number(text(result)) - Date.now() / 1000) < 5);
+});
+
+test('one sandbox\'s memory and files are not another\'s', async () => {
+  await py('open("/tmp/mark", "w").write("x"); import sys; sys.mark = 1');
+  assert.equal(text(await py('import os, sys; print(os.path.exists("/tmp/mark"), hasattr(sys, "mark"))')), 'False False\n');
+});
