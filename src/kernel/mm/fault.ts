@@ -1,0 +1,193 @@
+// Page faults: exc_page_fault() and handle_mm_fault() of Linux, with the error code of SDM vol. 3, "Page-Fault Exceptions".
+//
+// Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range.
+// A trap costs tens of microseconds and mapping a page less than one, so a fault maps neighbours as well: 64 KB around it
+// while memory is plenty, ahead of it when faults come in sequence. Frames never touched cost the host nothing.
+
+import { EFAULT, ENOMEM } from '../../abi/linux/errno.ts';
+import {
+  MMAP_MIN_ADDR, PAGE_SIZE, PROT_EXEC, PROT_WRITE, STACK_GUARD_GAP, TASK_SIZE_MAX, VM_GROWSDOWN, VM_RAND_READ,
+} from '../../abi/linux/mman.ts';
+import { PAGE_EXEC, PAGE_WRITE } from '../../platform.ts';
+import { bug } from '../bug.ts';
+import { Shmem } from './backing.ts';
+import { pageDown } from './gap.ts';
+import type { Mm } from './mm.ts';
+import { entryGpa, pageProt } from './pages.ts';
+import { clip, isShared } from './vma.ts';
+import type { Vma } from './vma.ts';
+
+/** The signal a fault ends in. Code 'oom': no memory is left; the kernel ends the sandbox with reason 'memory'. */
+export interface Fault {
+  readonly signo: number;
+  readonly code: number | 'oom';
+}
+
+const SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11;
+const SEGV_MAPERR: Fault = { signo: SIGSEGV, code: 1 };
+const SEGV_ACCERR: Fault = { signo: SIGSEGV, code: 2 };
+const BUS_ADRERR: Fault = { signo: SIGBUS, code: 2 };
+const OOM: Fault = { signo: SIGKILL, code: 'oom' };
+
+/** Bits of a page fault's error code. */
+const PF_WRITE = 2, PF_RSVD = 8, PF_INSTR = 16;
+/** Pages a fault maps at most. */
+const AROUND_PAGES = 16;
+/** Keep so many frames out of the reach of optional mapping. */
+const RESERVE_PAGES = 256;
+/** Faults on one page that the page tables permit before we call it our own error. */
+const SPURIOUS_MAX = 1000;
+
+/** Resolves a page fault of ring 3 (or of the kernel's own access): 0 to retry, else the signal. */
+export function handleFault(mm: Mm, gva: number, errorCode: number): 0 | Fault {
+  if (!(gva >= 0 && gva < TASK_SIZE_MAX)) return SEGV_MAPERR;
+  if ((errorCode & PF_RSVD) !== 0) bug(`mm: reserved bit in the page tables at ${gva.toString(16)}`);
+  const page = pageDown(gva);
+  const vma = mm.list.find(page) ?? growStack(mm, page);
+  if (vma === null) return SEGV_MAPERR;
+  const write = (errorCode & PF_WRITE) !== 0;
+  const fetch = (errorCode & PF_INSTR) !== 0;
+  if (vma.prot === 0 || (write && (vma.prot & PROT_WRITE) === 0) || (fetch && (vma.prot & PROT_EXEC) === 0)) return SEGV_ACCERR;
+  const entry = mm.pages.space.entry(page);
+  if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0) && (!fetch || (entry & PAGE_EXEC) !== 0)) return spurious(mm, page);
+  mm.spuriousCount = 0;
+  const result = faultIn(mm, vma, page, write);
+  if (result === 0) return 0;
+  return result === -ENOMEM ? OOM : BUS_ADRERR;
+}
+
+/** Makes one page of an area present for the access, which the area permits: 0, -ENOMEM, or -EFAULT (beyond the file). */
+export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number {
+  if (mm.pages.hidden.size > 0 && mm.pages.hidden.has(page) && !mm.pages.unhide(vma, page)) return -ENOMEM;
+  const entry = mm.pages.space.entry(page);
+  if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) return 0;
+  const result = resolve(mm, vma, page, write, entry);
+  if (result !== 0) return result;
+  const ahead = window(mm, vma, page, write, entry);
+  for (let gva = ahead.start; gva < ahead.end; gva += PAGE_SIZE) {
+    if (gva === page || mm.pages.hidden.has(gva)) continue;
+    const other = mm.pages.space.entry(gva);
+    if (other !== 0 && (!write || (other & PAGE_WRITE) !== 0)) continue;
+    if (resolve(mm, vma, gva, write, other) !== 0) break;
+  }
+  mm.nextFault = ahead.end;
+  return 0;
+}
+
+/** Faults in all of [start, end) that is mapped and accessible, as MAP_POPULATE does. 0, or the first error. */
+export function populate(mm: Mm, start: number, end: number, write: 'as area' | boolean): number {
+  for (const vma of mm.list.clipped(start, end)) {
+    if (vma.prot === 0) continue;
+    const forWrite = write === 'as area' ? (vma.prot & PROT_WRITE) !== 0 && !isShared(vma) : write;
+    for (let page = vma.start; page < vma.end; page += PAGE_SIZE) {
+      if (mm.pages.lookup(page, forWrite) !== 0) continue;
+      if (mm.kernel.frames.freePages < RESERVE_PAGES) return -ENOMEM;
+      const result = faultIn(mm, mm.list.find(page) as Vma, page, forWrite);
+      if (result !== 0) return result;
+    }
+  }
+  return 0;
+}
+
+/** The page tables allow what faulted: a stale translation. Harmless, unless it never ends. */
+function spurious(mm: Mm, page: number): 0 {
+  if (mm.spuriousPage !== page) mm.spuriousCount = 0;
+  mm.spuriousPage = page;
+  if (++mm.spuriousCount > SPURIOUS_MAX) bug(`mm: fault at ${page.toString(16)} without progress`);
+  return 0;
+}
+
+/** The area that covers `page` after a stack above it grew down, or null. */
+function growStack(mm: Mm, page: number): Vma | null {
+  const at = mm.list.indexAbove(page);
+  const next = mm.list.all[at];
+  if (next === undefined || (next.flags & VM_GROWSDOWN) === 0 || page < MMAP_MIN_ADDR) return null;
+  if (next.end - page > mm.limits.stackBytes) return null;
+  const previous = mm.list.all[at - 1];
+  if (previous !== undefined && previous.prot !== 0 && (previous.flags & VM_GROWSDOWN) === 0 &&
+    page - previous.end < STACK_GUARD_GAP) return null;
+  if (!mm.mayExpand(next.start - page, next.prot, next.flags)) return null;
+  mm.list.replace(page, next.start, [{ ...next, start: page, end: next.start }]);
+  return mm.list.find(page);
+}
+
+/** The pages worth mapping together with `page`. */
+function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): { start: number; end: number } {
+  const sequential = page === mm.nextFault;
+  const free = mm.kernel.frames.freePages - RESERVE_PAGES;
+  let pages = AROUND_PAGES;
+  if (free < AROUND_PAGES || (vma.flags & VM_RAND_READ) !== 0) pages = 1;
+  else if (!sequential) {
+    // Copies and pages of shared files cost more than a table entry: make them only for who goes through them in order.
+    const costly = write && vma.inode !== null && !(vma.inode instanceof Shmem);
+    const limit = mm.kernel.frames.limitPages;
+    if (costly || (write && entry !== 0) || free < limit / 4) pages = 1;
+    else if (free < limit / 2) pages = 4;
+  }
+  const size = pages * PAGE_SIZE;
+  const start = sequential ? page : page - page % size;
+  return { start: Math.max(vma.start, start), end: Math.min(vma.end, start + size) };
+}
+
+/** Makes one page present or writable; `entry` is what is mapped there now. */
+function resolve(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): number {
+  if (vma.inode === null) return entry === 0 ? zeroPage(mm, vma, page) : breakCow(mm, vma, page, entry);
+  if (isShared(vma)) return sharedPage(mm, vma, page, write, entry);
+  return entry === 0 ? filePage(mm, vma, page, write) : breakCow(mm, vma, page, entry);
+}
+
+function zeroPage(mm: Mm, vma: Vma, page: number): number {
+  const gpa = mm.kernel.frames.alloc();
+  if (gpa === 0) return -ENOMEM;
+  return mm.pages.install(page, gpa, pageProt(vma.prot), 0) ? 0 : -ENOMEM;
+}
+
+/** A write to a private page mapped read-only: it becomes ours, or a copy does. */
+function breakCow(mm: Mm, vma: Vma, page: number, entry: number): number {
+  const { frames } = mm.kernel;
+  const old = entryGpa(entry);
+  if (frames.refs(old) === 1) {
+    const block = page - page % (AROUND_PAGES * PAGE_SIZE);
+    mm.pages.reprotect(clip(vma, block, block + AROUND_PAGES * PAGE_SIZE));
+    return 0;
+  }
+  const copy = copyFrame(mm, old);
+  if (copy < 0) return copy;
+  return mm.pages.install(page, copy, pageProt(vma.prot), entry) ? 0 : -ENOMEM;
+}
+
+function filePage(mm: Mm, vma: Vma, page: number, write: boolean): number {
+  const { frames } = mm.kernel;
+  const gpa = pageOf(vma, page, false);
+  if (gpa < 0) return gpa;
+  if (!write || frames.refs(gpa) === 1) return mm.pages.install(page, gpa, mm.pages.protFor(vma, gpa), 0) ? 0 : -ENOMEM;
+  const copy = copyFrame(mm, gpa);
+  frames.unref(gpa);
+  if (copy < 0) return copy;
+  return mm.pages.install(page, copy, pageProt(vma.prot), 0) ? 0 : -ENOMEM;
+}
+
+function sharedPage(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): number {
+  const gpa = pageOf(vma, page, write);
+  if (gpa < 0) return gpa;
+  if (entry !== 0 && entryGpa(entry) === gpa) {
+    mm.kernel.frames.unref(gpa);
+    mm.pages.setProt(page, pageProt(vma.prot));
+    return 0;
+  }
+  return mm.pages.install(page, gpa, mm.pages.protFor(vma, gpa, write), entry) ? 0 : -ENOMEM;
+}
+
+function pageOf(vma: Vma, page: number, forWrite: boolean): number {
+  const gpa = vma.inode === null ? bug('mm: no file') : vma.inode.mapPage((vma.offset + page - vma.start) / PAGE_SIZE, forWrite);
+  return gpa < 0 && gpa !== -ENOMEM ? -EFAULT : gpa;
+}
+
+function copyFrame(mm: Mm, from: number): number {
+  const { frames, memory } = mm.kernel;
+  if (frames.isForeign(from)) return -EFAULT;
+  const gpa = frames.alloc();
+  if (gpa === 0) return -ENOMEM;
+  memory.u8.copyWithin(gpa, from, from + PAGE_SIZE);
+  return gpa;
+}

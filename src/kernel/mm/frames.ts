@@ -1,0 +1,188 @@
+// Physical memory of one sandbox: reference-counted 4 KB frames above GuestMemory.firstFrame.
+//
+// Interface: alloc() gives a zeroed frame with one reference, ref()/unref() count owners (each page-table entry, each page
+// cache slot is one), and the last unref frees. Frames above the high-water mark were never used: they are zero and cost
+// the host nothing until somebody touches them, so alloc never does. Freed frames are zeroed when they are reused.
+// Page tables take frames by allocTableFrame() and keep them for ever (platform.ts, FrameSource).
+// gpas outside [firstFrame, limit) belong to the machine (the vvar page): ref and unref ignore them.
+
+import type { FrameSource, GuestMemory } from '../../platform.ts';
+import { bug } from '../bug.ts';
+import { PAGE_SIZE } from '../../abi/linux/mman.ts';
+
+/** Saved state. Guest memory [0, highWater × 4096) holds the frames' contents; above it all is zero. */
+export interface FramesState {
+  /** First frame number that was never used. */
+  readonly highWater: number;
+  /** References by frame number, `highWater` long. */
+  readonly refs: Uint32Array;
+  /** Free frame numbers below the mark, the next to be used last. */
+  readonly free: Uint32Array;
+  /** So many at the start of `free` hold only zeros. */
+  readonly zeroFree: number;
+}
+
+/** A step of memory growth: enough not to make many memslots, little enough not to pay for unused ones. */
+const GROW_MIN_BYTES = 4 << 20, GROW_MAX_BYTES = 64 << 20, GROW_ALIGN_BYTES = 2 << 20;
+
+export class Frames implements FrameSource {
+  readonly memory: GuestMemory;
+  private readonly first: number;
+  private highWater: number;
+  private counts: Uint32Array;
+  private free: Uint32Array;
+  private freeCount = 0;
+  private zeroFree = 0;
+  /** Called once when memory is exhausted, before an allocation fails: give back what can be made again (clean page cache). */
+  reclaim: (() => void) | null = null;
+  /** Set when an allocation failed: the sandbox has reached its memory limit. The run loop ends it with reason 'memory'. */
+  exhausted = false;
+
+  constructor(memory: GuestMemory) {
+    this.memory = memory;
+    this.first = Math.ceil(memory.firstFrame / PAGE_SIZE);
+    this.highWater = this.first;
+    this.counts = new Uint32Array(Math.max(1024, this.first));
+    this.free = new Uint32Array(64);
+  }
+
+  /** Frames in use: pages, page cache and page tables. */
+  get usedPages(): number {
+    return this.highWater - this.first - this.freeCount;
+  }
+
+  /** Frames there may ever be. */
+  get limitPages(): number {
+    return Math.max(0, Math.floor(this.memory.limitBytes / PAGE_SIZE) - this.first);
+  }
+
+  get freePages(): number {
+    return this.limitPages - this.usedPages;
+  }
+
+  /** Bytes of guest memory, from gpa 0, that ever held anything. What lies above is zero. */
+  get highWaterBytes(): number {
+    return this.highWater * PAGE_SIZE;
+  }
+
+  /** A zeroed frame with one reference, or 0 when the memory limit is reached (then `exhausted` is set). */
+  alloc(): number {
+    const frame = this.take() || this.takeAfterReclaim();
+    if (frame === 0) return 0;
+    this.counts[frame] = 1;
+    return frame * PAGE_SIZE;
+  }
+
+  /** As alloc, for optional work such as fault-around: 0 without reclaiming and without `exhausted` when memory is short. */
+  tryAlloc(): number {
+    const frame = this.take();
+    if (frame === 0) return 0;
+    this.counts[frame] = 1;
+    return frame * PAGE_SIZE;
+  }
+
+  allocTableFrame(): number {
+    return this.alloc();
+  }
+
+  ref(gpa: number): void {
+    if (this.isForeign(gpa)) return;
+    const frame = gpa / PAGE_SIZE;
+    if (!(this.counts[frame] > 0)) bug(`frames: ref of free frame ${gpa}`);
+    this.counts[frame]++;
+  }
+
+  unref(gpa: number): void {
+    if (this.isForeign(gpa)) return;
+    const frame = gpa / PAGE_SIZE;
+    if (!(this.counts[frame] > 0)) bug(`frames: unref of free frame ${gpa}`);
+    if (--this.counts[frame] === 0) this.pushFree(frame);
+  }
+
+  /** References to a frame; Infinity for the machine's own pages, so that nobody takes them over. */
+  refs(gpa: number): number {
+    return this.isForeign(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE];
+  }
+
+  /** The frame's 4096 bytes. Valid until the next alloc (memory may grow and be viewed anew). */
+  bytes(gpa: number): Uint8Array {
+    return this.memory.u8.subarray(gpa, gpa + PAGE_SIZE);
+  }
+
+  /** Whether gpa is not a frame of ours but a page of the machine. */
+  isForeign(gpa: number): boolean {
+    return gpa < this.first * PAGE_SIZE || gpa >= this.memory.limitBytes;
+  }
+
+  /** Zeroes all free frames, so that a template keeps nothing of what was freed and its forks need not touch them. */
+  zeroFreeFrames(): void {
+    for (let i = this.zeroFree; i < this.freeCount; i++) this.bytes(this.free[i] * PAGE_SIZE).fill(0);
+    this.zeroFree = this.freeCount;
+  }
+
+  save(): FramesState {
+    return {
+      highWater: this.highWater,
+      refs: this.counts.slice(0, this.highWater),
+      free: this.free.slice(0, this.freeCount),
+      zeroFree: this.zeroFree,
+    };
+  }
+
+  static restore(state: FramesState, memory: GuestMemory): Frames {
+    const frames = new Frames(memory);
+    frames.highWater = state.highWater;
+    frames.counts = new Uint32Array(Math.max(1024, state.highWater + (state.highWater >> 2)));
+    frames.counts.set(state.refs);
+    frames.free = new Uint32Array(state.free.length + 64);
+    frames.free.set(state.free);
+    frames.freeCount = state.free.length;
+    frames.zeroFree = state.zeroFree;
+    return frames;
+  }
+
+  private takeAfterReclaim(): number {
+    this.reclaim?.();
+    const frame = this.take();
+    if (frame === 0) this.exhausted = true;
+    return frame;
+  }
+
+  /** A zeroed frame number, or 0. Reused frames first: they are likely to be the sandbox's own already. */
+  private take(): number {
+    if (this.freeCount === 0) return this.takeFresh();
+    const frame = this.free[--this.freeCount];
+    if (this.freeCount >= this.zeroFree) this.bytes(frame * PAGE_SIZE).fill(0);
+    else this.zeroFree = this.freeCount;
+    return frame;
+  }
+
+  private takeFresh(): number {
+    const frame = this.highWater;
+    const end = (frame + 1) * PAGE_SIZE;
+    if (end > this.memory.limitBytes) return 0;
+    if (end > this.memory.sizeBytes && !this.growTo(end)) return 0;
+    if (frame >= this.counts.length) {
+      const larger = new Uint32Array(this.counts.length * 2);
+      larger.set(this.counts);
+      this.counts = larger;
+    }
+    this.highWater++;
+    return frame;
+  }
+
+  private growTo(end: number): boolean {
+    const step = Math.min(GROW_MAX_BYTES, Math.max(GROW_MIN_BYTES, this.memory.sizeBytes / 2));
+    const wanted = Math.ceil((this.memory.sizeBytes + step) / GROW_ALIGN_BYTES) * GROW_ALIGN_BYTES;
+    return this.memory.grow(Math.min(this.memory.limitBytes, Math.max(end, wanted)));
+  }
+
+  private pushFree(frame: number): void {
+    if (this.freeCount === this.free.length) {
+      const larger = new Uint32Array(this.free.length * 2);
+      larger.set(this.free);
+      this.free = larger;
+    }
+    this.free[this.freeCount++] = frame;
+  }
+}
