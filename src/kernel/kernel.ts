@@ -6,8 +6,11 @@
 
 import type { GuestMemory, Host, Machine } from '../platform.ts';
 import type { EndReason } from './end.ts';
+import { ControlChannel } from './fs/control.ts';
+import { HostStreams } from './fs/hoststream.ts';
 import type { Vfs } from './fs/vfs.ts';
 import { Futexes } from './ipc/futex.ts';
+import { SocketNames } from './ipc/socketname.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { Frames } from './mm/frames.ts';
@@ -64,6 +67,11 @@ export class Kernel {
   readonly timers = new Timers();
   readonly sched = new Scheduler();
   readonly futexes: Futexes;
+  /** stdin, stdout, stderr towards the host, and the agent's channel. Replaced by restore. */
+  streams: HostStreams;
+  control: ControlChannel;
+  /** Bound sockets; restored sockets enter themselves. */
+  readonly sockets = new SocketNames();
   readonly processes = new Map<number, Process>();
   readonly tasks = new Map<number, Task>();
   /** The process whose end is the sandbox's end. */
@@ -94,6 +102,8 @@ export class Kernel {
     this.clock = KernelClock.start(options.host.clock);
     this.frames = new Frames(this.memory);
     this.futexes = new Futexes(this);
+    this.streams = new HostStreams(this);
+    this.control = new ControlChannel(this.waits);
     this.waits.onWake = (task) => this.wakeTask(task);
   }
 

@@ -1,0 +1,243 @@
+// Moving data between local sockets: send(2), recv(2) and their message forms, as unix(7) and socket(7) define them.
+//
+// Interface: sendBytes, receiveInto. Streams move what fits and remember in their Wait how much is sent; datagrams and
+// packets move whole or not at all.
+
+import {
+  EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE, ERESTARTSYS,
+} from '../../abi/linux/errno.ts';
+import { SIGPIPE } from '../../abi/linux/signal.ts';
+import {
+  AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO,
+} from '../../abi/linux/socket.ts';
+import type { File } from '../fs/file.ts';
+import type { Task } from '../process/task.ts';
+import { sendSignalToTask } from '../signal/send.ts';
+import { waitOn } from '../wait.ts';
+import type { Wait } from '../wait.ts';
+import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './message.ts';
+import type { Message, Ucred } from './message.ts';
+import { writtenBefore } from './pipe.ts';
+import type { SocketFile } from './socket.ts';
+import type { SocketAddress } from './socketname.ts';
+
+export interface SendOptions {
+  /** MSG_*. */
+  readonly flags: number;
+  /** The socket an address was given for; null: none was given. */
+  readonly to: SocketFile | null;
+  /** Files to pass; on success the message holds a reference to each. */
+  readonly files: readonly File[];
+  /** The address names nobody: the datagram is refused (unix) or lost (UDP). */
+  readonly nobody?: boolean;
+}
+
+/** What came out of a receive: the result of the call, and what recvmsg also tells. */
+export interface Received {
+  readonly result: number;
+  /** MSG_TRUNC and so on. */
+  readonly flags: number;
+  readonly from: SocketAddress | null;
+  readonly cred: Ucred | null;
+  /** Passed files, with their references; empty when peeking leaves them. */
+  readonly files: readonly File[];
+}
+
+function received(result: number): Received {
+  return { result, flags: 0, from: null, cred: null, files: [] };
+}
+
+export function ucredOf(task: Task): Ucred {
+  const { euid, egid } = task.process.credentials;
+  return { pid: task.process.pid, uid: euid, gid: egid };
+}
+
+function dontWait(socket: SocketFile, flags: number): boolean {
+  return (socket.flags & O_NONBLOCK) !== 0 || (flags & MSG_DONTWAIT) !== 0;
+}
+
+/** Until when a call of this socket may block (SO_RCVTIMEO, SO_SNDTIMEO), kept across reruns. */
+function deadline(socket: SocketFile, task: Task, option: number): { deadlineNs: number; onTimeout: number } {
+  const timeoutNs = socket.options.get(`${SOL_SOCKET}:${option}`) ?? 0;
+  const before = task.rerun?.deadlineNs;
+  if (timeoutNs === 0) return { deadlineNs: Infinity, onTimeout: -EAGAIN };
+  return { deadlineNs: before !== undefined && before !== Infinity ? before : task.kernel.clock.monotonicNs() + timeoutNs, onTimeout: -EAGAIN };
+}
+
+/** Sends `src`; the result of the call, or a Wait. */
+export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
+  if (options.flags & MSG_OOB) return -EOPNOTSUPP;
+  const failed = socket.takeError();
+  if (failed < 0) return failed;
+  if (socket.isDatagram) return sendDatagram(socket, task, src, options);
+  if (options.to || options.nobody) return socket.phase === 'connected' ? -EISCONN : -EOPNOTSUPP;
+  if (socket.phase !== 'connected') return socket.domain === AF_UNIX ? -ENOTCONN : pipeError(socket, task, options, 0);
+  return socket.isStream ? sendStream(socket, task, src, options) : sendPacket(socket, task, src, options);
+}
+
+function pipeError(socket: SocketFile, task: Task, options: SendOptions, sent: number): number {
+  if (sent > 0) return sent;
+  if (socket.isStream && !(options.flags & MSG_NOSIGNAL)) sendSignalToTask(task, SIGPIPE);
+  return -EPIPE;
+}
+
+function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
+  let written = writtenBefore(task);
+  const { peer } = socket;
+  if (socket.outShut || !peer || peer.inShut) return pipeError(socket, task, options, written);
+  const room = Math.max(0, SOCKET_BUFFER - peer.inboxCharge - MESSAGE_OVERHEAD);
+  const rest = src.subarray(written);
+  const n = Math.min(room, rest.length);
+  if (n > 0) {
+    deliver(socket, peer, task, rest.subarray(0, n), written === 0 ? options.files : []);
+    written += n;
+  }
+  if (written === src.length) return written;
+  if (dontWait(socket, options.flags)) return written || -EAGAIN;
+  return waitOn([socket.writeQueue], {
+    ...deadline(socket, task, SO_SNDTIMEO), ...(written > 0 ? { onTimeout: written } : {}),
+    onSignal: written || -ERESTARTSYS, memo: { written },
+  });
+}
+
+function sendPacket(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
+  const { peer } = socket;
+  if (socket.outShut || !peer || peer.inShut) return pipeError(socket, task, options, 0);
+  if (src.length > SOCKET_BUFFER - MESSAGE_OVERHEAD) return -EMSGSIZE;
+  if (peer.inboxCharge > 0 && peer.inboxCharge + src.length + MESSAGE_OVERHEAD > SOCKET_BUFFER) {
+    if (dontWait(socket, options.flags)) return -EAGAIN;
+    return waitOn([socket.writeQueue], deadline(socket, task, SO_SNDTIMEO));
+  }
+  deliver(socket, peer, task, src, options.files);
+  return src.length;
+}
+
+function sendDatagram(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
+  if (socket.outShut) return pipeError(socket, task, options, 0);
+  const isUnix = socket.domain === AF_UNIX;
+  if (src.length > (isUnix ? SOCKET_BUFFER - MESSAGE_OVERHEAD : 65507)) return -EMSGSIZE;
+  const target = options.to ?? (options.nobody ? null : socket.peer);
+  if (!target || target.dead) {
+    if (!options.nobody && !socket.remote) return isUnix ? -ENOTCONN : -EDESTADDRREQ;
+    return isUnix ? refused(socket) : lostDatagram(socket, src);
+  }
+  if (target.peer && target.peer !== socket && isUnix) return -EPERM;
+  if (target.inShut) return isUnix ? -EPIPE : src.length;
+  if (target.inbox.length >= DATAGRAMS_MAX && target !== socket && isUnix) {
+    if (dontWait(socket, options.flags)) return -EAGAIN;
+    return waitOn([target.writeQueue], deadline(socket, task, SO_SNDTIMEO));
+  }
+  // UDP drops what its receiver has no room for.
+  if (!isUnix && target.inboxCharge + src.length > SOCKET_BUFFER) return src.length;
+  deliver(socket, target, task, src, options.files);
+  return src.length;
+}
+
+function refused(socket: SocketFile): number {
+  socket.peer = null;
+  socket.remote = null;
+  return -ECONNREFUSED;
+}
+
+/** Nobody listens on that port: a connected UDP socket learns of it with its next call (ICMP port unreachable). */
+function lostDatagram(socket: SocketFile, src: Uint8Array): number {
+  if (socket.remote) {
+    socket.error = ECONNREFUSED;
+    socket.changed();
+  }
+  return src.length;
+}
+
+function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[]): void {
+  for (const file of files) file.ref();
+  target.inbox.push({ bytes: src.slice(), head: 0, files, cred: ucredOf(task), from: socket.local });
+  target.inboxCharge += src.length + MESSAGE_OVERHEAD;
+  socket.kernel.waits.wake(target.readQueue);
+}
+
+/** Receives into `dst` (MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL); errors are in `result`. */
+export function receiveInto(socket: SocketFile, task: Task, dst: Uint8Array, flags: number): Received | Wait {
+  if (flags & MSG_OOB) return received(socket.domain === AF_UNIX ? -EOPNOTSUPP : -EINVAL);
+  if (!socket.isDatagram && socket.phase !== 'connected') {
+    return received(socket.isStream && socket.domain === AF_UNIX ? -EINVAL : -ENOTCONN);
+  }
+  if (socket.inbox.length === 0) return nothingThere(socket, task, dst, flags);
+  if (!socket.isStream) return takeMessage(socket, dst, flags);
+  const wanted = flags & MSG_WAITALL && !(flags & MSG_PEEK) ? Math.min(dst.length, SOCKET_BUFFER / 2) : 0;
+  if (wanted > 0 && !socket.inShut && !dontWait(socket, flags) && available(socket) < wanted) return waitForData(socket, task);
+  return takeStream(socket, dst, flags);
+}
+
+function nothingThere(socket: SocketFile, task: Task, dst: Uint8Array, flags: number): Received | Wait {
+  const failed = socket.takeError();
+  if (failed < 0) return received(failed);
+  if (socket.inShut) return received(0);
+  if (socket.isStream && dst.length === 0) return received(0);
+  if (dontWait(socket, flags)) return received(-EAGAIN);
+  return waitForData(socket, task);
+}
+
+function waitForData(socket: SocketFile, task: Task): Wait {
+  return waitOn([socket.readQueue], deadline(socket, task, SO_RCVTIMEO));
+}
+
+function available(socket: SocketFile): number {
+  return socket.inbox.reduce((sum, message) => sum + message.bytes.length - message.head, 0);
+}
+
+/** One datagram or packet: what does not fit is lost. */
+function takeMessage(socket: SocketFile, dst: Uint8Array, flags: number): Received {
+  const message = socket.inbox[0];
+  const n = Math.min(dst.length, message.bytes.length);
+  dst.set(message.bytes.subarray(0, n));
+  const isCut = n < message.bytes.length;
+  const files = takeFiles(message, flags);
+  if (!(flags & MSG_PEEK)) dropFirst(socket);
+  return {
+    result: flags & MSG_TRUNC ? message.bytes.length : n, flags: isCut ? MSG_TRUNC : 0, from: message.from, cred: message.cred, files,
+  };
+}
+
+/** Bytes of a stream, across messages, stopping before passed files that belong to later bytes. */
+function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Received {
+  const first = socket.inbox[0];
+  const files = takeFiles(first, flags);
+  let done = 0;
+  let index = 0;
+  while (done < dst.length && index < socket.inbox.length) {
+    const message = socket.inbox[index];
+    if (message !== first && (message.files.length > 0 || files.length > 0)) break;
+    const n = Math.min(dst.length - done, message.bytes.length - message.head);
+    dst.set(message.bytes.subarray(message.head, message.head + n), done);
+    done += n;
+    if (flags & MSG_PEEK) {
+      index++;
+      continue;
+    }
+    message.head += n;
+    socket.inboxCharge -= n;
+    if (message.head === message.bytes.length) dropFirst(socket);
+  }
+  if (!(flags & MSG_PEEK)) roomMade(socket);
+  return { result: done, flags: 0, from: null, cred: first.cred, files };
+}
+
+function takeFiles(message: Message, flags: number): readonly File[] {
+  const { files } = message;
+  if (flags & MSG_PEEK) return files.map((file) => file.ref());
+  message.files = [];
+  return files;
+}
+
+function dropFirst(socket: SocketFile): void {
+  const message = socket.inbox.shift() as Message;
+  socket.inboxCharge -= message.bytes.length - message.head + MESSAGE_OVERHEAD;
+  if (!socket.isStream) roomMade(socket);
+}
+
+/** Whoever sends here may go on. */
+function roomMade(socket: SocketFile): void {
+  if (!socket.hasRoom) return;
+  if (socket.isDatagram) socket.kernel.waits.wake(socket.writeQueue);
+  else if (socket.peer) socket.kernel.waits.wake(socket.peer.writeQueue);
+}
