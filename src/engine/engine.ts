@@ -3,7 +3,7 @@
 
 import { availableParallelism } from 'node:os';
 import { OffshootError } from './errors.ts';
-import type { Progress } from './protocol.ts';
+import type { Progress, SelfTestReport } from './protocol.ts';
 import { Template } from './template.ts';
 import { WorkerClient } from './workerclient.ts';
 import { offshootHome } from '../image/store.ts';
@@ -50,6 +50,11 @@ export class Engine {
     if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
     await this.load(this.places[0], name, init.rebuild ?? false);
     return new Template(this, name);
+  }
+
+  /** What the self-test found out about this host's KVM: its kind, and each check. */
+  async selfTest(): Promise<SelfTestReport> {
+    return (await this.places[0].worker.call({ type: 'selftest', home: this.home })) as SelfTestReport;
   }
 
   /** Picks the least loaded worker, starting another while there are busy ones and room. */

@@ -51,6 +51,13 @@ export interface Progress {
   readonly total: number;
 }
 
+/** The self-test's findings (vmm/selftest.ts). */
+export interface SelfTestReport {
+  /** 'pvm': shadow page tables, no hardware virtualization; 'hardware': VT-x or AMD-V. */
+  readonly kind: string;
+  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
+}
+
 export type ToWorker =
   | { readonly type: 'template'; readonly call: number; readonly name: string; readonly home: string; readonly rebuild: boolean }
   | { readonly type: 'fork'; readonly call: number; readonly sandbox: number; readonly template: string; readonly memoryBytes: number }

@@ -1,0 +1,104 @@
+// The floor of a fork: the system calls any KVM program needs for a new virtual machine over a copy-on-write view of a file,
+// in C, with nothing around them. `offshoot bench fork` runs it beside Offshoot's own fork, sample by sample.
+//
+// usage: floor FILE BYTES     FILE is mapped MAP_PRIVATE, BYTES of it. For each line on stdin: one sample; its nanoseconds and
+// the byte the guest printed go to stdout. The guest reads the byte from its memory and writes it to a port; that part is not timed.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AREA 65536
+#define CHECK(x) ({ long r_ = (long)(x); if (r_ < 0) { perror(#x); exit(1); } r_; })
+
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+struct vm { int vm, vcpu; uint8_t *memory; struct kvm_run *run; };
+static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[256]; } cpuid;
+static struct { struct kvm_msrs head; struct kvm_msr_entry entries[4]; } msrs = {
+  { 4, 0 }, { { 0xc0000081, 0, 0x23001000000000 }, { 0xc0000082, 0, 0x7fffffffe000 }, { 0xc0000084, 0, 0xfffffffd }, { 0xc0000102, 0, 0 } } };
+static struct kvm_sregs sregs;
+static uint8_t xsave[16384] __attribute__((aligned(64)));
+static struct kvm_xcrs xcrs;
+static int kvm, file, area, run_bytes;
+static size_t bytes;
+
+static struct vm create(void) {
+  struct vm m;
+  m.vm = CHECK(ioctl(kvm, KVM_CREATE_VM, 0));
+  m.memory = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
+  CHECK(m.memory == MAP_FAILED ? -1 : 0);
+  CHECK(mmap(m.memory, AREA, PROT_READ, MAP_SHARED | MAP_FIXED, area, 0) == MAP_FAILED ? -1 : 0);
+  struct kvm_userspace_memory_region slot = { 0, 0, 0, bytes, (uintptr_t)m.memory };
+  CHECK(ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &slot));
+  m.vcpu = CHECK(ioctl(m.vm, KVM_CREATE_VCPU, 0));
+  m.run = mmap(0, run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m.vcpu, 0);
+  CHECK(m.run == MAP_FAILED ? -1 : 0);
+  CHECK(ioctl(m.vcpu, KVM_SET_CPUID2, &cpuid));
+  CHECK(ioctl(m.vcpu, KVM_SET_SREGS, &sregs));
+  CHECK(ioctl(m.vcpu, KVM_SET_XCRS, &xcrs));
+  CHECK(ioctl(m.vcpu, KVM_SET_XSAVE, xsave));
+  CHECK(ioctl(m.vcpu, KVM_SET_MSRS, &msrs));
+  return m;
+}
+
+// mov al,[0x10000+..]: real mode, code in the first private page; prints the byte stored beside it.
+static int check(struct vm m) {
+  static const uint8_t code[] = { 0xa0, 0x40, 0x00, 0xe6, 0x10, 0xf4 }; // mov 0x40,%al; out %al,$0x10; hlt
+  memcpy(m.memory + AREA, code, sizeof code);
+  m.memory[AREA + 0x40] = 'k';
+  struct kvm_sregs real = sregs;
+  struct kvm_regs regs = { .rip = 0, .rflags = 2 };
+  real.cs.base = real.ds.base = AREA;
+  real.cs.selector = real.ds.selector = AREA >> 4;
+  CHECK(ioctl(m.vcpu, KVM_SET_SREGS, &real));
+  CHECK(ioctl(m.vcpu, KVM_SET_REGS, &regs));
+  CHECK(ioctl(m.vcpu, KVM_RUN, 0));
+  if (m.run->exit_reason != KVM_EXIT_IO || m.run->io.port != 0x10) return -1;
+  return ((uint8_t *)m.run)[m.run->io.data_offset];
+}
+
+static void destroy(struct vm m) {
+  munmap(m.run, run_bytes);
+  close(m.vcpu);
+  close(m.vm);
+  munmap(m.memory, bytes);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 3) return 2;
+  file = CHECK(open(argv[1], O_RDONLY | O_CLOEXEC));
+  bytes = strtoull(argv[2], 0, 0);
+  kvm = CHECK(open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  run_bytes = CHECK(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
+  area = CHECK(memfd_create("area", MFD_CLOEXEC));
+  CHECK(ftruncate(area, AREA));
+  cpuid.head.nent = 256;
+  CHECK(ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid));
+  int vm = CHECK(ioctl(kvm, KVM_CREATE_VM, 0)), vcpu = CHECK(ioctl(vm, KVM_CREATE_VCPU, 0));
+  CHECK(ioctl(vcpu, KVM_SET_CPUID2, &cpuid));
+  CHECK(ioctl(vcpu, KVM_GET_SREGS, &sregs));
+  CHECK(ioctl(vcpu, KVM_GET_XCRS, &xcrs));
+  CHECK(ioctl(vcpu, KVM_GET_XSAVE, xsave));
+  close(vcpu);
+  close(vm);
+  for (char line[16]; fgets(line, sizeof line, stdin);) {
+    uint64_t start = now();
+    struct vm m = create();
+    uint64_t end = now();
+    printf("%llu %c\n", (unsigned long long)(end - start), check(m));
+    fflush(stdout);
+    destroy(m);
+  }
+}

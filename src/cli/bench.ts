@@ -1,0 +1,165 @@
+// `offshoot bench NAME`: measurements on this machine. Every sample runs a VM and its output is checked; what is compared is
+// measured in the same run, in turn, so that ratios hold on a noisy machine.
+
+import { cpus } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { Engine } from '../engine/engine.ts';
+import { templatePath } from '../engine/home.ts';
+import { templateSpec } from '../engine/spec.ts';
+import type { Template } from '../engine/template.ts';
+import { readHeader, templateKey } from '../engine/templatefile.ts';
+import { UsageError } from './fail.ts';
+import { Floor, Native } from './benchpeer.ts';
+import { progressPrinter } from './progress.ts';
+
+/** One measured quantity. */
+export interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly n: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+interface Bench {
+  readonly engine: Engine;
+  readonly template: Template;
+  readonly samples: number;
+  readonly notes: string[];
+}
+
+const NAMES = ['fork', 'exec', 'template'] as const;
+const CASES = [
+  { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
+  { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\d\S* \d\S* \d\S*\]\n$/ },
+] as const;
+
+/** offshoot bench fork|exec|template [--json] [-n N] */
+export async function bench(name: string, flags: { readonly json?: boolean; readonly n?: string }): Promise<void> {
+  if (!NAMES.includes(name as (typeof NAMES)[number])) throw new UsageError(`unknown benchmark "${name}": there is ${NAMES.join(', ')}.`);
+  const samples = Number(flags.n ?? (name === 'template' ? 5 : 200));
+  if (!Number.isInteger(samples) || samples < 1) throw new UsageError(`-n needs a whole number above 0, not "${flags.n}".`);
+  const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
+  try {
+    const template = await engine.template('python');
+    const run: Bench = { engine, template, samples, notes: [] };
+    const rows = name === 'fork' ? await benchFork(run) : name === 'exec' ? await benchExec(run) : await benchTemplate(run);
+    print(name, machineName(await engine.selfTest()), rows, run.notes, flags.json ?? false);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function benchFork({ engine, template, samples, notes }: Bench): Promise<Row[]> {
+  const path = templatePath(engine.home, 'python');
+  const { memoryBytes } = readHeader(path, templateKey(engine.home));
+  const floor = await Floor.start(path, memoryBytes);
+  if (!floor) notes.push('no C compiler: the floor is not measured');
+  const forks: number[] = [];
+  const floors: number[] = [];
+  for (let i = -WARM_UP; i < samples; i++) {
+    const sandbox = await template.fork();
+    const result = await sandbox.run('print(1+1)');
+    await sandbox.close();
+    check(result.stdout.toString(), /^2\n$/);
+    const ms = await floor?.sample();
+    if (i < 0) continue;
+    forks.push(result.forkTimeMs);
+    if (ms !== undefined) floors.push(ms);
+  }
+  floor?.stop();
+  return [row('fork', 'ms', forks), ...(floors.length === 0 ? [] : [row('fork.floor', 'ms', floors), ratio('fork.ratio', forks, floors)])];
+}
+
+const WARM_UP = 5;
+
+async function benchExec({ template, samples, notes }: Bench): Promise<Row[]> {
+  const preload = templateSpec('python')?.preload ?? [];
+  const native = await Native.start(preload);
+  if (!native) notes.push('the host has no python3 with the same modules (numpy): native rows are missing');
+  const rows: Row[] = [];
+  for (const { name, code, output } of CASES) {
+    const fresh: number[] = [];
+    const peer: number[] = [];
+    const pages: number[] = [];
+    for (let i = -WARM_UP; i < samples; i++) {
+      const start = performance.now();
+      const sandbox = await template.fork();
+      const result = await sandbox.run(code);
+      const ms = performance.now() - start;
+      await sandbox.close();
+      check(result.stdout.toString(), output);
+      const other = await native?.sample(code);
+      if (other) check(other.output, output);
+      if (i < 0) continue;
+      fresh.push(ms);
+      pages.push(result.dirtyPages);
+      if (other) peer.push(other.ms);
+    }
+    rows.push(row(`${name}.fresh`, 'ms', fresh), row(`${name}.pages`, 'pages', pages));
+    if (peer.length > 0) rows.push(row(`${name}.native`, 'ms', peer), ratio(`${name}.ratio`, fresh, peer));
+  }
+  native?.stop();
+  return rows;
+}
+
+/** Building (the image is there), and loading from disk in a new worker plus one run. */
+async function benchTemplate({ engine, samples }: Bench): Promise<Row[]> {
+  const builds: number[] = [];
+  const loads: number[] = [];
+  for (let i = 0; i < samples; i++) {
+    let start = performance.now();
+    await engine.template('python', { rebuild: true });
+    builds.push(performance.now() - start);
+    start = performance.now();
+    const other = await Engine.open({ workers: 1, home: engine.home });
+    try {
+      const sandbox = await (await other.template('python')).fork();
+      check((await sandbox.run('print(1+1)')).stdout.toString(), /^2\n$/);
+      loads.push(performance.now() - start);
+    } finally {
+      await other.close();
+    }
+  }
+  return [row('template.build', 'ms', builds), row('template.load', 'ms', loads)];
+}
+
+function check(output: string, expected: RegExp): void {
+  if (!expected.test(output)) throw new Error(`a benchmarked run printed ${JSON.stringify(output)} instead of ${expected}`);
+}
+
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
+
+function row(name: string, unit: string, values: readonly number[]): Row {
+  const sorted = [...values].sort((a, b) => a - b);
+  const round = (value: number): number => Number(value.toFixed(3));
+  return { name, unit, n: sorted.length, p50: round(percentile(sorted, 0.5)), p95: round(percentile(sorted, 0.95)), p99: round(percentile(sorted, 0.99)) };
+}
+
+/** Ratio of the percentiles of two quantities measured in turn. */
+function ratio(name: string, a: readonly number[], b: readonly number[]): Row {
+  const [x, y] = [row('', '', a), row('', '', b)];
+  const round = (value: number): number => Number(value.toFixed(3));
+  return { name, unit: 'ratio', n: x.n, p50: round(x.p50 / y.p50), p95: round(x.p95 / y.p95), p99: round(x.p99 / y.p99) };
+}
+
+function machineName(test: { readonly kind: string }): string {
+  const kernel = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
+  const kind = test.kind === 'pvm' ? 'PVM-style KVM (shadow page tables, no hardware virtualization)' : 'hardware KVM';
+  return `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} CPUs, Linux ${kernel}, ${kind}`;
+}
+
+function print(name: string, machine: string, rows: readonly Row[], notes: readonly string[], json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ bench: name, machine, rows })}\n`);
+    return;
+  }
+  process.stdout.write(`${machine}\n`);
+  for (const { name: what, unit, n, p50, p95, p99 } of rows) {
+    process.stdout.write(`${what.padEnd(16)} ${unit.padEnd(6)} n=${String(n).padEnd(5)} p50 ${p50}  p95 ${p95}  p99 ${p99}\n`);
+  }
+  for (const note of notes) process.stdout.write(`note: ${note}\n`);
+}

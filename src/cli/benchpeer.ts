@@ -1,0 +1,104 @@
+// What benchmarks compare with, as child processes that give one sample per line: the C floor and a native Python.
+
+import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const BENCH = fileURLToPath(new URL('../../bench/', import.meta.url));
+
+/** A child that answers each line with a line. */
+class Peer {
+  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly lines: AsyncIterator<string>;
+  private readonly reader: Interface;
+
+  constructor(command: string, args: readonly string[]) {
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }) as unknown as ChildProcessWithoutNullStreams;
+    this.child.on('error', () => {});
+    this.child.stdin.on('error', () => {});
+    this.reader = createInterface({ input: this.child.stdout });
+    this.lines = this.reader[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string | null> {
+    const next = await this.lines.next();
+    return next.done ? null : next.value;
+  }
+
+  ask(text: string): Promise<string | null> {
+    this.child.stdin.write(`${text}\n`);
+    return this.line();
+  }
+
+  stop(): void {
+    this.child.kill();
+    this.reader.close();
+  }
+}
+
+/** bench/floor.c, compiled. */
+export class Floor {
+  private readonly peer: Peer;
+
+  private constructor(peer: Peer) {
+    this.peer = peer;
+  }
+
+  /** Null when there is no C compiler. */
+  static async start(file: string, bytes: number): Promise<Floor | null> {
+    const dir = mkdtempSync(`${tmpdir()}/offshoot-bench-`);
+    try {
+      execFileSync('cc', ['-O2', '-o', `${dir}/floor`, `${BENCH}floor.c`], { stdio: 'ignore' });
+      const peer = new Peer(`${dir}/floor`, [file, String(bytes)]);
+      const floor = new Floor(peer);
+      await floor.sample();
+      return floor;
+    } catch {
+      return null;
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
+
+  /** Milliseconds of one sample. */
+  async sample(): Promise<number> {
+    const [ns, printed] = ((await this.peer.ask('')) ?? '').split(' ');
+    if (printed !== 'k') throw new Error('the floor\'s guest did not print what it should');
+    return Number(ns) / 1e6;
+  }
+
+  stop(): void {
+    this.peer.stop();
+  }
+}
+
+/** bench/native.py under the host's python3. */
+export class Native {
+  private readonly peer: Peer;
+
+  private constructor(peer: Peer) {
+    this.peer = peer;
+  }
+
+  /** Null when the host's Python lacks a module. */
+  static async start(preload: readonly string[]): Promise<Native | null> {
+    for (const python of ['/usr/bin/python3', 'python3']) {
+      const peer = new Peer(python, [`${BENCH}native.py`, JSON.stringify(preload)]);
+      const first = await peer.line();
+      if (first !== null && (JSON.parse(first) as { ready?: boolean }).ready) return new Native(peer);
+      peer.stop();
+    }
+    return null;
+  }
+
+  async sample(code: string): Promise<{ ms: number; output: string }> {
+    const answer = JSON.parse((await this.peer.ask(JSON.stringify(code))) ?? '{}') as { ns: number; output: string };
+    return { ms: answer.ns / 1e6, output: answer.output };
+  }
+
+  stop(): void {
+    this.peer.stop();
+  }
+}
