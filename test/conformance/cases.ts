@@ -1,0 +1,70 @@
+// The conformance cases: which there are, what their head says, and how a C case becomes a program.
+// Head of a case: comment lines; the first says what it checks, `key: value` lines are directives:
+//   uid: 0 | 1000        who runs it (default 1000)
+//   link: static | dynamic | both   (default static; C only)
+//   timeout: seconds     (default 20)
+//   differs: reason      outputs are known to differ from Linux; the case runs, its outputs are not compared
+
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const CASES = fileURLToPath(new URL('cases/', import.meta.url));
+
+export interface Case {
+  readonly name: string;
+  readonly path: string;
+  readonly what: string;
+  readonly language: 'c' | 'python';
+  readonly uid: number;
+  readonly links: readonly ('static' | 'dynamic')[];
+  readonly timeoutMs: number;
+  readonly differs: string | null;
+}
+
+/** One way of running a case: C cases that are linked both ways give two. */
+export interface Variant {
+  readonly name: string;
+  readonly case: Case;
+  readonly link: 'static' | 'dynamic' | null;
+}
+
+function readCase(file: string): Case {
+  const path = join(CASES, file);
+  const head: string[] = [];
+  for (const line of readFileSync(path, 'utf8').split('\n')) {
+    const match = /^(?:\/\/|#(?!include|!)) ?(.*)/.exec(line);
+    if (!match) break;
+    head.push(match[1]);
+  }
+  const directive = (key: string): string | null => head.find((line) => line.startsWith(`${key}: `))?.slice(key.length + 2) ?? null;
+  const isC = file.endsWith('.c');
+  const link = directive('link') ?? 'static';
+  return {
+    name: file.replace(/\.(c|py)$/, ''), path, what: head[0] ?? '', language: isC ? 'c' : 'python',
+    uid: Number(directive('uid') ?? 1000), links: !isC ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
+    timeoutMs: Number(directive('timeout') ?? 20) * 1000, differs: directive('differs'),
+  };
+}
+
+/** Every case, by name. */
+export function loadCases(): Case[] {
+  return readdirSync(CASES).filter((file) => /\.(c|py)$/.test(file)).sort().map(readCase);
+}
+
+export function variantsOf(one: Case): Variant[] {
+  if (one.language === 'python') return [{ name: one.name, case: one, link: null }];
+  return one.links.map((link) => ({ name: one.links.length > 1 ? `${one.name}-${link}` : one.name, case: one, link }));
+}
+
+/** Builds a variant into `dir` and returns the program's path; a Python case is its own source. Rejects with the compiler's words. */
+export async function build(variant: Variant, dir: string): Promise<string> {
+  if (variant.link === null) return variant.case.path;
+  mkdirSync(dir, { recursive: true });
+  const program = join(dir, variant.name);
+  const flags = ['-std=gnu11', '-O1', '-s', '-w', '-pthread', '-fno-builtin', ...(variant.link === 'static' ? ['-static'] : ['-rdynamic'])];
+  await promisify(execFile)('gcc', [...flags, '-o', program, variant.case.path, '-lm', '-ldl', '-lrt']);
+  return program;
+}

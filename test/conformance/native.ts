@@ -1,0 +1,83 @@
+// Runs a conformance case on the host itself, in a private directory on a tmpfs where there is one.
+// Owns what both sides share: Job and Outcome.
+
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** One program to run. It is copied to the directory above its working directory, which is empty and belongs to `uid`. */
+export interface Job {
+  /** The program on the host: an ELF file or a Python source. */
+  readonly program: string;
+  readonly isPython: boolean;
+  readonly uid: number;
+  readonly timeoutMs: number;
+}
+
+/** What a run left. Output is latin1: one character a byte. `exitCode` is null when a signal ended it. */
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+/** The environment of every run, natively and in a sandbox. */
+export const ENV: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', LANG: 'C.UTF-8', TZ: 'UTC', PYTHONDONTWRITEBYTECODE: '1', CASE_VARIABLE: 'of the case',
+};
+
+const PYTHON = '/usr/bin/python3';
+const OUTPUT_BYTES_MAX = 1 << 20;
+
+/** The command of a job whose program lies at `path`. */
+export function commandOf(job: Job, path: string): string[] {
+  return job.isPython ? [PYTHON, path] : [path];
+}
+
+/** Whether this machine can run a case for `uid` natively; the reason when not. */
+export function cannotRunNatively(uid: number): string | null {
+  const own = process.getuid?.() ?? -1;
+  return own === 0 || own === uid ? null : `runs natively only as root or uid ${uid}`;
+}
+
+/** Runs the job in a new private directory and removes it. */
+export async function runNatively(job: Job): Promise<Outcome> {
+  const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'conformance-'));
+  try {
+    chmodSync(root, 0o755);
+    const program = join(root, job.isPython ? 'case.py' : 'case');
+    copyFileSync(job.program, program);
+    chmodSync(program, 0o755);
+    const cwd = join(root, 'work');
+    mkdirSync(cwd, 0o755);
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) chownSync(cwd, job.uid, job.uid);
+    return await run(job, commandOf(job, program), cwd, isRoot);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function run(job: Job, argv: string[], cwd: string, isRoot: boolean): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const ids = isRoot ? { uid: job.uid, gid: job.uid } : {};
+    const child = spawn(argv[0], argv.slice(1), { cwd, env: { ...ENV }, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...ids });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('latin1').on('data', (text: string) => {
+        if (output[name].length < OUTPUT_BYTES_MAX) output[name] += text;
+      });
+    }
+    const timer = setTimeout(() => {
+      output.stderr += '[timed out]';
+      if (child.pid !== undefined) process.kill(-child.pid, constants.signals.SIGKILL);
+    }, job.timeoutMs);
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => {
+      clearTimeout(timer);
+      resolve({ ...output, exitCode, signal });
+    });
+  });
+}
