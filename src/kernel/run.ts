@@ -112,6 +112,10 @@ function handleException(task: Task, vector: number, errorCode: number, address:
   if (vector === PAGE_FAULT) {
     const fault = task.process.mm.handleFault(address, errorCode);
     if (fault === 0) return 0;
+    if (fault.code === 'oom') {
+      task.kernel.end({ kind: 'limit', limit: 'memory', detail: `${task.kernel.memory.limitBytes / 2 ** 20} MB` });
+      return 0;
+    }
     task.fault = { vector, errorCode, address };
     forceSignal(task, siginfo(fault.signo, fault.code, { addr: address }));
     return 0;

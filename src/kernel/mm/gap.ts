@@ -4,6 +4,7 @@ import { EINVAL, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
 import {
   MAP_32BIT, MAP_FIXED, MMAP_MIN_ADDR, PAGE_SIZE, STACK_GUARD_GAP, TASK_SIZE_MAX,
 } from '../../abi/linux/mman.ts';
+import { USER_END } from '../../platform.ts';
 import { startWithGap } from './vma.ts';
 import type { VmaList } from './vma.ts';
 
@@ -38,17 +39,17 @@ export function mmapBase(random: number, stackBytes: number): number {
  * the address itself, checked. -ENOMEM, -EINVAL, -EPERM.
  */
 export function findUnmapped(list: VmaList, base: number, addr: number, length: number, flags: number): number {
-  if (length > TASK_SIZE_MAX) return -ENOMEM;
+  if (length > USER_END) return -ENOMEM;
   if ((flags & MAP_FIXED) !== 0) {
-    if (addr > TASK_SIZE_MAX - length) return -ENOMEM;
+    if (addr > USER_END - length) return -ENOMEM;
     if (!isPageAligned(addr)) return -EINVAL;
     return addr < MMAP_MIN_ADDR ? -EPERM : addr;
   }
   const hint = roundHint(addr);
-  if (hint !== 0 && hint <= TASK_SIZE_MAX - length && isFreeWithGaps(list, hint, length)) return hint;
+  if (hint !== 0 && hint <= USER_END - length && isFreeWithGaps(list, hint, length)) return hint;
   if ((flags & MAP_32BIT) !== 0) return bottomUp(list, LOW_START, LOW_END, length);
   const found = topDown(list, MMAP_MIN_ADDR, base, length);
-  return found >= 0 ? found : bottomUp(list, pageUp(TASK_SIZE_MAX / 3), TASK_SIZE_MAX, length);
+  return found >= 0 ? found : bottomUp(list, pageUp(USER_END / 3), USER_END, length);
 }
 
 function roundHint(addr: number): number {

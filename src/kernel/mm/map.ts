@@ -10,6 +10,7 @@ import {
   PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRITE, TASK_SIZE_MAX, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED,
   VM_LOCKONFAULT, VM_NORESERVE, VM_SHARED,
 } from '../../abi/linux/mman.ts';
+import { USER_END } from '../../platform.ts';
 import { Shmem } from './backing.ts';
 import type { Backing } from './backing.ts';
 import { populate } from './fault.ts';
@@ -187,7 +188,7 @@ function protectArea(mm: Mm, vma: Vma, prot: number): number {
 
 /** brk(2): the new break, or the old one when it cannot be had. */
 export function setBreak(mm: Mm, brk: number): number {
-  if (brk < mm.startBrk || brk > TASK_SIZE_MAX) return mm.brk;
+  if (brk < mm.startBrk || brk > USER_END) return mm.brk;
   if (brk - mm.startBrk > mm.limits.dataBytes) return mm.brk;
   const oldEnd = pageUp(mm.brk);
   const newEnd = pageUp(brk);

@@ -1,7 +1,7 @@
 // An address space: areas (VmaList), pages (Pages), the heap's bounds and the limits. mm_struct of Linux.
 //
-// Interface: class Mm. It is shared by all threads of a process and after vfork or CLONE_VM by two processes: get() and
-// put() count. User memory access comes from UserMemory (access.ts). What each operation does is in its own file: map.ts,
+// Interface: class Mm. It is shared by all threads of a process and after vfork or CLONE_VM by two processes: share() and
+// release() count. User memory access comes from UserMemory (access.ts). What each operation does is in its own file: map.ts,
 // remap.ts, advise.ts, lock.ts, fault.ts, fork.ts, describe.ts; savemm.ts saves all address spaces of a kernel together.
 
 import { EAGAIN, EFAULT, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
@@ -24,7 +24,7 @@ import { dropRegion, mapRegion, protectRegion, setBreak, unmapRegion } from './m
 import type { MapRequest } from './map.ts';
 import { Pages } from './pages.ts';
 import { remapRegion } from './remap.ts';
-import { VmaList } from './vma.ts';
+import { VmaList, isShared } from './vma.ts';
 import type { Vma } from './vma.ts';
 
 /** What mm needs of the kernel around it. */
@@ -107,13 +107,13 @@ export class Mm extends UserMemory {
   get rssPages(): number { return this.pages.rss; }
   get totalPages(): number { return this.list.totals.total; }
 
-  get(): this {
+  share(): this {
     this.users++;
     return this;
   }
 
-  /** Gives one user's hold back; the last one destroys it. */
-  put(): void {
+  /** Gives one user's hold back; the last one destroys it (process exit, execve). */
+  release(): void {
     if (--this.users === 0) this.destroy();
   }
 
@@ -191,6 +191,12 @@ export class Mm extends UserMemory {
   destroy(): void {
     dropRegion(this, 0, TASK_SIZE_MAX);
     this.space.destroy();
+  }
+
+  /** Whether gva lies in a shared mapping: futexes there are named by their frame. */
+  isSharedAt(gva: number): boolean {
+    const vma = this.list.find(gva);
+    return vma !== null && isShared(vma);
   }
 
   /** A file was cut (truncate): its pages in the byte range leave the mappings, private copies too. */

@@ -5,6 +5,7 @@ import {
   MAP_FIXED, MAX_MAP_COUNT, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, PAGE_SIZE, TASK_SIZE_MAX, VM_ACCOUNT,
   VM_DONTEXPAND, VM_LOCKED, VM_LOCKONFAULT,
 } from '../../abi/linux/mman.ts';
+import { USER_END } from '../../platform.ts';
 import { populate } from './fault.ts';
 import { findUnmapped, isPageAligned, pageUp } from './gap.ts';
 import { dropRegion, unmapRegion } from './map.ts';
@@ -80,7 +81,7 @@ function mayResize(mm: Mm, vma: Vma, addr: number, oldLength: number, newLength:
 
 function canExpand(mm: Mm, vma: Vma, delta: number): boolean {
   const end = vma.end + delta;
-  if (end > TASK_SIZE_MAX) return false;
+  if (end > USER_END) return false;
   const next = mm.list.all[mm.list.indexAbove(vma.end)];
   return next === undefined || end <= startWithGap(next);
 }

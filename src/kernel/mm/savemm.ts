@@ -58,7 +58,7 @@ export function saveMms(mms: readonly Mm[], inodeId: (inode: Backing) => number)
   return { mms: states, shmems: shmems.map((shmem) => shmem.save()), specials: specials.map((special) => [...special.pages]) };
 }
 
-/** Address spaces in the order they were saved in, each with one user: call get() for further ones. */
+/** Address spaces in the order they were saved in, each with one user: call share() for further ones. */
 export function restoreMms(state: MmsState, kernel: MmKernel, inodeById: (id: number) => Backing): Mm[] {
   const shmems = state.shmems.map((shmem) => Shmem.restore(shmem, kernel.frames));
   const specials = state.specials.map((pages) => new SpecialPages(kernel.frames, pages));
