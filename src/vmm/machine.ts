@@ -54,11 +54,12 @@ const SETTLE_MAX = 64;
 export class KvmMachine implements Machine {
   readonly memory: Memory;
   readonly kind: HostKind;
+  /** Pending replays and free table frames; public for tests and for rewinding. */
+  readonly paging: Paging;
   readonly #vm: Vm;
   readonly #vcpu: Vcpu;
   readonly #fpu: Fpu;
   readonly #kicker: Kicker;
-  readonly #paging: Paging;
   readonly #start: StartState;
   #loaded: Context | null = null;
   /** What the vCPU's FS and GS bases are, as words, and as the bigints last given to a context. */
@@ -79,7 +80,7 @@ export class KvmMachine implements Machine {
     this.#start = startState(kvm, this.#vcpu);
     this.#start.apply(this.#vcpu);
     this.#fpu = new Fpu(this.#vcpu, kvm);
-    this.#paging = new Paging(this.memory, kvm.kind === 'hardware');
+    this.paging = new Paging(this.memory, kvm.kind === 'hardware');
   }
 
   /** All of guest memory, as it is now: what a template file holds. A view, not a copy. */
@@ -88,12 +89,12 @@ export class KvmMachine implements Machine {
   }
 
   newAddressSpace(frames: FrameSource): AddressSpace | null {
-    const root = this.#paging.newRoot(frames);
-    return root === 0 ? null : new PageTables(this.#paging, root, frames);
+    const root = this.paging.newRoot(frames);
+    return root === 0 ? null : new PageTables(this.paging, root, frames);
   }
 
   attachAddressSpace(root: number, frames: FrameSource): AddressSpace {
-    return new PageTables(this.#paging, root, frames);
+    return new PageTables(this.paging, root, frames);
   }
 
   saveFpu(context: Context): void {
@@ -129,14 +130,14 @@ export class KvmMachine implements Machine {
       return KICK;
     }
     if (context.regs32[RIP + 1] >= 0x8000) return failed('RIP is not a user address');
-    if (this.#paging.pending.length !== 0) {
+    if (this.paging.pending.length !== 0) {
       const trap = this.#replay(space.root);
       if (trap !== null) return trap;
     }
     this.#load(context, space.root);
     this.#kicker.arm(sliceNs);
     for (;;) {
-      const trap = this.#enter(context);
+      const trap = this.#enter(context, space);
       if (trap !== KICK || sliceNs !== 0 || this.#kicked) {
         if (trap === KICK) this.#kicked = false;
         return trap;
@@ -177,12 +178,12 @@ export class KvmMachine implements Machine {
   }
 
   /** Runs ring 3 until it traps; brings `context` up to date. */
-  #enter(context: Context): Trap {
+  #enter(context: Context, space: AddressSpace): Trap {
     const vcpu = this.#vcpu;
     for (let attempt = 0; attempt < SETTLE_MAX; attempt++) {
       const result = vcpu.runOnce();
       vcpu.dirty = 0;
-      if (result === 0) return this.#decode(context);
+      if (result === 0) return this.#decode(context, space);
       if (result !== -EINTR) return failed(`KVM_RUN failed with errno ${-result}`);
       this.#kicker.drain();
       if (this.#isSettled()) {
@@ -204,7 +205,7 @@ export class KvmMachine implements Machine {
     return VcpuEvents.get.exception_pending(events.view, 0) === 0 && VcpuEvents.get.exception_injected(events.view, 0) === 0;
   }
 
-  #decode(context: Context): Trap {
+  #decode(context: Context, space: AddressSpace): Trap {
     const vcpu = this.#vcpu;
     if (vcpu.exitReason === KVM_EXIT_IO) {
       const { regs32, sregs32 } = vcpu;
@@ -212,7 +213,7 @@ export class KvmMachine implements Machine {
       const cpl = sregs32[CS + SELECTOR_WORD] & 3;
       if (who === AT_RING3) {
         if (this.kind === 'pvm' && atUserStub(regs32[RIP], regs32[RIP + 1])) return this.#syscall(context);
-        return this.#forgedIo(context);
+        return this.#forgedIo(context, space);
       }
       if (cpl === 0 && who >= 0) return this.#exception(context, who);
       if (cpl === 0 && who === AT_STUB && this.kind === 'hardware') return this.#syscall(context);
@@ -259,19 +260,30 @@ export class KvmMachine implements Machine {
     };
   }
 
-  /** Ring 3 used a port itself: what Linux would do is #GP. */
-  #forgedIo(context: Context): Trap {
+  /** Ring 3 used our port itself: what Linux would do is #GP, at the instruction. */
+  #forgedIo(context: Context, space: AddressSpace): Trap {
     const vcpu = this.#vcpu;
     const isOut = RunIo.get.direction(vcpu.run, Run.offset.exit) === KVM_EXIT_IO_OUT;
     context.regs.set(vcpu.regs);
     this.#readBases(context);
     if (!isOut) vcpu.completeExit(); // or the next run would write the input into RAX
     this.#needsSegments = true;
-    return this.#protectionFault(context, null);
+    const rip = vcpu.regs32[RIP] + vcpu.regs32[RIP + 1] * 2 ** 32;
+    return this.#protectionFault(context, rip - this.#ioLength(space, rip));
   }
 
-  #protectionFault(context: Context, rip: number | null): Trap {
-    if (rip !== null) context.regs[16] = BigInt(rip);
+  /** Bytes of the port instruction that ends at `rip`; 0 when it cannot be told (or RIP is still at it). */
+  #ioLength(space: AddressSpace, rip: number): number {
+    const byte = (gva: number): number => {
+      const entry = space.entry(gva);
+      return entry === 0 ? 0 : this.memory.u8[entry - (entry % X.PAGE_SIZE) + (gva % X.PAGE_SIZE)];
+    };
+    if (byte(rip - 1) === L.PORT && (byte(rip - 2) & 0xfc) === 0xe4) return 2; // in, out imm8
+    return (byte(rip - 1) & 0xfc) === 0xec ? 1 : 0; // in, out dx
+  }
+
+  #protectionFault(context: Context, rip: number): Trap {
+    context.regs[16] = BigInt(rip);
     return { kind: 'exception', vector: X.VECTOR_GP, errorCode: 0, address: 0 };
   }
 
@@ -318,7 +330,7 @@ export class KvmMachine implements Machine {
 
   /** Has the guest store the queued page-table entries again. Null when done. */
   #replay(root: number): Trap | null {
-    const { pending } = this.#paging;
+    const { pending } = this.paging;
     for (let first = 0; first < pending.length; first += QUEUE_RUNS_MAX * 2) {
       const end = Math.min(first + QUEUE_RUNS_MAX * 2, pending.length);
       const { words } = this.memory;

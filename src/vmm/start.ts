@@ -89,7 +89,7 @@ function sregsImage(kvm: Kvm, apicBase: bigint, cpl: number): Uint8Array {
   put(Sregs.offset.ldt, none);
   Dtable.write(view, Sregs.offset.gdt, { base: L.SUPER_BASE + BigInt(L.GDT_LOW), limit: L.SEL_TSS + 15 });
   Dtable.write(view, Sregs.offset.idt, { base: L.SUPER_BASE + BigInt(L.IDT_LOW), limit: 16 * L.VECTOR_COUNT - 1 });
-  Sregs.set.cr0(view, 0, X.CR0_PE | X.CR0_MP | X.CR0_ET | X.CR0_NE | X.CR0_WP | X.CR0_PG); // AM clear: no #AC
+  Sregs.set.cr0(view, 0, X.CR0_PE | X.CR0_MP | X.CR0_ET | X.CR0_NE | X.CR0_WP | X.CR0_AM | X.CR0_PG); // AM as Linux has it
   Sregs.set.cr4(view, 0, cr4(kvm.leaves));
   Sregs.set.efer(view, 0, X.EFER_SCE | X.EFER_LME | X.EFER_LMA | X.EFER_NXE);
   Sregs.set.apic_base(view, 0, apicBase);

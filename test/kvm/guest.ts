@@ -4,10 +4,12 @@ import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { AddressSpace, Context, FrameSource, Trap } from '../../src/platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE, REG, REG_COUNT } from '../../src/platform.ts';
 import { createMachine } from '../../src/vmm/machine.ts';
 import type { KvmMachine } from '../../src/vmm/machine.ts';
+import { openKvm } from '../../src/vmm/kvm.ts';
 import type { Kvm } from '../../src/vmm/kvm.ts';
 
 export const CODE = 0x40_0000;
@@ -71,8 +73,25 @@ export class Guest {
   }
 }
 
-/** Assembles AT&T source with GNU as (binutils). */
+const CACHE = fileURLToPath(new URL('assembled.json', import.meta.url));
+const assembled = JSON.parse(readFileSync(CACHE, 'utf8')) as Record<string, string>;
+
+/**
+ * The machine code of AT&T source. Code is kept in assembled.json, so the tests need no assembler; a new line needs GNU as
+ * once and is added to the file. test/unit/stub.test.ts assembles all of it again where `as` exists.
+ */
 export function assemble(source: string): Uint8Array {
+  let hex = assembled[source];
+  if (hex === undefined) {
+    hex = Buffer.from(gnuAs(source)).toString('hex');
+    assembled[source] = hex;
+    writeFileSync(CACHE, `${JSON.stringify(assembled, null, 1)}\n`);
+  }
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+}
+
+/** Assembles with GNU as (binutils). */
+export function gnuAs(source: string): Uint8Array {
   const dir = mkdtempSync(join(tmpdir(), 'offshoot-as-'));
   try {
     writeFileSync(join(dir, 'a.s'), `${source}\n`);
@@ -82,4 +101,10 @@ export function assemble(source: string): Uint8Array {
   } finally {
     rmSync(dir, { recursive: true });
   }
+}
+
+/** The process's /dev/kvm, of the kind the self-test finds. */
+let shared: Kvm | null = null;
+export function kvm(): Kvm {
+  return (shared ??= openKvm());
 }

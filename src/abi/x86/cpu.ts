@@ -8,6 +8,7 @@ export const CR0_MP = 1n << 1n;
 export const CR0_ET = 1n << 4n;
 export const CR0_NE = 1n << 5n;
 export const CR0_WP = 1n << 16n;
+export const CR0_AM = 1n << 18n;
 export const CR0_PG = 1n << 31n;
 
 export const CR4_PAE = 1n << 5n;
