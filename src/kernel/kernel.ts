@@ -25,6 +25,7 @@ import { Scheduler } from './sched.ts';
 import type { SigInfo } from './signal/state.ts';
 import { finish } from './syscalls/dispatch.ts';
 import { KernelClock } from './time/clock.ts';
+import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
 import type { Tracer } from './trace/strace.ts';
 import { RERUN, WaitQueues } from './wait.ts';
@@ -43,6 +44,16 @@ export interface CpuInfo {
 /** FXSAVE only: what unit tests get. */
 export const MINIMAL_CPU: CpuInfo = { hwcap: 0x0789_fbff, hwcap2: 0, xsaveBytes: 576, xfeatures: 3n };
 
+/** The vDSO image and where the kernel writes its words. */
+export interface VdsoSource {
+  readonly image: Uint8Array;
+  /** Offset of the i64 added to CLOCK_MONOTONIC. */
+  readonly monotonicOffsetAt: number;
+  /** Offset of the u64 that holds the time page's gva, and that gva. */
+  readonly vvarAddressAt: number;
+  readonly vvarGva: number;
+}
+
 export interface KernelOptions {
   readonly machine: Machine;
   readonly host: Host;
@@ -50,6 +61,7 @@ export interface KernelOptions {
   readonly cpu?: CpuInfo;
   /** Calls of other programs than the first see this: uname's nodename. */
   readonly hostname?: string;
+  readonly vdso?: VdsoSource;
 }
 
 export class Kernel {
@@ -61,6 +73,8 @@ export class Kernel {
   hostname: string;
   clock: KernelClock;
   frames: Frames;
+  /** The vDSO's pages; null when programs go without. */
+  vdso: Vdso | null = null;
   /** Set right after construction by boot or restore. */
   vfs!: Vfs;
   readonly waits = new WaitQueues();

@@ -13,7 +13,7 @@ import { deliverSignals } from './signal/deliver.ts';
 import { forceSignal } from './signal/send.ts';
 import { siginfo } from './signal/state.ts';
 import { dispatch, redispatch } from './syscalls/dispatch.ts';
-import { SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
+import { SIGKILL, SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
 import { SNAPSHOT } from './wait.ts';
 
 export type RunState =
@@ -90,7 +90,7 @@ function checkRip(task: Task): boolean {
 function handleTrap(kernel: Kernel, task: Task, trap: Trap): number {
   switch (trap.kind) {
     case 'exception':
-      return handleException(task, trap.vector, trap.errorCode, trap.address);
+      return handleException(kernel, task, trap.vector, trap.errorCode, trap.address);
     case 'failed':
       kernel.end({ kind: 'machine', reason: trap.reason });
       return 0;
@@ -108,11 +108,15 @@ function handleTrap(kernel: Kernel, task: Task, trap: Trap): number {
   }
 }
 
-function handleException(task: Task, vector: number, errorCode: number, address: number): number {
+function handleException(kernel: Kernel, task: Task, vector: number, errorCode: number, address: number): number {
   if (vector === PAGE_FAULT) {
     const fault = task.process.mm.handleFault(address, errorCode);
     if (fault === 0) return 0;
-    if (fault.code === 'oom') {
+    if (fault.signo === SIGKILL) {
+      kernel.end({ kind: 'limit', limit: 'memory', detail: `no memory left for process ${task.process.pid} (${task.comm})` });
+      return 0;
+    }
+    if (fault.signo === SIGKILL) {
       task.kernel.end({ kind: 'limit', limit: 'memory', detail: `${task.kernel.memory.limitBytes / 2 ** 20} MB` });
       return 0;
     }

@@ -48,6 +48,7 @@ export const EBADMSG = 74;
 export const EOVERFLOW = 75;
 export const EBADFD = 77;
 export const EILSEQ = 84;
+export const ELIBBAD = 80;
 export const EUSERS = 87;
 export const ENOTSOCK = 88;
 export const EDESTADDRREQ = 89;

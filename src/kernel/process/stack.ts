@@ -12,6 +12,8 @@ export interface StackImage {
   readonly bytes: Uint8Array;
   /** The auxiliary vector with all pointers filled in. */
   readonly auxv: readonly (readonly [number, number])[];
+  /** Where the strings lie: /proc/PID/{cmdline,environ}. */
+  readonly strings: { readonly argStart: number; readonly argEnd: number; readonly envStart: number; readonly envEnd: number };
 }
 
 export interface StackInput {
@@ -49,8 +51,11 @@ export function buildStack(input: StackInput): StackImage {
     return cursor;
   };
   const execfn = put(input.execfn);
+  const envEnd = cursor;
   const environ = envp.toReversed().map(put).reverse();
+  const envStart = cursor;
   const args = argv.toReversed().map(put).reverse();
+  const strings = { argStart: cursor, argEnd: envStart, envStart, envEnd };
   const platform = put('x86_64');
   cursor = Math.floor((cursor - 16) / 16) * 16;
   bytes.set(input.random, cursor - sp);
@@ -67,5 +72,5 @@ export function buildStack(input: StackInput): StackImage {
     word(type);
     word(value);
   }
-  return { sp, bytes, auxv };
+  return { sp, bytes, auxv, strings };
 }

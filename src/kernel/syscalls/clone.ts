@@ -1,0 +1,96 @@
+// clone(2), clone3, fork(2), vfork(2), set_tid_address(2): arguments only; process/clone.ts does the work.
+
+import { E2BIG, EINVAL, ENOSYS as E_NOSYS } from '../../abi/linux/errno.ts';
+import { CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL } from '../../abi/linux/sched.ts';
+import { SIGCHLD } from '../../abi/linux/signal.ts';
+import { clone, completeForkChild } from '../process/clone.ts';
+import type { CloneArgs } from '../process/clone.ts';
+import type { Task } from '../process/task.ts';
+import type { Wait } from '../wait.ts';
+import { readArg, readArg64 } from './args.ts';
+import { ADDR, FULL, PARTIAL, SIZE, STRUCT, sys } from './row.ts';
+import type { SyscallRow } from './row.ts';
+
+const PARTIAL_NOTE = PARTIAL('no namespaces, CLONE_PIDFD or CLONE_PTRACE; threads share descriptors and fs');
+const FORK: CloneArgs = { flags: 0, exitSignal: SIGCHLD, stackTop: 0n, parentTid: 0, childTid: 0, tls: 0n };
+
+/** x86-64 order: flags, stack, parent_tid, child_tid, tls. */
+function cloneArgs(task: Task): CloneArgs {
+  const { context } = task;
+  const flags = readArg(context, 0, 1);
+  return {
+    flags: (flags & ~CSIGNAL) >>> 0, exitSignal: flags & CSIGNAL, stackTop: readArg64(context, 1),
+    parentTid: readArg(context, 2, 2), childTid: readArg(context, 3, 2), tls: readArg64(context, 4),
+  };
+}
+
+function sysClone(task: Task): number | Wait {
+  return clone(task, cloneArgs(task));
+}
+
+function clone3Args(task: Task, gva: number, size: number): CloneArgs | number {
+  if (size > 4096) return -E2BIG;
+  if (size < CLONE_ARGS.sizeVer0) return -EINVAL;
+  const bytes = task.process.mm.readBytes(gva, size);
+  if (typeof bytes === 'number') return bytes;
+  if (bytes.subarray(CLONE_ARGS.sizeMax).some((byte) => byte !== 0)) return -E2BIG;
+  const padded = new Uint8Array(CLONE_ARGS.sizeMax);
+  padded.set(bytes.subarray(0, CLONE_ARGS.sizeMax));
+  const view = new DataView(padded.buffer);
+  const u64 = (at: number): bigint => view.getBigUint64(at, true);
+  const flags = Number(u64(CLONE_ARGS.flags));
+  const exitSignal = Number(u64(CLONE_ARGS.exitSignal));
+  const stack = u64(CLONE_ARGS.stack), stackSize = u64(CLONE_ARGS.stackSize);
+  if (flags >= CLONE_INTO_CGROUP || flags % 256 !== 0 || exitSignal > 64) return -EINVAL;
+  if ((stack === 0n) !== (stackSize === 0n) || stack + stackSize > 0x7fff_ffff_f000n) return -EINVAL;
+  if ((flags % 2 ** 32 & CLONE_THREAD) !== 0 && exitSignal !== 0) return -EINVAL;
+  if (u64(CLONE_ARGS.setTidSize) !== 0n) {
+    task.kernel.count('clone3 set_tid');
+    return -EINVAL;
+  }
+  return {
+    flags: flags >= CLONE_CLEAR_SIGHAND ? flags : flags >>> 0, exitSignal, stackTop: stack + stackSize,
+    parentTid: Number(u64(CLONE_ARGS.parentTid)), childTid: Number(u64(CLONE_ARGS.childTid)), tls: u64(CLONE_ARGS.tls),
+  };
+}
+
+function sysClone3(task: Task, gva: number, size: number): number | Wait {
+  const args = clone3Args(task, gva, size);
+  return typeof args === 'number' ? args : clone(task, args);
+}
+
+function fork(task: Task): number | Wait {
+  return clone(task, FORK);
+}
+
+function vfork(task: Task): number | Wait {
+  return clone(task, { ...FORK, flags: CLONE_VM | CLONE_VFORK });
+}
+
+function setTidAddress(task: Task, gva: number): number {
+  task.clearChildTid = gva;
+  return task.tid;
+}
+
+/** A restored sandbox goes on as the child of the fork its template stopped in. */
+export function resumeForkChild(task: Task, pid: number): void {
+  let args: CloneArgs | number = FORK;
+  if (task.syscallNr === 56) args = cloneArgs(task);
+  if (task.syscallNr === 435) args = clone3Args(task, readArg(task.context, 0, 2), readArg(task.context, 1, 2));
+  completeForkChild(task.kernel, task, pid, typeof args === 'number' ? FORK : args);
+}
+
+function unshare(task: Task, flags: number): number {
+  if (flags === 0) return 0;
+  task.kernel.count(`unshare 0x${flags.toString(16)}`);
+  return -E_NOSYS;
+}
+
+export const rows: SyscallRow[] = [
+  sys(56, 'clone', sysClone, PARTIAL_NOTE, ['FLAGS', ADDR, ADDR, ADDR, ADDR]),
+  sys(57, 'fork', fork, FULL, []),
+  sys(58, 'vfork', vfork, FULL, []),
+  sys(218, 'set_tid_address', setTidAddress, FULL, [ADDR]),
+  sys(272, 'unshare', unshare, PARTIAL('nothing can be unshared'), ['FLAGS']),
+  sys(435, 'clone3', sysClone3, PARTIAL_NOTE, [STRUCT, SIZE]),
+];
