@@ -5,6 +5,8 @@
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from '../../abi/linux/errno.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
+import type { Dentry } from './dentry.ts';
+import { pathOf } from './dentry.ts';
 import type { Inode } from './inode.ts';
 
 export abstract class File {
@@ -13,20 +15,28 @@ export abstract class File {
   flags: number;
   /** File offset. */
   pos = 0;
-  /** The path it was opened by (resolved), for /proc/self/fd and maps: byte string. */
-  path: string;
+  /** Where it was opened; null for pipes and other objects without a name. Set by vfs.open. */
+  dentry: Dentry | null = null;
+  /** Name of an object without a dentry ("pipe:[7]", "anon_inode:[eventfd]"). */
+  private readonly label: string;
   /** Descriptors and calls under way that hold it. */
   refs = 1;
 
   constructor(inode: Inode, flags: number, path: string) {
     this.inode = inode;
     this.flags = flags;
-    this.path = path;
-    inode.users++;
+    this.label = path;
+    inode.hold();
   }
 
-  canRead(): boolean { return (this.flags & 3) !== 1 && (this.flags & 0o10000000) === 0; }
-  canWrite(): boolean { return (this.flags & 3) !== 0 && (this.flags & 0o10000000) === 0; }
+  /** Which entry of savefs's registry saves and restores it: 'reg', 'dir', 'pipe', … */
+  readonly kind: string = '';
+
+  /** The path as it is now, for /proc/self/fd and maps: byte string, " (deleted)" when the name is gone. */
+  get path(): string { return this.dentry ? pathOf(this.dentry) : this.label; }
+
+  canRead(): boolean { return (this.flags & 1) === 0 && (this.flags & 0o10000000) === 0; }
+  canWrite(): boolean { return ((this.flags + 1) & 2) !== 0 && (this.flags & 0o10000000) === 0; }
 
   /** Reads at and advances `pos`. Returns bytes (0 at end), -errno, or a Wait when it must block. */
   read(_task: Task, _dst: Uint8Array): number | Wait { return -EINVAL; }
@@ -35,8 +45,17 @@ export abstract class File {
   pwrite(_task: Task, _src: Uint8Array, _pos: number): number | Wait { return -ESPIPE; }
   seek(_offset: number, _whence: number): number { return -ESPIPE; }
   ioctl(_task: Task, _command: number, _argument: number): number | Wait { return -ENOTTY; }
-  getdents(_task: Task, _max: number): number { return -ENOTDIR; }
+  /** Fills `dst` with struct linux_dirent64 records (struct linux_dirent when `legacy`); bytes, 0 at the end, -EINVAL: none fits. */
+  getdents(_task: Task, _dst: Uint8Array, _legacy: boolean): number { return -ENOTDIR; }
   truncate(_sizeBytes: number): number { return -EINVAL; }
+  /** The bytes at `pos` without copying when they lie in one piece, at most `max`; null: use pread. */
+  peek(_pos: number, _max: number): Uint8Array | null { return null; }
+  /** True when `pos` is kept and used (regular files, directories, block devices). */
+  isSeekable(): boolean { return false; }
+  /** fcntl(2) commands only this kind knows (F_GETPIPE_SZ); -EINVAL otherwise. */
+  fcntl(_task: Task, _command: number, _argument: number): number { return -EINVAL; }
+  /** A descriptor was closed (others may remain). */
+  flush(): void {}
 
   /** POLLIN | POLLOUT | … that hold now. */
   poll(): number { return 5; /* POLLIN | POLLOUT: files are always ready */ }
@@ -50,8 +69,8 @@ export abstract class File {
 
   /** The last reference is gone. Subclasses wake the other end; call super. */
   release(): void {
-    this.inode.users--;
-    if (this.inode.users === 0 && this.inode.nlink === 0) this.inode.release();
+    this.inode.locks?.releaseOwner(this);
+    this.inode.drop();
   }
 
   ref(): this {

@@ -1,0 +1,183 @@
+// The file system tree of one sandbox: what is mounted where, and the doors other parts of the kernel use.
+//
+// Interface: Vfs. `root` is the topmost directory; lookup() and open() resolve paths for a task (path.ts, open.ts do the work,
+// namei.ts makes and removes names); mount() attaches a file system; saveInode()/loadInode() name an inode in a saved state.
+// Standard mounts are made by mounts.ts, saving by savefs.ts.
+
+import { ENOENT, ENXIO } from '../../abi/linux/errno.ts';
+import { MFD_ALLOW_SEALING, MFD_EXEC, MFD_NOEXEC_SEAL, F_SEAL_EXEC, F_SEAL_SEAL, O_LARGEFILE, O_RDWR } from '../../abi/linux/fcntl.ts';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/linux/stat.ts';
+import { bug } from '../bug.ts';
+import type { Task } from '../process/task.ts';
+import type { Wait, WaitQueues } from '../wait.ts';
+import { childOf, Dentry, topOf } from './dentry.ts';
+import type { Mount } from './dentry.ts';
+import { File } from './file.ts';
+import type { Inode } from './inode.ts';
+import { LockList } from './locks.ts';
+import { MemFile } from './memfile.ts';
+import { openAt, openDentry } from './open.ts';
+import { lookupAt } from './path.ts';
+import { RegFile } from './regfile.ts';
+import type { DiskBudget, FsParts, MemFs } from './tmpfs.ts';
+
+/** What the file systems need of the kernel. Kernel has it. */
+export interface VfsKernel extends FsParts {
+  readonly waits: WaitQueues;
+  readonly limits: { readonly diskBytesMax: number };
+}
+
+/** Opens a FIFO or device node. */
+export type SpecialOpener = (inode: Inode, flags: number, task: Task) => File | number | Wait;
+
+export interface MountOptions {
+  readonly type: string;
+  readonly source?: string;
+  readonly magic: number;
+  readonly options?: string;
+}
+
+/** How a saved state names an inode. `key` is the path below its mount for file systems that have nothing else. */
+export interface InodeRef {
+  readonly dev: number;
+  readonly ino: number;
+  readonly key: string | null;
+}
+
+/** The writable file systems of a sandbox. */
+export interface MemFileSystems {
+  readonly root: MemFs;
+  readonly tmp: MemFs;
+  readonly shm: MemFs;
+  /** Files without a name: memfd_create. */
+  readonly memfd: MemFs;
+}
+
+export class Vfs {
+  readonly kernel: VfsKernel;
+  readonly budget: DiskBudget;
+  readonly memory: MemFileSystems;
+  readonly root: Dentry;
+  readonly mounts: Mount[] = [];
+  /** Inodes that have, or had, locks. */
+  readonly locked = new Set<Inode>();
+  private readonly openers = new Map<number, SpecialOpener>();
+  /** Finds inodes of file systems that are not in memory, by st_dev. */
+  private readonly finders = new Map<number, (ref: InodeRef) => Inode | null>();
+
+  constructor(kernel: VfsKernel, budget: DiskBudget, memory: MemFileSystems) {
+    this.kernel = kernel;
+    this.budget = budget;
+    this.memory = memory;
+    this.root = new Dentry('/', null, memory.root.root);
+    this.addMount(this.root, null, { type: 'overlay', source: 'overlay', magic: 0x794c7630 });
+    kernel.frames.reclaim = () => this.dropCaches();
+  }
+
+  /** What a path names, or -errno. `flags`: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
+  lookup(task: Task, dirfd: number, path: string, flags = 0): Dentry | number {
+    return lookupAt(task, dirfd, path, flags);
+  }
+
+  /** open(2): a File with one reference, -errno, or a Wait (a FIFO without its other end). */
+  open(task: Task, dirfd: number, path: string, flags: number, mode = 0): File | number | Wait {
+    return openAt(task, dirfd, path, flags, mode);
+  }
+
+  /** Opens what a lookup found, checking permissions. */
+  openDentry(task: Task, dentry: Dentry, flags: number): File | number | Wait {
+    return openDentry(task, dentry, flags);
+  }
+
+  /** Says who opens nodes of a type (S_IFIFO, S_IFCHR, S_IFBLK) in the file systems in memory. */
+  setOpener(type: number, opener: SpecialOpener): void {
+    this.openers.set(type, opener);
+  }
+
+  openSpecial(inode: Inode, flags: number, task: Task): File | number | Wait {
+    return this.openers.get(inode.mode & S_IFMT)?.(inode, flags, task) ?? -ENXIO;
+  }
+
+  /** Attaches a file system at an absolute path without links; makes the directory when the image has none. */
+  mount(path: string, root: Inode, options: MountOptions): Mount {
+    const at = this.makeDirectories(path);
+    const mount = this.addMount(new Dentry('/', null, root), at, options);
+    at.mounted = mount;
+    // Pinned: a mount point must be found in the cache, also where children are looked up each time.
+    at.parent?.adopt(at);
+    return mount;
+  }
+
+  private addMount(root: Dentry, at: Dentry | null, options: MountOptions): Mount {
+    const { type, source = type, magic, options: text = 'rw,relatime' } = options;
+    const mount: Mount = { id: this.mounts.length + 1, type, source, options: text, magic, root, at };
+    root.mount = mount;
+    this.mounts.push(mount);
+    return mount;
+  }
+
+  private makeDirectories(path: string): Dentry {
+    let dir = this.root;
+    for (const name of path.split('/')) {
+      if (name === '') continue;
+      let next = childOf(dir, name, null);
+      if (next === -ENOENT) {
+        const made = dir.inode.create(name, S_IFDIR | 0o755, 0, 0, 0);
+        next = typeof made === 'number' ? made : dir.instantiate(name, made);
+      }
+      if (typeof next === 'number') bug(`mount point ${path}: errno ${-next}`);
+      dir = next;
+    }
+    return topOf(dir);
+  }
+
+  /** The mount an inode belongs to, for statfs; null for objects without one (pipes). */
+  mountOf(inode: Inode): Mount | null {
+    return this.mounts.find((mount) => mount.root.inode.dev === inode.dev) ?? null;
+  }
+
+  /** memfd_create(2): an open file in memory without a name. */
+  memfd(task: Task, name: string, flags: number): File | number {
+    const isExecutable = (flags & MFD_NOEXEC_SEAL) === 0 || (flags & MFD_EXEC) !== 0;
+    const { fsuid, fsgid } = task.process.credentials;
+    const inode = this.memory.memfd.newInode(S_IFREG | (isExecutable ? 0o777 : 0o666), fsuid, fsgid, 0);
+    if (typeof inode === 'number') return inode;
+    if (!(inode instanceof MemFile)) bug('memfd is not a regular file');
+    const mayseal = (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) !== 0;
+    inode.allowSealing((mayseal ? 0 : F_SEAL_SEAL) | (isExecutable ? 0 : F_SEAL_EXEC));
+    return new RegFile(inode, O_RDWR | O_LARGEFILE, `/memfd:${name} (deleted)`);
+  }
+
+  /** The lock list of an inode, made when it has none. */
+  locksOf(inode: Inode): LockList {
+    this.locked.add(inode);
+    return (inode.locks ??= new LockList(this.kernel.waits));
+  }
+
+  /** Gives back frames of the page cache that nobody maps: called when memory is short. Returns how many. */
+  dropCaches(): number {
+    return Object.values(this.memory).reduce((sum: number, fs: MemFs) => sum + fs.dropCaches(), 0);
+  }
+
+  private memFsOf(dev: number): MemFs | null {
+    return Object.values(this.memory).find((fs: MemFs) => fs.dev === dev) ?? null;
+  }
+
+  /** Registers how inodes of another file system are found again in a restored state. */
+  setFinder(dev: number, finder: (ref: InodeRef) => Inode | null): void {
+    this.finders.set(dev, finder);
+  }
+
+  /** A name for an inode that loadInode understands in a restored sandbox. */
+  saveInode(inode: Inode): InodeRef {
+    const key = (inode as { readonly key?: unknown }).key;
+    return { dev: inode.dev, ino: inode.ino, key: typeof key === 'string' ? key : null };
+  }
+
+  /** The inode, without a new hold; null when it is gone or its file system can't tell. */
+  loadInode(ref: InodeRef): Inode | null {
+    const fs = this.memFsOf(ref.dev);
+    if (fs) return fs.inode(ref.ino);
+    return this.finders.get(ref.dev)?.(ref) ?? null;
+  }
+}
