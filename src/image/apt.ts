@@ -36,6 +36,8 @@ export class Apt {
   /** Where downloaded packages are. */
   readonly archives: string;
   readonly #dir: string;
+  /** Why the last update failed: the likely reason if something is missing later. */
+  #updateError: ImageError | null = null;
 
   /** `dir` is the private state directory; it may hold what an earlier, interrupted use left. */
   constructor(dir: string) {
@@ -53,17 +55,18 @@ export class Apt {
     this.#configure(wide);
     this.#takeHostLists();
     const result = await this.#run(['update', '-q', '-o', 'APT::Update::Error-Mode=any'], options);
-    if (result.code !== 0 && !this.#hasLists()) throw aptError('cannot fetch the package lists', result);
+    this.#updateError = result.code === 0 ? null : aptError('cannot fetch the package lists', result);
+    if (this.#updateError && !this.#hasLists()) throw this.#updateError;
   }
 
   /**
    * The packages to install and all they depend on, sorted by file name.
-   * @throws ImageError, `unknown` set when a package is not in the lists
+   * @throws ImageError, see isUnknownPackage
    */
   async resolve(packages: readonly string[], options: AptOptions = {}): Promise<PackageFile[]> {
     const result = await this.#run(['install', '-qq', '-y', '--print-uris', '-o', 'Acquire::ForceHash=sha256', ...packages],
       options, path.join(this.#dir, 'no-archives'));
-    if (result.code !== 0) throw aptError('cannot resolve the packages of the image', result);
+    if (result.code !== 0) throw this.#updateError ?? aptError('cannot resolve the packages of the image', result);
     const files: PackageFile[] = [];
     for (const line of result.stdout.split('\n')) {
       const match = /^'([^']+)' ([A-Za-z0-9+_.~%-]+\.deb) (\d+) (\S*)$/.exec(line);
@@ -86,7 +89,7 @@ export class Apt {
   async download(packages: readonly string[], files: readonly PackageFile[], options: AptOptions = {}): Promise<void> {
     for (const file of files) if (!this.#isIntact(file)) fs.rmSync(path.join(this.archives, file.file), { force: true });
     const result = await this.#run(['install', '-q', '-y', '--download-only', ...packages], options);
-    if (result.code !== 0) throw aptError('cannot download the packages', result);
+    if (result.code !== 0) throw this.#updateError ?? aptError('cannot download the packages', result);
     const bad = files.find((file) => !this.#isIntact(file));
     if (bad) throw new ImageError(`${bad.file} was not downloaded intact from ${new URL(bad.uri).host}; try again`);
   }
@@ -184,7 +187,7 @@ export function isUnknownPackage(error: unknown): boolean {
 function aptError(doing: string, result: CommandResult): ImageError {
   const lines = `${result.stderr}\n${result.stdout}`.split('\n').filter((line) => /^\s*[EW]:/.test(line)).map((line) => line.replace(/^\s*[EW]:\s*/, ''));
   const text = lines.join('\n');
-  if (/No space left|Disk quota/.test(text)) return new ImageError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
+  if (/No space left|Disk quota|enough free space/.test(text)) return new ImageError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
   if (/resolving|Could not connect|Connection (timed out|refused|failed)|Network is unreachable|No route/i.test(text)) {
     return new ImageError(`${doing}: no network, or the Debian archive cannot be reached (${lines[0] ?? ''}); the first use needs it, later ones do not`);
   }

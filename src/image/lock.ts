@@ -20,10 +20,12 @@ export interface LockOptions {
   onWait?: (() => void) | undefined;
 }
 
+/** Start time of a live process in clock ticks, '' when there is none (a zombie is dead: its parent may never reap it). */
 function startTime(pid: string): string {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return 'ZX'.includes(fields[0]) ? '' : fields[19];
   } catch {
     return '';
   }

@@ -61,8 +61,7 @@ export class ImageBuilder {
     settleTimes(this.tree.root);
     const blobSizeBytes = this.blob.sizeBytes;
     const columns = layOut(this.tree.root, this.blob.finish(), blobSizeBytes);
-    completeImageIndex(columns);
-    const bytes = encodeImageIndex(columns);
+    const bytes = encodeImageIndex(completeImageIndex(columns));
     const id = createHash('sha256').update(bytes).digest('hex');
     const index = fs.openSync(path.join(this.#dir, 'index'), 'wx', 0o644);
     fs.writeFileSync(index, bytes);

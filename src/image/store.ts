@@ -74,7 +74,7 @@ export function openImage(home: string, id: string): Image {
   try {
     const bytes = fs.readFileSync(image.indexPath);
     if (createHash('sha256').update(bytes).digest('hex') !== id) throw new ImageError('the checksum of its index is wrong');
-    const index = parseImageIndex(bytes);
+    const index = parseImageIndex(bytes, true);
     checkBlob(dir, index);
     return { ...image, index };
   } catch (error) {
