@@ -1,12 +1,12 @@
 // madvise(2) and msync(2): mm/madvise.c and mm/msync.c of Linux.
 
 import {
-  EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP, EPERM,
+  EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP,
 } from '../../abi/linux/errno.ts';
 import {
   MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE,
-  MADV_HUGEPAGE, MADV_HWPOISON, MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT,
-  MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM, MADV_REMOVE, MADV_SEQUENTIAL, MADV_SOFT_OFFLINE, MADV_UNMERGEABLE,
+  MADV_HUGEPAGE, MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT,
+  MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM, MADV_REMOVE, MADV_SEQUENTIAL, MADV_UNMERGEABLE,
   MADV_WILLNEED, MADV_WIPEONFORK, MAX_MAP_COUNT, MS_ASYNC, MS_INVALIDATE, MS_SYNC, PAGE_SIZE, PROT_WRITE, VM_DONTCOPY,
   VM_DONTDUMP, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_RAND_READ, VM_SEQ_READ, VM_WIPEONFORK,
 } from '../../abi/linux/mman.ts';
@@ -41,9 +41,8 @@ const ACTIONS = new Set<number>([
 
 /** madvise(2): 0 or -errno. Unmapped parts are skipped and answered with -ENOMEM at the end. */
 export function advise(mm: Mm, addr: number, length: number, advice: number): number {
-  if (advice === MADV_HWPOISON || advice === MADV_SOFT_OFFLINE) return -EPERM;
   if (!FLAG_ADVICE.has(advice) && !NO_EFFECT.has(advice) && !ACTIONS.has(advice)) return -EINVAL;
-  if (!isPageAligned(addr) || !(addr + pageUp(length) < 2 ** 63)) return -EINVAL;
+  if (!isPageAligned(addr) || addr + pageUp(length) >= 2 ** 64) return -EINVAL;
   if (length === 0) return 0;
   const end = addr + pageUp(length);
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) return populateChecked(mm, addr, end, advice);

@@ -22,9 +22,6 @@ export interface FramesState {
   readonly zeroFree: number;
 }
 
-/** A step of memory growth: enough not to make many memslots, little enough not to pay for unused ones. */
-const GROW_MIN_BYTES = 4 << 20, GROW_MAX_BYTES = 64 << 20, GROW_ALIGN_BYTES = 2 << 20;
-
 export class Frames implements FrameSource {
   readonly memory: GuestMemory;
   private readonly first: number;
@@ -161,7 +158,7 @@ export class Frames implements FrameSource {
     const frame = this.highWater;
     const end = (frame + 1) * PAGE_SIZE;
     if (end > this.memory.limitBytes) return 0;
-    if (end > this.memory.sizeBytes && !this.growTo(end)) return 0;
+    if (end > this.memory.sizeBytes && !this.memory.grow(end)) return 0;
     if (frame >= this.counts.length) {
       const larger = new Uint32Array(this.counts.length * 2);
       larger.set(this.counts);
@@ -169,12 +166,6 @@ export class Frames implements FrameSource {
     }
     this.highWater++;
     return frame;
-  }
-
-  private growTo(end: number): boolean {
-    const step = Math.min(GROW_MAX_BYTES, Math.max(GROW_MIN_BYTES, this.memory.sizeBytes / 2));
-    const wanted = Math.ceil((this.memory.sizeBytes + step) / GROW_ALIGN_BYTES) * GROW_ALIGN_BYTES;
-    return this.memory.grow(Math.min(this.memory.limitBytes, Math.max(end, wanted)));
   }
 
   private pushFree(frame: number): void {

@@ -16,7 +16,7 @@ const CHUNK_PAGES = 4096;
 /** mlock(2), mlock2(2): `bits` is VM_LOCKED, perhaps with VM_LOCKONFAULT. */
 export function lock(mm: Mm, addr: number, length: number, bits: number): number {
   const start = pageDown(addr);
-  const end = start + pageUp(length + (addr - start));
+  const end = start + wholePages(length + (addr - start));
   const limit = mm.limits.memlockBytes;
   if (limit === 0) return -EPERM;
   let already = 0;
@@ -24,15 +24,20 @@ export function lock(mm: Mm, addr: number, length: number, bits: number): number
   if (mm.list.totals.locked * PAGE_SIZE + (end - start) - already > limit) return -ENOMEM;
   const result = setLock(mm, start, end, bits);
   if (result !== 0 || (bits & VM_LOCKONFAULT) !== 0) return result;
-  const populated = populate(mm, start, end, 'as area');
+  const populated = mm.list.overlapping(start, end).some((vma) => vma.prot === 0) ? -EFAULT : populate(mm, start, end, 'as area');
   if (populated === 0) return 0;
   return populated === -EFAULT ? -ENOMEM : -EAGAIN;
+}
+
+/** PAGE_ALIGN in 64 bits: the largest lengths wrap to 0, as Linux lets them. */
+function wholePages(length: number): number {
+  return pageUp(length) % 2 ** 64;
 }
 
 /** munlock(2). */
 export function unlock(mm: Mm, addr: number, length: number): number {
   const start = pageDown(addr);
-  return setLock(mm, start, start + pageUp(length + (addr - start)), 0);
+  return setLock(mm, start, start + wholePages(length + (addr - start)), 0);
 }
 
 function setLock(mm: Mm, start: number, end: number, bits: number): number {
@@ -83,6 +88,7 @@ function setAll(mm: Mm, bits: number): void {
 export function inCore(mm: Mm, addr: number, length: number, vector: number): number {
   if (!isPageAligned(addr)) return -EINVAL;
   if (addr > TASK_SIZE_MAX || length > TASK_SIZE_MAX - addr) return -ENOMEM;
+  if (vector > TASK_SIZE_MAX) return -EFAULT;
   const end = addr + pageUp(length);
   for (let start = addr; start < end; start += CHUNK_PAGES * PAGE_SIZE) {
     const stop = Math.min(end, start + CHUNK_PAGES * PAGE_SIZE);

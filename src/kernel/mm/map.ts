@@ -34,8 +34,6 @@ export interface MapRequest {
   /** How the file was opened; true when absent (execve). */
   readonly canRead?: boolean;
   readonly canWrite?: boolean;
-  /** O_APPEND. */
-  readonly isAppend?: boolean;
 }
 
 const PROT_MASK = PROT_READ | PROT_WRITE | PROT_EXEC;
@@ -94,7 +92,6 @@ function checkFile(request: MapRequest, flags: number, length: number): number {
   if (type === MAP_SHARED || type === MAP_SHARED_VALIDATE) {
     if (type === MAP_SHARED_VALIDATE && (flags & ~LEGACY_MAP_MASK & ~MAP_FIXED_NOREPLACE) !== 0) return -EOPNOTSUPP;
     if ((request.prot & PROT_WRITE) !== 0 && !canWrite) return -EACCES;
-    if (canWrite && request.isAppend === true) return -EACCES;
     if (!canWrite) maxProt &= ~PROT_WRITE;
   } else if (type !== MAP_PRIVATE) return -EINVAL;
   if (!canRead) return -EACCES;

@@ -26,6 +26,7 @@ export function remapRegion(mm: Mm, addr: number, oldSize: number, newSize: numb
   const vma = addr < TASK_SIZE_MAX ? mm.list.find(addr) : null;
   if (vma === null) return -EFAULT;
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return remapTo(mm, addr, oldLength, newLength, flags, newAddr);
+  if (oldLength > vma.end - addr) return -EFAULT;
   if (oldLength >= newLength) {
     if (oldLength === newLength) return addr;
     const result = unmapRegion(mm, addr + newLength, oldLength - newLength);

@@ -17,7 +17,7 @@ import type { Task } from '../process/task.ts';
 import { ADDR, ENOSYS, FD, FLAGS, FULL, INT, MAP, OFF, PARTIAL, PROT, SIZE, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
-const O_APPEND = 0o2000;
+const O_PATH = 0o10000000;
 /** st_rdev of /dev/zero: a mapping of it is anonymous memory. */
 const DEV_ZERO = 0x105;
 /** Bits a node mask may have. */
@@ -45,7 +45,7 @@ function mmap(task: Task, addr: number, length: number, prot: number, flags: num
   if (!isPageAligned(offset)) return -EINVAL;
   if ((flags & MAP_ANONYMOUS) !== 0) return mm.map({ addr, length, prot, flags, inode: null, offset });
   const file = task.process.files.get(fd);
-  if (file === null) return -EBADF;
+  if (file === null || (file.flags & O_PATH) !== 0) return -EBADF;
   if (file.inode.rdev === DEV_ZERO && !file.inode.isRegular()) {
     const path = (flags & MAP_TYPE) === MAP_PRIVATE ? file.path : '';
     return mm.map({ addr, length, prot, flags: flags | MAP_ANONYMOUS, inode: null, offset: 0, path });
@@ -54,7 +54,7 @@ function mmap(task: Task, addr: number, length: number, prot: number, flags: num
   const inode: Backing | null = typeof target === 'number' ? null : target;
   const result = mm.map({
     addr, length, prot, flags, inode, offset, path: file.path,
-    canRead: file.canRead(), canWrite: file.canWrite(), isAppend: (file.flags & O_APPEND) !== 0,
+    canRead: file.canRead(), canWrite: file.canWrite(),
   });
   // Linux asks the file only after it judged the other arguments: its own answer replaces our "cannot be mapped".
   return result === -19 && typeof target === 'number' ? target : result;
@@ -116,6 +116,7 @@ function getMempolicy(task: Task, mode: number, nodes: number, maxNode: number, 
   if (nodes !== 0 && (maxNode < 1 || maxNode > NODE_BITS_MAX)) return -EINVAL;
   const allowed = (flags & MPOL_F_MEMS_ALLOWED) !== 0;
   if (allowed && (flags & (MPOL_F_NODE | MPOL_F_ADDR)) !== 0) return -EINVAL;
+  if (flags === MPOL_F_NODE) return -EINVAL;
   if ((flags & MPOL_F_ADDR) !== 0 && mm.list.find(addr) === null) return -EFAULT;
   if ((flags & MPOL_F_ADDR) === 0 && !allowed && addr !== 0) return -EINVAL;
   if (mode !== 0 && mm.writeU32(mode, MPOL_DEFAULT) < 0) return -EFAULT;
@@ -148,7 +149,7 @@ function mbind(task: Task, addr: number, length: number, mode: number, nodes: nu
   if ((flags & ~7) !== 0 || !isPageAligned(addr)) return -EINVAL;
   const refused = checkPolicy(task, mode, nodes, maxNode);
   if (refused !== 0 || length === 0) return refused;
-  return mm.list.covers(addr, addr + pageUp(length)) || mode === MPOL_DEFAULT ? 0 : -EFAULT;
+  return mm.list.covers(addr, addr + pageUp(length)) ? 0 : -EFAULT;
 }
 
 export const rows: SyscallRow[] = [
