@@ -263,23 +263,38 @@ export class KvmMachine implements Machine {
   /** Ring 3 used our port itself: what Linux would do is #GP, at the instruction. */
   #forgedIo(context: Context, space: AddressSpace): Trap {
     const vcpu = this.#vcpu;
-    const isOut = RunIo.get.direction(vcpu.run, Run.offset.exit) === KVM_EXIT_IO_OUT;
     context.regs.set(vcpu.regs);
     this.#readBases(context);
-    if (!isOut) vcpu.completeExit(); // or the next run would write the input into RAX
     this.#needsSegments = true;
     const rip = vcpu.regs32[RIP] + vcpu.regs32[RIP + 1] * 2 ** 32;
-    return this.#protectionFault(context, rip - this.#ioLength(space, rip));
+    const isOut = RunIo.get.direction(vcpu.run, Run.offset.exit) === KVM_EXIT_IO_OUT;
+    if (!this.#abandonIo()) return failed('a port instruction does not end');
+    return this.#protectionFault(context, isOut ? rip - this.#outLength(space, rip) : rip);
   }
 
-  /** Bytes of the port instruction that ends at `rip`; 0 when it cannot be told (or RIP is still at it). */
-  #ioLength(space: AddressSpace, rip: number): number {
+  /**
+   * Lets KVM finish the port instruction it is in the middle of, in the address space it began in; otherwise the next run
+   * would do so with another context's registers. RCX = 1 makes a repeated string instruction stop at its next step.
+   */
+  #abandonIo(): boolean {
+    const vcpu = this.#vcpu;
+    for (let i = 0; i < SETTLE_MAX; i++) {
+      vcpu.regs32[RCX] = 1;
+      vcpu.regs32[RCX + 1] = 0;
+      vcpu.dirty = KVM_SYNC_X86_REGS;
+      if (vcpu.completeExit() === -EINTR) return true;
+    }
+    return false;
+  }
+
+  /** Bytes of the `out` that ends at `rip`; 0 when there is none: input and string instructions leave RIP where they are. */
+  #outLength(space: AddressSpace, rip: number): number {
     const byte = (gva: number): number => {
       const entry = space.entry(gva);
       return entry === 0 ? 0 : this.memory.u8[entry - (entry % X.PAGE_SIZE) + (gva % X.PAGE_SIZE)];
     };
-    if (byte(rip - 1) === L.PORT && (byte(rip - 2) & 0xfc) === 0xe4) return 2; // in, out imm8
-    return (byte(rip - 1) & 0xfc) === 0xec ? 1 : 0; // in, out dx
+    if (byte(rip - 1) === L.PORT && (byte(rip - 2) & 0xfe) === 0xe6) return 2; // out %al, $imm8
+    return (byte(rip - 1) & 0xfe) === 0xee ? 1 : 0; // out %al, %dx
   }
 
   #protectionFault(context: Context, rip: number): Trap {

@@ -74,11 +74,13 @@ export class Vcpu {
     return ioctlTry(this.fd, nr.KVM_RUN, 0);
   }
 
-  /** Finishes a half-done exit (port input) without entering the guest. The registers are what KVM then has. */
-  completeExit(): void {
+  /** Finishes a half-done exit without entering the guest: -EINTR when there is nothing more to finish. */
+  completeExit(): number {
     this.run8[Run.offset.immediate_exit] = 1;
-    ioctlTry(this.fd, nr.KVM_RUN, 0);
+    const result = ioctlTry(this.fd, nr.KVM_RUN, 0);
     this.run8[Run.offset.immediate_exit] = 0;
+    this.dirty = 0;
+    return result;
   }
 
   setCpuid2(table: Uint8Array): void {
