@@ -8,6 +8,8 @@ import { runSlice } from '../kernel/run.ts';
 import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { createMachine } from '../vmm/machine.ts';
+import { AREA_BYTES } from '../vmm/layout.ts';
+import { privatePages } from '../host/pagemap.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
 import type { LoadedTemplate } from './loaded.ts';
@@ -132,6 +134,11 @@ export class Guest implements Runnable {
     return ENDED;
   }
 
+  private dirtyPages(): number {
+    const { hva, sizeBytes } = this.machine.memory;
+    return privatePages(this.host.kvm.arena, hva + AREA_BYTES, sizeBytes - AREA_BYTES);
+  }
+
   private describe(reason: EndReason | null): RunEnd {
     const execTimeMs = performance.now() - this.startedMs;
     const { limit, text } = explainEnd(reason, this.stopReason ?? 'cancelled', this.timeoutMs);
@@ -140,7 +147,7 @@ export class Guest implements Runnable {
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
       forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
-      dirtyPages: this.destroyed ? 0 : this.machine.dirtyPages(),
+      dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };

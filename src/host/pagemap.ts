@@ -1,0 +1,83 @@
+// Which pages of a private mapping are this process's own: PAGEMAP_SCAN of /proc/self/pagemap (Linux 6.7, Documentation/
+// admin-guide/mm/pagemap.rst), or, where it is missing, a read of the pagemap's entries.
+
+import { readSync } from 'node:fs';
+import { addr, buffer, size, struct, u64 } from '../abi/struct.ts';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, O_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
+import type { Arena } from './arena.ts';
+import * as libc from './libc.ts';
+
+const PAGE = 4096;
+/** _IOWR('f', 16, struct pm_scan_arg) */
+const PAGEMAP_SCAN = 0xc060_6610;
+const PAGE_IS_FILE = 1n << 2n, PAGE_IS_PRESENT = 1n << 3n, PAGE_IS_SWAPPED = 1n << 4n;
+/** Bits of a pagemap entry: present, swapped, file page or shared. */
+const PM_PRESENT = 0x8000_0000, PM_SWAP = 0x4000_0000, PM_FILE = 0x2000_0000;
+const REGIONS = 512;
+const REGION_BYTES = 24;
+
+const ScanArg = struct('pm_scan_arg', 96, {
+  size: u64, flags: u64, start: addr, end: addr, walk_end: addr, vec: addr, vec_len: size, max_pages: u64,
+  category_inverted: u64, category_mask: u64, category_anyof_mask: u64, return_mask: u64,
+});
+
+let fd = -1;
+let scanWorks = true;
+let found: { readonly hva: number; readonly view: DataView } | null = null;
+const arg = buffer(ScanArg.size);
+
+/** Pages of [hva, hva+sizeBytes) that are anonymous: copied on write or written, present or swapped out. */
+export function privatePages(arena: Arena, hva: number, sizeBytes: number): number {
+  if (fd < 0) fd = libc.open('/proc/self/pagemap', O_CLOEXEC);
+  if (scanWorks) {
+    found ??= resultPages(arena);
+    const pages = scan(found, hva, sizeBytes);
+    if (pages >= 0) return pages;
+    scanWorks = false;
+  }
+  return readEntries(hva, sizeBytes);
+}
+
+/** Where the kernel writes the regions it found: memory whose address is known. */
+function resultPages(arena: Arena): { readonly hva: number; readonly view: DataView } {
+  const region = arena.take(REGIONS * REGION_BYTES);
+  libc.mmap(region.hva, region.sizeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  return { hva: region.hva, view: new DataView(region.buffer, region.byteOffset, region.sizeBytes) };
+}
+
+function scan(regions: { readonly hva: number; readonly view: DataView }, hva: number, sizeBytes: number): number {
+  const end = hva + sizeBytes;
+  let pages = 0;
+  for (let start = hva; start < end;) {
+    arg.u8.fill(0);
+    ScanArg.set.size(arg.view, 0, BigInt(ScanArg.size));
+    ScanArg.set.start(arg.view, 0, start);
+    ScanArg.set.end(arg.view, 0, end);
+    ScanArg.set.vec(arg.view, 0, regions.hva);
+    ScanArg.set.vec_len(arg.view, 0, REGIONS);
+    ScanArg.set.category_inverted(arg.view, 0, PAGE_IS_FILE);
+    ScanArg.set.category_mask(arg.view, 0, PAGE_IS_FILE);
+    ScanArg.set.category_anyof_mask(arg.view, 0, PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
+    ScanArg.set.return_mask(arg.view, 0, PAGE_IS_PRESENT);
+    const count = libc.ioctlTryPointer(fd, PAGEMAP_SCAN, arg.u8);
+    if (count < 0) return count;
+    for (let i = 0; i < count; i++) {
+      const at = i * REGION_BYTES;
+      pages += Number(regions.view.getBigUint64(at + 8, true) - regions.view.getBigUint64(at, true)) / PAGE;
+    }
+    start = ScanArg.get.walk_end(arg.view, 0);
+  }
+  return pages;
+}
+
+function readEntries(hva: number, sizeBytes: number): number {
+  const entries = new Uint8Array((sizeBytes / PAGE) * 8);
+  const got = readSync(fd, entries, 0, entries.length, (hva / PAGE) * 8);
+  const view = new DataView(entries.buffer);
+  let pages = 0;
+  for (let at = 4; at < got; at += 8) {
+    const high = view.getUint32(at, true);
+    if (high & (PM_PRESENT | PM_SWAP) && !(high & PM_FILE)) pages++;
+  }
+  return pages;
+}
