@@ -6,7 +6,7 @@
 // private copy-on-write view (ring 3 reaches none of it but the time page either way).
 
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, MFD_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
-import { PAGE_SIZE, PTE_A, PTE_D, PTE_NX, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
+import { PAGE_SIZE, PTE_A, PTE_D, PTE_NX, PTE_P, PTE_PS, PTE_W } from '../abi/x86/cpu.ts';
 import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, RSP0_OFFSET, Tss } from '../abi/x86/descriptors.ts';
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
@@ -23,8 +23,6 @@ export const TSS_LIMIT = Tss.size + IOMAP_BYTES + 1 - 1;
 const SUPERVISOR_RO = BigInt(PTE_P | PTE_A | PTE_D) | PTE_NX;
 const SUPERVISOR_RW = SUPERVISOR_RO | BigInt(PTE_W);
 const SUPERVISOR_RX = BigInt(PTE_P | PTE_A | PTE_D);
-const USER_RO = BigInt(PTE_P | PTE_A | PTE_D | PTE_U) | PTE_NX;
-const USER_RX = BigInt(PTE_P | PTE_A | PTE_D | PTE_U);
 /** An entry that points to a supervisor table. */
 const TABLE = BigInt(PTE_P | PTE_W | PTE_A);
 
@@ -53,7 +51,7 @@ export class Area {
 
   /** The host's writable view of the time page. */
   get vvar(): DataView {
-    return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, PAGE_SIZE);
+    return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, L.USER_STUB_OFFSET);
   }
 
   /** Maps the area at `hva`, over what is there. */
@@ -89,19 +87,16 @@ export class Area {
 
   #code(): void {
     const stub = code(SYSCALL_STUB);
-    this.#bytes.fill(0xcc, L.HANDLER_GPA, L.USER_STUB_GPA + PAGE_SIZE); // int3 wherever nothing else is
+    this.#bytes.fill(0xcc, L.HANDLER_GPA, L.CODE_GPA + PAGE_SIZE); // int3 wherever nothing else is
+    this.#bytes.fill(0xcc, L.VVAR_GPA + L.USER_STUB_OFFSET, L.VVAR_GPA + PAGE_SIZE);
     this.#bytes.set(handlerPage(), L.HANDLER_GPA);
     this.#bytes.set(stub, L.CODE_GPA + CODE_STUB);
     this.#bytes.set(code(PTE_WRITER), L.CODE_GPA + CODE_WRITER);
-    this.#bytes.set(stub, L.USER_STUB_GPA);
+    if (this.kind === 'pvm') this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
   }
 
   #tables(): void {
     const entry = (table: number, index: number, value: bigint): void => this.#view.setBigUint64(table + index * 8, value, true);
-    const userIndex = (gva: number): number => (gva - L.USER_END) / PAGE_SIZE;
-    if (this.kind === 'pvm') entry(L.USER_PT_GPA, userIndex(L.USER_STUB_GVA), BigInt(L.USER_STUB_GPA) | USER_RX);
-    entry(L.USER_PT_GPA, userIndex(L.VVAR_GVA), BigInt(L.VVAR_GPA) | USER_RO);
-
     for (let gigabyte = 0; gigabyte < L.DIRECT_MAX_BYTES / 2 ** 30; gigabyte++) {
       const directory = L.DIRECT_PD_GPA + gigabyte * PAGE_SIZE;
       entry(L.SUPER_PDPT_GPA, gigabyte, BigInt(directory) | TABLE);

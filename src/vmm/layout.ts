@@ -5,18 +5,18 @@
 //   PRIVATE   per VM, saved in templates: exception stack, PTE-writer queue, free list of page tables
 //   FRAMES    everything from FIRST_FRAME on belongs to the kernel's frame allocator
 // Guest-virtual, in every address space:
-//   [0, USER_END)              the kernel's to hand out
-//   [USER_END, 0x7fff'ffff'f000)  one page table shared by all: the system-call stub (PVM-style hosts) and the time page
+//   [0, USER_END)              the kernel's to hand out: USER_END is Linux's TASK_SIZE_MAX
+//   [USER_END, 2^47)           one page: the time page, and on PVM-style hosts the system-call stub in its second half
 //   PML4 slot 256              supervisor only, shared: direct map of guest-physical memory, code and tables of the machine
 
-/** End of what the kernel may map: the last 2 MB below Linux's TASK_SIZE are the machine's. */
-export const USER_END = 0x7fff_ffe0_0000;
-/** Where `syscall` lands on PVM-style hosts: user-readable, because it is entered at CPL 3 there. */
-export const USER_STUB_GVA = 0x7fff_ffff_e000;
+/** End of what the kernel may map; no program of Linux can have anything from here on. */
+export const USER_END = 0x7fff_ffff_f000;
 /** The time page, readable in ring 3, written by the host (vvar.ts). */
-export const VVAR_GVA = 0x7fff_ffff_d000;
-/** One past the highest address a program may run at (Linux's TASK_SIZE_MAX). */
-export const TASK_SIZE_MAX = 0x7fff_ffff_f000;
+export const VVAR_GVA = 0x7fff_ffff_f000;
+/** Where the stub starts in the time page. */
+export const USER_STUB_OFFSET = 0x800;
+/** Where `syscall` lands on PVM-style hosts: user-readable, because it is entered at CPL 3 there. */
+export const USER_STUB_GVA = VVAR_GVA + USER_STUB_OFFSET;
 
 /** High half of every supervisor address used below; low halves are the SUPER_* numbers. */
 export const SUPER_HIGH = 0xffff_8000;
@@ -42,10 +42,8 @@ export const GDT_GPA = 0x1000;
 export const IDT_GPA = 0x2000;
 export const HANDLER_GPA = 0x3000;
 export const CODE_GPA = 0x4000;
-export const USER_STUB_GPA = 0x5000;
-export const VVAR_GPA = 0x6000;
-/** Page table of [USER_END, USER_END + 2 MB). */
-export const USER_PT_GPA = 0x7000;
+/** Mapped at VVAR_GVA by every address space, so templates depend on this number. */
+export const VVAR_GPA = 0x5000;
 /** Supervisor half: PDPT; page directories of the direct map (4 pages); directory and table of the supervisor pages. */
 export const SUPER_PDPT_GPA = 0x8000;
 export const DIRECT_PD_GPA = 0x9000;

@@ -69,16 +69,17 @@ export class Paging {
 
   /** A top-level table with the machine's own part in it; 0 when memory is exhausted. */
   newRoot(frames: FrameSource): number {
-    const tables = [0, 0, 0].map(() => this.allocTable(frames));
-    const [root, pdpt, pd] = tables;
+    const tables = [0, 0, 0, 0].map(() => this.allocTable(frames));
+    const root = tables[0];
     if (tables.includes(0)) {
       for (const gpa of tables) if (gpa !== 0) this.freeTable(gpa);
       return 0;
     }
     const { words } = this.memory;
-    words[(root >>> 2) + index(L.USER_END, 4) * 2] = pdpt | TABLE_BITS;
-    words[(pdpt >>> 2) + index(L.USER_END, 3) * 2] = pd | TABLE_BITS;
-    words[(pd >>> 2) + index(L.USER_END, 2) * 2] = L.USER_PT_GPA | TABLE_BITS;
+    for (let level = 4; level > 1; level--) {
+      words[(tables[4 - level] >>> 2) + index(L.VVAR_GVA, level) * 2] = tables[5 - level] | TABLE_BITS;
+    }
+    words[(tables[3] >>> 2) + index(L.VVAR_GVA, 1) * 2] = L.VVAR_GPA | LEAF_BITS;
     words[(root >>> 2) + 256 * 2] = L.SUPER_PDPT_GPA | PTE_P | PTE_W | PTE_A;
     return root;
   }
@@ -218,14 +219,13 @@ export class PageTables implements AddressSpace {
     return true;
   }
 
-  /** Frees `table` and the tables below it, all but the machine's own. */
+  /** Frees `table` and the tables below it. */
   #free(table: number, level: number): void {
     const { words } = this.#paging.memory;
-    const entries = level === 4 ? 256 : 512;
+    const entries = level === 4 ? 256 : 512; // the supervisor half is the machine's
     for (let i = 0; level > 1 && i < entries; i++) {
       const low = words[(table >>> 2) + i * 2];
-      const child = (low & GPA_LOW) >>> 0;
-      if ((low & PTE_P) !== 0 && child >= L.FIRST_FRAME) this.#free(child, level - 1);
+      if ((low & PTE_P) !== 0) this.#free((low & GPA_LOW) >>> 0, level - 1);
     }
     this.#paging.freeTable(table);
   }

@@ -46,5 +46,5 @@ export function atUserStub(ripLow: number, ripHigh: number): boolean {
 
 /** Whether RIP is anywhere in the user-readable stub's page. */
 export function inUserStubPage(ripLow: number, ripHigh: number): boolean {
-  return ripHigh === USER_STUB_HIGH && (ripLow & ~0xfff) >>> 0 === USER_STUB_LOW;
+  return ripHigh === USER_STUB_HIGH && (ripLow & ~0xfff) >>> 0 === (USER_STUB_LOW & ~0xfff) >>> 0;
 }

@@ -74,13 +74,13 @@ test('a repeated port instruction is not finished in another context', () => {
 });
 
 test('jumping into the stub page is a signal, whatever is in RCX and R11', () => {
-  for (const rcx of ['0x400000', '0xffff800000000000', '0x7fffffffe000', '0x8000000000000000', '0']) {
-    const { trap } = attack(`movabs $${rcx},%rcx; mov $-1,%r11; mov $0x7fffffffe000,%rdx; jmp *%rdx`);
+  for (const rcx of ['0x400000', '0xffff800000000000', '0x7ffffffff800', '0x8000000000000000', '0']) {
+    const { trap } = attack(`movabs $${rcx},%rcx; mov $-1,%r11; mov $0x7ffffffff800,%rdx; jmp *%rdx`);
     assert.equal(trap.kind, 'exception', rcx);
     assert.ok(trap.kind === 'exception' && (trap.vector === 13 || trap.vector === 14));
   }
-  for (const offset of [1, 2, 3, 4, 64, 4094]) {
-    const { trap } = attack(`mov $0x7fffffffe000+${offset},%rdx; jmp *%rdx`);
+  for (const offset of [1, 2, 3, 4, 64, 2046, -2, -2048]) {
+    const { trap } = attack(`mov $0x7ffffffff800+${offset},%rdx; jmp *%rdx`);
     assert.equal(trap.kind, 'exception', `offset ${offset}`);
   }
 });
@@ -139,7 +139,7 @@ test('supervisor memory cannot be read, written or run', () => {
       assert.ok(trap.address >= 2 ** 63);
     }
   }
-  for (const address of ['0x7fffffffd000', '0x7fffffffe000', '0x7ffffffff000', '0x7fffffe00000']) {
+  for (const address of ['0x7ffffffff000', '0x7ffffffff800', '0x7fffffffe000']) {
     const { trap } = attack(`movabs $${address},%rdx; mov %rax,(%rdx)`);
     assert.ok(trap.kind === 'exception' && trap.vector === 14, `write to ${address}: ${JSON.stringify(trap)}`);
   }
@@ -147,12 +147,12 @@ test('supervisor memory cannot be read, written or run', () => {
 
 test('the time page can be read, the kernel cannot map over it', () => {
   const guest = Guest.make(kvm());
-  const c = guest.load(assemble('mov $0x7fffffffd000,%rdx; mov (%rdx),%rax; syscall'));
+  const c = guest.load(assemble('mov $0x7ffffffff000,%rdx; mov (%rdx),%rax; syscall'));
   assert.equal(guest.run(c).kind, 'syscall');
-  assert.equal(guest.space.map(0x7fff_ffff_d000, guest.frame(), RW), false);
+  assert.equal(guest.space.map(0x7fff_ffff_f000, guest.frame(), RW), false);
   guest.space.unmap(0, 2 ** 47);
-  assert.equal(guest.space.entry(0x7fff_ffff_d000), 0);
-  guest.page(CODE, 5, assemble('mov $0x7fffffffd000,%rdx; mov (%rdx),%rax; syscall'));
+  assert.equal(guest.space.entry(0x7fff_ffff_f000), 0);
+  guest.page(CODE, 5, assemble('mov $0x7ffffffff000,%rdx; mov (%rdx),%rax; syscall'));
   c.regs[REG.rip] = BigInt(CODE);
   assert.equal(guest.run(c).kind, 'syscall');
   guest.machine.destroy();
