@@ -27,8 +27,9 @@ function triple(words: readonly string[]): { link: string; name: string; path: s
 export function parseAlternatives(script: string): Alternative[] {
   const alternatives: Alternative[] = [];
   for (const line of script.replace(/\\\n/g, ' ').split('\n')) {
-    const words = line.replace(/^.*?\bupdate-alternatives\b/, 'update-alternatives').trim().split(/\s+/).map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
-    if (words[0] !== 'update-alternatives') continue;
+    const call = /\bupdate-alternatives\s(.*)/.exec(line);
+    if (!call) continue;
+    const words = call[1].trim().split(/\s+/).map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));
     const at = words.indexOf('--install');
     const main = at < 0 ? null : triple(words.slice(at + 1));
     const priority = Number(words[at + 4]);

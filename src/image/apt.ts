@@ -185,15 +185,18 @@ export function isUnknownPackage(error: unknown): boolean {
 
 /** One sentence out of what apt-get wrote. */
 function aptError(doing: string, result: CommandResult): ImageError {
-  const lines = `${result.stderr}\n${result.stdout}`.split('\n').filter((line) => /^\s*[EW]:/.test(line)).map((line) => line.replace(/^\s*[EW]:\s*/, ''));
+  const lines = `${result.stderr}\n${result.stdout}`.split('\n').flatMap((line) => /^\s*[EW]:\s*(.*)/.exec(line)?.[1] ?? []);
   const text = lines.join('\n');
-  if (/No space left|Disk quota|enough free space/.test(text)) return new ImageError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
+  const first = lines[0] ?? '';
+  if (/No space left|Disk quota|enough free space/.test(text)) {
+    return new ImageError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
+  }
   if (/resolving|Could not connect|Connection (timed out|refused|failed)|Network is unreachable|No route/i.test(text)) {
-    return new ImageError(`${doing}: no network, or the Debian archive cannot be reached (${lines[0] ?? ''}); the first use needs it, later ones do not`);
+    return new ImageError(`${doing}: no network, or the archive cannot be reached (${first}); the first use needs it, later ones do not`);
   }
   if (/NO_PUBKEY|is not signed|EXPKEYSIG|signatures? (couldn't|could not|were invalid)/i.test(text)) {
-    return new ImageError(`${doing}: apt does not trust the archive (${lines[0] ?? ''}); install the package debian-archive-keyring or ubuntu-keyring`);
+    return new ImageError(`${doing}: apt does not trust the archive (${first}); install debian-archive-keyring or ubuntu-keyring`);
   }
-  if (/Permission denied/.test(text)) return new ImageError(`${doing}: permission denied (${lines[0] ?? ''})`);
-  return new ImageError(`${doing}: apt-get says ${lines[0] ?? `exit code ${result.code}`}`);
+  if (/Permission denied/.test(text)) return new ImageError(`${doing}: permission denied (${first})`);
+  return new ImageError(`${doing}: apt-get says ${first || `exit code ${result.code}`}`);
 }

@@ -29,7 +29,7 @@ export class BlobWriter {
     return this.#written + this.#pendingBytes;
   }
 
-  /** Adds a content unless an equal one is there; returns its offset. Empty contents take no room. The buffer is kept until it is written. */
+  /** Adds a content unless an equal one is there; returns its offset. Empty ones take no room. Keeps the buffer until it is written. */
   add(content: Buffer): number {
     if (content.length === 0) return 0;
     const digest = createHash('sha256').update(content).digest('base64');

@@ -5,7 +5,7 @@
 import * as path from 'node:path';
 import { Apt, isUnknownPackage } from './apt.ts';
 import type { PackageFile } from './apt.ts';
-import { runCommand, streamCommand } from './command.ts';
+import { streamCommand } from './command.ts';
 import { ImageError } from './errors.ts';
 import type { ImageBuilder } from './pack.ts';
 import type { ProgressEvent } from './progress.ts';
@@ -131,9 +131,4 @@ async function readControl(archive: string): Promise<{ status: string; postinst:
   const control = (files.get('control') ?? '').trimEnd();
   const status = control.replace(/^(Package:.*)$/m, '$1\nStatus: install ok installed');
   return { status: `${status}\n\n`, postinst: files.get('postinst') ?? '' };
-}
-
-/** Whether this host has what fetchPackages and unpackPackages need. @throws ImageError when not */
-export async function checkTools(): Promise<void> {
-  for (const program of ['apt-get', 'dpkg-deb']) await runCommand(program, ['--version']);
 }

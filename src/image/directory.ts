@@ -5,7 +5,7 @@
 import * as fs from 'node:fs';
 import { ImageError } from './errors.ts';
 import type { ImageBuilder } from './pack.ts';
-import { makeNode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './tree.ts';
+import { makeNode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './tree.ts';
 import type { TreeNode } from './tree.ts';
 
 /** Puts everything in `source` into the builder's tree. @throws ImageError when something cannot be read */
@@ -37,9 +37,9 @@ export function addDirectory(builder: ImageBuilder, source: string): void {
 
 function readNode(builder: ImageBuilder, file: Buffer, stat: fs.BigIntStats): TreeNode {
   const mode = Number(stat.mode);
-  const mtimeSec = Number(stat.mtimeNs / 1_000_000_000n);
-  const mtimeNsec = Number(stat.mtimeNs % 1_000_000_000n);
-  const node = makeNode({ mode, uid: Number(stat.uid), gid: Number(stat.gid), mtimeSec, mtimeNsec }, { rdev: Number(stat.rdev & 0xffffffffn) });
+  const mtimeNsec = Number((stat.mtimeNs % 1_000_000_000n + 1_000_000_000n) % 1_000_000_000n);
+  const mtimeSec = Number((stat.mtimeNs - BigInt(mtimeNsec)) / 1_000_000_000n);
+  const node = makeNode({ mode, uid: Number(stat.uid), gid: Number(stat.gid), mtimeSec, mtimeNsec });
   if ((mode & S_IFMT) === S_IFREG) {
     const content = fs.readFileSync(file);
     node.offset = builder.blob.add(content);
@@ -47,8 +47,8 @@ function readNode(builder: ImageBuilder, file: Buffer, stat: fs.BigIntStats): Tr
   } else if ((mode & S_IFMT) === S_IFLNK) {
     node.target = fs.readlinkSync(file, { encoding: 'latin1' });
     node.sizeBytes = node.target.length;
-  } else if ((mode & S_IFMT) === S_IFDIR) {
-    node.rdev = 0;
+  } else if ((mode & S_IFMT) === S_IFCHR || (mode & S_IFMT) === S_IFBLK) {
+    node.rdev = Number(stat.rdev & 0xffffffffn);
   }
   return node;
 }

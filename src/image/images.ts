@@ -1,6 +1,6 @@
 // Images by name: what is built in, building it once, packing directories, adding files to an image.
 //
-// Interface: ensureImage, planImage, packDirectory, extendImage, IMAGES. Ten processes that need an image at the same
+// Interface: ensureImage, planImage, packDirectory, extendImage, pruneImages, IMAGES. Ten processes that need an image at the same
 // time build it once (lock.ts); a build that was killed is resumed by the next one from what was already downloaded.
 
 import { createHash } from 'node:crypto';
@@ -14,9 +14,9 @@ import { explain, ImageError } from './errors.ts';
 import { withLock } from './lock.ts';
 import { ImageBuilder } from './pack.ts';
 import type { OnProgress } from './progress.ts';
-import { findImage, imagesDir, isImageName, offshootHome, openImage, writeRef } from './store.ts';
+import { findImage, imagesDir, isImageName, listImages, offshootHome, openImage, writeRef } from './store.ts';
 import type { Image, ImageRef } from './store.ts';
-import { makeNode, S_IFDIR, S_IFMT, S_IFREG } from './tree.ts';
+import { makeNode, S_IFDIR, S_IFMT } from './tree.ts';
 import type { Attributes, TreeNode } from './tree.ts';
 
 /** Raise when the same packages would give another image: names built before are then built again. */
@@ -36,7 +36,7 @@ const BASE = ['base-files', 'bash', 'ca-certificates', 'coreutils', 'dash', 'deb
 
 /** The images that can be asked for by name. */
 export const IMAGES: readonly ImageSpec[] = [
-  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3'], downloadBytes: 45e6, diskBytes: 220e6 },
+  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3'], downloadBytes: 45e6, diskBytes: 160e6 },
 ];
 
 export interface ImageOptions {
@@ -70,13 +70,15 @@ function keyOf(parts: readonly string[]): string {
 /** Says beforehand what `ensureImage(name)` will do. @throws ImageError for an unknown name */
 export function planImage(name: string, home: string = offshootHome()): ImagePlan {
   const spec = specOf(name);
-  const built = tryOpen(home, spec) !== null;
-  if (built) return { built, downloadBytes: 0, diskBytes: 0, message: '' };
+  return tryOpen(home, spec) ? { built: true, downloadBytes: 0, diskBytes: 0, message: '' } : planBuild(spec, home);
+}
+
+function planBuild(spec: ImageSpec, home: string): ImagePlan {
   const [download, disk] = [spec.downloadBytes, spec.diskBytes].map((bytes) => Math.round(bytes / 1e6));
   return {
-    built, downloadBytes: spec.downloadBytes, diskBytes: spec.diskBytes,
-    message: `The image "${name}" is built once: about ${download} MB of Debian packages are downloaded with apt-get (verified, no root needed) `
-      + `and unpacked to ${imagesDir(home)} (about ${disk} MB with the downloads).`,
+    built: false, downloadBytes: spec.downloadBytes, diskBytes: spec.diskBytes,
+    message: `The image "${spec.name}" is built once: about ${download} MB of Debian packages are downloaded with apt-get `
+      + `(verified, no root needed) and packed into ${imagesDir(home)} (about ${disk} MB with the downloads).`,
   };
 }
 
@@ -100,13 +102,15 @@ export async function ensureImage(name: string, options: ImageOptions = {}): Pro
   const home = options.home ?? offshootHome();
   const before = tryOpen(home, spec);
   if (before && !options.refresh) return before;
+  options.onProgress?.({ phase: 'plan', done: 0, total: 1, message: planBuild(spec, home).message });
   return await locked(home, options, async () => {
     const other = options.refresh ? null : tryOpen(home, spec);
     if (other) return other;
     const fetching = { signal: options.signal, onProgress: options.onProgress ?? (() => {}) };
     const packages = await fetchPackages(path.join(home, 'cache/apt'), spec.packages, fetching);
     const id = await build(home, (builder) => unpackPackages(builder, packages, fetching));
-    return publish(home, id, { name, key: keyOf(spec.packages), source: 'debian', packages: packages.files.map(({ file }) => file) }, options);
+    const files = packages.files.map(({ file }) => file);
+    return publish(home, id, { name, key: keyOf(spec.packages), source: 'debian', packages: files }, options);
   });
 }
 
@@ -176,7 +180,9 @@ export interface Addition extends Partial<Omit<Attributes, 'mode'>> {
  * with the old one. A name given to the new image replaces what it stood for and keeps its packages and key.
  * @throws ImageError
  */
-export async function extendImage(base: Image, additions: readonly Addition[], options: ImageOptions & { name?: string } = {}): Promise<Image> {
+export async function extendImage(
+  base: Image, additions: readonly Addition[], options: ImageOptions & { name?: string } = {},
+): Promise<Image> {
   const home = options.home ?? offshootHome();
   const { name = '' } = options;
   return await locked(home, options, async () => {
@@ -200,9 +206,20 @@ function addIndex(builder: ImageBuilder, index: ImageIndex): void {
     const attributes = { mode: mode[i], uid: uid[i], gid: gid[i], mtimeSec: mtimeSec[i], mtimeNsec: mtimeNsec[i] };
     const isDir = (mode[i] & S_IFMT) === S_IFDIR;
     const known = isDir ? undefined : nodes.get(inode[i]);
-    const node = known ?? makeNode(attributes, { sizeBytes: isDir ? 0 : sizeBytes[i], offset: offset[i], rdev: rdev[i], target: index.target[i] });
+    const more = { sizeBytes: sizeBytes[i], offset: offset[i], rdev: rdev[i], target: index.target[i] };
+    const node = known ?? makeNode(attributes, more);
     nodes.set(inode[i], node);
     builder.tree.put(imagePath(index, i), node);
-    if ((mode[i] & S_IFMT) === S_IFREG && offset[i] + sizeBytes[i] > builder.blob.sizeBytes) throw new ImageError('the base image is damaged');
   }
+}
+
+/** Removes images that no name stands for, apart from those in `keep` (ids that templates need). Returns their ids. */
+export async function pruneImages(keep: readonly string[], options: ImageOptions = {}): Promise<string[]> {
+  const home = options.home ?? offshootHome();
+  return await locked(home, options, async () => {
+    const wanted = new Set([...keep, ...listImages(home).map((ref) => ref.id)]);
+    const unwanted = fs.readdirSync(imagesDir(home)).filter((name) => /^[0-9a-f]{64}$/.test(name) && !wanted.has(name));
+    for (const id of unwanted) fs.rmSync(path.join(imagesDir(home), id), { recursive: true, force: true });
+    return unwanted;
+  });
 }

@@ -86,11 +86,11 @@ export function readSoname(elf: Buffer): string | null {
   if (elf.readUInt16LE(16) !== ET_DYN || elf.readUInt16LE(18) !== EM_X86_64) return null;
   const headers = programHeaders(elf);
   const dynamic = headers?.find((header) => header.type === PT_DYNAMIC);
-  if (!headers || !dynamic) return null;
+  if (!headers || !dynamic || dynamic.offset + dynamic.size > elf.length) return null;
   const [DT_STRTAB, DT_SONAME] = [5, 14];
   let strings = -1;
   let soname = -1;
-  for (let at = dynamic.offset; at + 16 <= Math.min(elf.length, dynamic.offset + dynamic.size); at += 16) {
+  for (let at = dynamic.offset; at + 16 <= dynamic.offset + dynamic.size; at += 16) {
     const tag = Number(elf.readBigInt64LE(at));
     const value = Number(elf.readBigUInt64LE(at + 8));
     if (tag === 0) break;

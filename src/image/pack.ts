@@ -8,13 +8,13 @@ import * as path from 'node:path';
 import { completeImageIndex, encodeImageIndex } from '../kernel/fs/imageindex.ts';
 import type { ImageColumns } from '../kernel/fs/imageindex.ts';
 import { BlobWriter } from './blob.ts';
-import { FileTree, makeNode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './tree.ts';
+import { FileTree, makeNode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, UNKNOWN_TIME } from './tree.ts';
 import type { Attributes, TreeNode } from './tree.ts';
 
 const TMP_PREFIX = '.tmp-';
 
-/** Owner root, time unknown (set by `finish`). */
-const ROOT = { uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 };
+/** Owner root, time set by `finish`. */
+const ROOT = { uid: 0, gid: 0, mtimeSec: UNKNOWN_TIME, mtimeNsec: 0 };
 
 export class ImageBuilder {
   readonly tree = new FileTree();
@@ -36,7 +36,10 @@ export class ImageBuilder {
   /** Puts a regular file. `mode` without the type. */
   file(at: string, content: Buffer | string, mode = 0o644, attributes: Partial<Attributes> = {}): void {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    this.tree.put(at, makeNode({ ...ROOT, ...attributes, mode: S_IFREG | mode }, { offset: this.blob.add(bytes), sizeBytes: bytes.length }));
+    const node = makeNode({ ...ROOT, ...attributes, mode: S_IFREG | mode });
+    node.offset = this.blob.add(bytes);
+    node.sizeBytes = bytes.length;
+    this.tree.put(at, node);
   }
 
   symlink(at: string, target: string, attributes: Partial<Attributes> = {}): void {
@@ -54,8 +57,8 @@ export class ImageBuilder {
   }
 
   /**
-   * Writes the image and returns its id. Nodes without a time get the newest one in the tree, which makes the result
-   * depend on the sources only. When an image with this id is there already and `isIntact`, that one stays.
+   * Writes the image and returns its id. Nodes of unknown time get the newest one in the tree: the result depends on
+   * the sources only. When an image with this id is there already and `isIntact`, that one stays.
    */
   finish(isIntact: (id: string) => boolean): string {
     settleTimes(this.tree.root);
@@ -98,8 +101,12 @@ function forEachNode(node: TreeNode, visit: (node: TreeNode) => void): void {
 
 function settleTimes(root: TreeNode): void {
   let newest = 0;
-  forEachNode(root, (node) => void (newest = Math.max(newest, node.mtimeSec)));
-  forEachNode(root, (node) => void (node.mtimeSec = node.mtimeSec === 0 ? newest : node.mtimeSec));
+  forEachNode(root, ({ mtimeSec }) => {
+    if (mtimeSec > newest) newest = mtimeSec;
+  });
+  forEachNode(root, (node) => {
+    if (Number.isNaN(node.mtimeSec)) node.mtimeSec = newest;
+  });
 }
 
 /** Breadth-first, children sorted by name: the order ImageIndex demands. */

@@ -119,8 +119,8 @@ export function archiveSources(wide: boolean, etcApt = '/etc/apt', osRelease = '
   } catch { /* no such file: only aliases such as "stable" can match */ }
   const selected = selectSources(readHostSources(etcApt), parseRelease(text), wide ? ['main', 'universe'] : ['main']);
   if (selected.length === 0) {
-    throw new ImageError(`no Debian or Ubuntu archive of this host's release is listed in ${etcApt}/sources.list or ${etcApt}/sources.list.d: `
-      + 'images are built from Debian packages');
+    throw new ImageError(`images are built from Debian packages, but no Debian or Ubuntu archive of this host's release is listed in `
+      + `${etcApt}/sources.list or ${etcApt}/sources.list.d`);
   }
   return selected.map((stanza) => [...stanza].map(([key, value]) => `${key}: ${value}\n`).join('')).join('\n');
 }

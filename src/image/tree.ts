@@ -16,6 +16,9 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
+/** `mtimeSec` of what was made during the build and has no time of its own. */
+export const UNKNOWN_TIME = NaN;
+
 /** What a node is, apart from its name. `mode` includes the file type. */
 export interface Attributes {
   mode: number;
@@ -63,7 +66,7 @@ export function splitPath(path: string): string[] {
 }
 
 export class FileTree {
-  readonly root: TreeNode = makeNode({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
+  readonly root: TreeNode = makeNode({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: UNKNOWN_TIME, mtimeNsec: 0 });
 
   /** The node at `path`, following symbolic links (`followLast` also the last one), or null. */
   get(path: string, followLast = true): TreeNode | null {
@@ -135,7 +138,7 @@ export class FileTree {
       let node = children.get(name);
       if (!node) {
         if (!make) return null;
-        node = makeNode({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 });
+        node = makeNode({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: UNKNOWN_TIME, mtimeNsec: 0 });
         children.set(name, node);
       }
       if (node.target === '' || (left.length === 0 && !followLast)) {

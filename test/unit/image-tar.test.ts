@@ -39,7 +39,8 @@ async function read(bytes: Buffer, size = 700): Promise<TarEntry[]> {
 }
 
 function makeTar(dir: string, format: string): Buffer {
-  return execFileSync('tar', ['-C', dir, `--format=${format}`, '--sort=name', '--mtime=@1600000000.25', '--owner=a:4294967', '--group=b:77', '-c', '.']);
+  const about = ['--sort=name', '--mtime=@1600000000.25', '--owner=a:4294967', '--group=b:77'];
+  return execFileSync('tar', ['-C', dir, `--format=${format}`, ...about, '-c', '.']);
 }
 
 for (const format of ['gnu', 'pax', 'ustar', 'oldgnu']) {

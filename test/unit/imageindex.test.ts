@@ -2,14 +2,17 @@
 
 import assert from 'node:assert';
 import test from 'node:test';
-import { completeImageIndex, encodeImageIndex, imageLookup, ImageIndexError, imagePath, parseImageIndex } from '../../src/kernel/fs/imageindex.ts';
+import {
+  completeImageIndex, encodeImageIndex, imageLookup, ImageIndexError, imagePath, parseImageIndex,
+} from '../../src/kernel/fs/imageindex.ts';
 import type { ImageColumns } from '../../src/kernel/fs/imageindex.ts';
 
 const DIR = 0o040755;
 const FILE = 0o100644;
 const LINK = 0o120777;
 
-type Row = [name: string, parent: number, mode: number, more?: { size?: number; offset?: number; inode?: number; target?: string; rdev?: number }];
+interface More { size?: number; offset?: number; inode?: number; target?: string; rdev?: number }
+type Row = [name: string, parent: number, mode: number, more?: More];
 
 /** Bytes above ASCII, one of them in the range where windows-1252 and latin1 differ. */
 const ODD_NAME = 'z\x80\xff\xe9';
@@ -35,7 +38,8 @@ function columns(change: (rows: Row[]) => void = () => {}): ImageColumns {
   return {
     blobSha256: 'ab'.repeat(32), blobSizeBytes: 12288,
     name: rows.map((row) => row[0]), target: rows.map((row) => row[3]?.target ?? ''),
-    parent: u32((row) => row[1]), mode: u32((row) => row[2]), uid: u32(() => 1000), gid: u32((_, i) => i), rdev: u32((row) => row[3]?.rdev ?? 0),
+    parent: u32((row) => row[1]), mode: u32((row) => row[2]), uid: u32(() => 1000), gid: u32((_, i) => i),
+    rdev: u32((row) => row[3]?.rdev ?? 0),
     inode: u32((row, i) => row[3]?.inode ?? i + 1), mtimeNsec: u32(() => 5),
     sizeBytes: Float64Array.from(rows, (row) => row[3]?.size ?? 0), offset: Float64Array.from(rows, (row) => row[3]?.offset ?? 0),
     mtimeSec: Float64Array.from(rows, (_, i) => (i === 1 ? -86400 : 1.7e9)),
@@ -111,7 +115,8 @@ test('trees and attributes that cannot be are refused', () => {
   for (const [message, change] of cases) {
     const bad = columns(change);
     bad.gid[6] = 5;
-    assert.throws(() => completeImageIndex(bad), (error: Error) => error instanceof ImageIndexError && message.test(error.message), String(message));
+    const right = (error: Error) => error instanceof ImageIndexError && message.test(error.message);
+    assert.throws(() => completeImageIndex(bad), right, String(message));
   }
 });
 
