@@ -1,0 +1,91 @@
+// AF_UNIX socket pairs: stream, datagram and sequenced packets, shutdown, passing descriptors, peeking, errnos.
+#include "case.h"
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+int main(void) {
+  int pair[2];
+  char text[64] = "";
+  signal(SIGPIPE, SIG_IGN);
+  SHOW(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+  SHOW(fcntl(pair[0], F_GETFD));
+  SHOW(write(pair[0], "one", 3));
+  SHOW(send(pair[0], "two", 3, 0));
+  SHOW(recv(pair[1], text, 4, MSG_PEEK));
+  SHOW(read(pair[1], text, 64));
+  printf("%.6s\n", text);
+  SHOW(recv(pair[1], text, 64, MSG_DONTWAIT));
+  SHOW(write(pair[1], "back", 4));
+  SHOW(read(pair[0], text, 64));
+  struct pollfd one = { pair[0], POLLIN | POLLOUT, 0 };
+  SHOW(poll(&one, 1, 0));
+  printf("%x\n", one.revents);
+  SHOW(shutdown(pair[1], SHUT_WR));
+  SHOW(read(pair[0], text, 64));
+  SHOW(write(pair[1], "x", 1));
+  SHOW(write(pair[0], "y", 1));
+  SHOW(read(pair[1], text, 64));
+  SHOW(close(pair[1]));
+  SHOW(write(pair[0], "z", 1));
+  SHOW(poll(&one, 1, 0));
+  printf("%x\n", one.revents);
+  SHOW(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+  SHOW(send(pair[0], "first", 5, 0));
+  SHOW(send(pair[0], "", 0, 0));
+  SHOW(send(pair[0], "third", 5, 0));
+  SHOW(recv(pair[1], text, 3, 0));
+  SHOW(recv(pair[1], text, 64, 0));
+  SHOW(recv(pair[1], text, 64, 0));
+  SHOW(recv(pair[1], text, 64, MSG_DONTWAIT));
+  SHOW(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
+  SHOW(send(pair[0], "packet", 6, 0));
+  SHOW(send(pair[0], "next", 4, 0));
+  SHOW(recv(pair[1], text, 64, 0));
+  SHOW(recv(pair[1], text, 64, 0));
+  SHOW(close(pair[0]));
+  SHOW(recv(pair[1], text, 64, 0));
+  socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+  make_file("file", "passed");
+  int file = open("file", O_RDONLY);
+  union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int))]; } control;
+  struct iovec vector = { "m", 1 };
+  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space };
+  control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+  memcpy(CMSG_DATA(&control.header), &file, sizeof file);
+  SHOW(sendmsg(pair[0], &message, 0));
+  close(file);
+  vector.iov_base = text;
+  SHOW(recvmsg(pair[1], &message, 0));
+  int received = -1;
+  if (message.msg_controllen >= CMSG_LEN(sizeof(int))) memcpy(&received, CMSG_DATA(&control.header), sizeof received);
+  SHOW(read(received, text, 64));
+  printf("%.6s\n", text);
+  SHOW(socketpair(AF_UNIX, 77, 0, pair));
+  SHOW(socketpair(AF_INET, SOCK_STREAM, 0, pair));
+  SHOW(socketpair(9999, SOCK_STREAM, 0, pair));
+  int server, client, accepted;
+  struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
+  SHOW(server = socket(AF_UNIX, SOCK_STREAM, 0));
+  SHOW(client = socket(AF_UNIX, SOCK_STREAM, 0));
+  SHOW(connect(client, (void *)&address, sizeof address));
+  SHOW(bind(server, (void *)&address, sizeof address));
+  SHOW(connect(client, (void *)&address, sizeof address));
+  SHOW(listen(server, 5));
+  SHOW(connect(client, (void *)&address, sizeof address));
+  SHOW(accepted = accept(server, NULL, NULL));
+  SHOW(write(client, "hello", 5));
+  SHOW(read(accepted, text, 64));
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  SHOW(getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
+  printf("%d %d\n", credentials.pid == getpid(), credentials.uid == getuid());
+  int type;
+  length = sizeof type;
+  SHOW(getsockopt(accepted, SOL_SOCKET, SO_TYPE, &type, &length));
+  printf("%d\n", type);
+  SHOW(bind(client, (void *)&address, sizeof address));
+  SHOW(fcntl(99, F_GETFD));
+  SHOW(recv(file, text, 1, 0));
+  return 0;
+}
