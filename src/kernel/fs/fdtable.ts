@@ -8,6 +8,13 @@ import type { File } from './file.ts';
 /** Linux's /proc/sys/fs/nr_open. */
 export const NR_OPEN = 1_048_576;
 
+/** Plain data; files are numbers savefs gave them. */
+export interface FdTableState {
+  readonly limit: number;
+  readonly refs: number;
+  readonly entries: readonly { readonly fd: number; readonly file: number; readonly cloexec: boolean }[];
+}
+
 export class FdTable {
   /** RLIMIT_NOFILE, soft: descriptors are below it. Kept up to date by whoever changes the limit. */
   limit: number;
@@ -123,5 +130,21 @@ export class FdTable {
   release(): void {
     if (--this.refs > 0) return;
     for (const fd of this.openBetween(0, this.files.length)) this.close(fd);
+  }
+
+  /** `idOf` numbers a file in the state. */
+  save(idOf: (file: File) => number): FdTableState {
+    const entries: { fd: number; file: number; cloexec: boolean }[] = [];
+    this.forEach((fd, file) => entries.push({ fd, file: idOf(file), cloexec: this.cloexec.has(fd) }));
+    return { limit: this.limit, refs: this.refs, entries };
+  }
+
+  /** `fileOf` gives the restored file, whose reference count already counts this table. */
+  static restore(state: FdTableState, fileOf: (id: number) => File): FdTable {
+    const table = new FdTable(state.limit);
+    table.refs = state.refs;
+    for (const { fd, file, cloexec } of state.entries) table.put(fd, fileOf(file), cloexec);
+    while (table.files[table.firstFree]) table.firstFree++;
+    return table;
   }
 }

@@ -18,7 +18,7 @@ export abstract class File {
   /** Where it was opened; null for pipes and other objects without a name. Set by vfs.open. */
   dentry: Dentry | null = null;
   /** Name of an object without a dentry ("pipe:[7]", "anon_inode:[eventfd]"). */
-  private readonly label: string;
+  readonly label: string;
   /** Descriptors and calls under way that hold it. */
   refs = 1;
 

@@ -32,9 +32,10 @@ export class LockList {
   readonly queue: number;
   private readonly waits: WaitQueues;
 
-  constructor(waits: WaitQueues, records: readonly RecordLock[] = [], whole = new Map<LockOwner, number>()) {
+  /** `queue` is the saved one when it is restored: tasks may wait on it. */
+  constructor(waits: WaitQueues, records: readonly RecordLock[] = [], whole = new Map<LockOwner, number>(), queue = waits.newQueue()) {
     this.waits = waits;
-    this.queue = waits.newQueue();
+    this.queue = queue;
     this.records = records;
     this.whole = whole;
   }

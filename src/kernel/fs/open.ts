@@ -134,7 +134,8 @@ function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait
     return file;
   }
   const file = dentry.inode.open(kept, task);
-  if (file instanceof File) file.dentry ??= dentry;
+  // An object without a name (a pipe reached through /proc/PID/fd) keeps its own label.
+  if (file instanceof File && (dentry.parent || dentry.mount || file.label === '')) file.dentry ??= dentry;
   return file;
 }
 
