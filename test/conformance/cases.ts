@@ -6,7 +6,8 @@
 //   differs: reason      outputs are known to differ from Linux; the case runs, its outputs are not compared
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -59,12 +60,24 @@ export function variantsOf(one: Case): Variant[] {
   return one.links.map((link) => ({ name: one.links.length > 1 ? `${one.name}-${link}` : one.name, case: one, link }));
 }
 
-/** Builds a variant into `dir` and returns the program's path; a Python case is its own source. Rejects with the compiler's words. */
-export async function build(variant: Variant, dir: string): Promise<string> {
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/conformance/', import.meta.url));
+const CFLAGS = ['-std=gnu11', '-O1', '-s', '-w', '-pthread', '-fno-builtin'];
+const LIBRARIES = ['-lm', '-ldl', '-lrt'];
+
+/**
+ * Builds a variant and returns the program's path; a Python case is its own source. Programs are kept by their content's hash.
+ * Rejects with the compiler's words.
+ */
+export async function build(variant: Variant): Promise<string> {
   if (variant.link === null) return variant.case.path;
-  mkdirSync(dir, { recursive: true });
-  const program = join(dir, variant.name);
-  const flags = ['-std=gnu11', '-O1', '-s', '-w', '-pthread', '-fno-builtin', ...(variant.link === 'static' ? ['-static'] : ['-rdynamic'])];
-  await promisify(execFile)('gcc', [...flags, '-o', program, variant.case.path, '-lm', '-ldl', '-lrt']);
+  const flags = [...CFLAGS, variant.link === 'static' ? '-static' : '-rdynamic'];
+  const hash = createHash('sha256').update(flags.join(' '));
+  for (const file of [variant.case.path, join(CASES, 'case.h')]) hash.update(readFileSync(file));
+  const program = join(CACHE, `${variant.name}-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(program)) return program;
+  mkdirSync(CACHE, { recursive: true });
+  const unfinished = `${program}.${process.pid}`;
+  await promisify(execFile)('gcc', [...flags, '-o', unfinished, variant.case.path, ...LIBRARIES]);
+  renameSync(unfinished, program);
   return program;
 }

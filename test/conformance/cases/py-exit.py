@@ -18,5 +18,5 @@ nested = []
 for _ in range(100_000):
     nested = [nested]
 del nested
-print(sum(i * i for i in range(200_000)), len(str(7 ** 20000)), sorted(range(100_000), key=lambda n: n * 7919 % 100_003)[:5])
+print(sum(i * i for i in range(200_000)), len(str(7 ** 5000)), sorted(range(100_000), key=lambda n: n * 7919 % 100_003)[:5])
 sys.exit(3)
