@@ -32,6 +32,7 @@ export interface AptOptions {
   onProgress?: ((done: number, message: string) => void) | undefined;
 }
 
+/** apt-get on private directories. */
 export class Apt {
   /** Where downloaded packages are. */
   readonly archives: string;

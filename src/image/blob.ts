@@ -11,6 +11,7 @@ import { ImageError } from './errors.ts';
 const BUFFER_BYTES = 4 << 20;
 const COPY_BYTES = 4 << 20;
 
+/** Appends contents to a new blob file. */
 export class BlobWriter {
   readonly #fd: number;
   readonly #hash = createHash('sha256');

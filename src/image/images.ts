@@ -94,7 +94,7 @@ function tryOpen(home: string, spec: ImageSpec): Image | null {
 }
 
 /**
- * Opens the image `name`, building it if necessary.
+ * Opens the image `name`, building it if necessary: `planImage` says beforehand what that means.
  * @throws ImageError, or the signal's reason when cancelled
  */
 export async function ensureImage(name: string, options: ImageOptions = {}): Promise<Image> {
@@ -102,7 +102,6 @@ export async function ensureImage(name: string, options: ImageOptions = {}): Pro
   const home = options.home ?? offshootHome();
   const before = tryOpen(home, spec);
   if (before && !options.refresh) return before;
-  options.onProgress?.({ phase: 'plan', done: 0, total: 1, message: planBuild(spec, home).message });
   return await locked(home, options, async () => {
     const other = options.refresh ? null : tryOpen(home, spec);
     if (other) return other;
@@ -177,7 +176,8 @@ export interface Addition extends Partial<Omit<Attributes, 'mode'>> {
 
 /**
  * Makes a new image of an image and more files (byte-compiled modules, for instance). The blob of the new image begins
- * with the old one. A name given to the new image replaces what it stood for and keeps its packages and key.
+ * with the old one. A name given to the new image replaces what it stood for and keeps its packages and key; if that was
+ * `base`, and no other name stands for it, `base` is removed (who has its files open can go on).
  * @throws ImageError
  */
 export async function extendImage(
@@ -195,7 +195,12 @@ export async function extendImage(
       }
     });
     const old = name === '' ? null : findImage(home, name);
-    return publish(home, id, { name, key: old?.key ?? '', source: `extends ${base.id}`, packages: old?.packages ?? [] }, options);
+    const about = { name, key: old?.key ?? '', source: `extends ${base.id}`, packages: old?.packages ?? [] };
+    const image = publish(home, id, about, options);
+    if (old?.id === base.id && !listImages(home).some((ref) => ref.id === base.id)) {
+      fs.rmSync(path.dirname(base.blobPath), { recursive: true, force: true });
+    }
+    return image;
   });
 }
 

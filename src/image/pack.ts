@@ -16,6 +16,7 @@ const TMP_PREFIX = '.tmp-';
 /** Owner root, time set by `finish`. */
 const ROOT = { uid: 0, gid: 0, mtimeSec: UNKNOWN_TIME, mtimeNsec: 0 };
 
+/** An image being built: a tree and the blob its contents are in. End it with `finish` or `abandon`. */
 export class ImageBuilder {
   readonly tree = new FileTree();
   readonly blob: BlobWriter;

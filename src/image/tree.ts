@@ -65,6 +65,7 @@ export function splitPath(path: string): string[] {
   return names;
 }
 
+/** A file tree that follows its own symbolic links. */
 export class FileTree {
   readonly root: TreeNode = makeNode({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: UNKNOWN_TIME, mtimeNsec: 0 });
 

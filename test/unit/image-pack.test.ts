@@ -6,7 +6,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import test from 'node:test';
 import type { TestContext } from 'node:test';
-import { extendImage, packDirectory } from '../../src/image/images.ts';
+import { extendImage, packDirectory, pruneImages } from '../../src/image/images.ts';
 import { findImage, listImages, offshootHome, openImage, removeImage } from '../../src/image/store.ts';
 import type { Image } from '../../src/image/store.ts';
 import { FileTree, makeNode, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/image/tree.ts';
@@ -125,6 +125,7 @@ test('an image is extended without changing what it had', async (t) => {
   const dir = scratch(t);
   const home = path.join(dir, 'home');
   const base = await packDirectory(makeSource(dir), { home, name: 'tiny' });
+  const before = ['big', 'etc/one'].map((name) => content(base, name));
   const image = await extendImage(base, [
     { path: '/etc/new/file.pyc', mode: 0o644, mtimeSec: 5, content: Buffer.from('new') },
     { path: '/link', mode: 0o600, uid: 1000, content: Buffer.from('same content') },
@@ -134,11 +135,21 @@ test('an image is extended without changing what it had', async (t) => {
   assert.strictEqual(findImage(home, 'tiny')?.id, image.id);
   assert.strictEqual(findImage(home, 'tiny')?.source, `extends ${base.id}`);
   assert.strictEqual(content(image, 'etc/new/file.pyc'), 'new');
-  assert.strictEqual(content(image, 'big'), content(base, 'big'));
+  assert.deepStrictEqual(['big', 'etc/one'].map((name) => content(image, name)), before);
   assert.strictEqual(image.index.nlink[find(image, 'big')], 2);
   assert.strictEqual(image.index.mode[find(image, 'var')], 0o041777);
   assert.strictEqual(image.index.uid[find(image, 'link')], 1000);
-  assert.ok(openImage(home, base.id));
+  assert.throws(() => openImage(home, base.id), /there is no image/);
+});
+
+test('images without a name are pruned unless they are kept', async (t) => {
+  const dir = scratch(t);
+  const home = path.join(dir, 'home');
+  const named = await packDirectory(makeSource(dir), { home, name: 'tiny' });
+  const other = await extendImage(named, [{ path: 'x', mode: 0o644, content: Buffer.from('x') }], { home });
+  assert.deepStrictEqual(await pruneImages([other.id], { home }), []);
+  assert.deepStrictEqual(await pruneImages([], { home }), [other.id]);
+  assert.ok(openImage(home, named.id));
 });
 
 test('a tree follows links inside itself and never leaves', () => {
