@@ -178,13 +178,18 @@ function cacheKey(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+/** Where everything is kept between runs. */
+export function cacheDir(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'offshoot-hwkvm');
+}
+
 /**
  * The kernel and the initramfs, from the cache or built now.
  * @param fresh Build again, with the newest kernel.
  * @throws SetupError when a package is missing.
  */
 export function base(fresh = false): Base {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'offshoot-hwkvm');
+  const cache = cacheDir();
   const dir = join(cache, cacheKey());
   const made: Base = { kernel: join(dir, 'vmlinuz'), initramfs: join(dir, 'initramfs') };
   if (existsSync(made.initramfs) && !fresh) return made;
@@ -218,6 +223,6 @@ function install(from: string, cache: string, dir: string): void {
   rmSync(dir, { recursive: true, force: true });
   renameSync(aside, dir);
   for (const name of readdirSync(cache)) {
-    if (join(cache, name) !== dir && !name.includes('.')) rmSync(join(cache, name), { recursive: true, force: true });
+    if (join(cache, name) !== dir && /^[0-9a-f]{16}$/.test(name)) rmSync(join(cache, name), { recursive: true, force: true });
   }
 }

@@ -1,15 +1,39 @@
-// The default image for the emulated machine: built outside, where there is a network and a fast processor.
+// The default image for the emulated machine: made outside, where there is a network and a fast processor.
 //
-//   imageHome() → the Offshoot home directory that holds it
+//   imageHome() → where it is
+//
+// With /dev/kvm the finished image of the template is taken. Without, only its packages can be unpacked; its modules would then be
+// byte-compiled inside, which takes minutes, so the image is passed as one to which that has been done.
 
-import { ensureImage, planImage } from '../../src/image/images.ts';
-import { offshootHome } from '../../src/image/store.ts';
+import { join } from 'node:path';
+import { ensureImage, extendImage, planImage } from '../../src/image/images.ts';
+import { findImage, offshootHome } from '../../src/image/store.ts';
+import { kvmProblem } from '../kvm.ts';
+import { SetupError, cacheDir } from './base.ts';
+import type { Home } from './machine.ts';
 
-/** Makes sure that the image `python` is there. @returns its home directory, to be copied in */
-export async function imageHome(): Promise<string> {
-  const home = offshootHome();
-  const plan = planImage('python', home);
+const NAME = 'python';
+
+async function buildWithoutKvm(home: string): Promise<void> {
+  const image = await ensureImage(NAME, { home });
+  if (!findImage(home, NAME)?.source.startsWith('extends')) await extendImage(image, [], { home, name: NAME });
+}
+
+async function buildWithKvm(home: string): Promise<void> {
+  const { Engine } = await import('../../src/engine/index.ts');
+  const engine = await Engine.open({ home });
+  await engine.template(NAME);
+  await engine.close();
+}
+
+/** Makes sure that the image is there. */
+export async function imageHome(): Promise<Home> {
+  const withKvm = kvmProblem() === null;
+  const home = withKvm ? offshootHome() : join(cacheDir(), 'home');
+  const plan = planImage(NAME, home);
   if (!plan.built) console.error(`hwkvm: ${plan.message}`);
-  await ensureImage('python', { home });
-  return home;
+  await (withKvm ? buildWithKvm(home) : buildWithoutKvm(home));
+  const ref = findImage(home, NAME);
+  if (ref === null || ref === undefined) throw new SetupError(`no image ${NAME} in ${home}`);
+  return { dir: home, paths: [`images/${NAME}.json`, `images/${ref.id}`] };
 }

@@ -10,6 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Base, ROOT } from './base.ts';
 
+/** What of a directory is copied in. */
+export interface Home { readonly dir: string; readonly paths: readonly string[] }
+
 /** What to run and with what. */
 export interface RunOptions {
   readonly base: Base;
@@ -17,8 +20,8 @@ export interface RunOptions {
   readonly command: string;
   readonly timeoutMs: number;
   readonly memoryMb: number;
-  /** A directory whose content becomes $OFFSHOOT_HOME inside. */
-  readonly home?: string | undefined;
+  /** A directory that becomes $OFFSHOOT_HOME inside: these paths in it. */
+  readonly home: Home | null;
   /** Print the kernel's console too. */
   readonly console: boolean;
   /** Takes the output as it comes. */
@@ -47,10 +50,10 @@ function packProject(dir: string, command: string): string {
   return disk;
 }
 
-function packHome(dir: string, home: string): string {
+function packHome(dir: string, home: Home): string {
   const disk = join(dir, 'home.tar');
   // Packages are of no use inside, and a template is made for the processor it is built on.
-  execFileSync('tar', ['cf', disk, '--exclude=./cache', '--exclude=./templates', '--anchored', '-C', home, '.'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync('tar', ['cf', disk, '--exclude=./cache', '--exclude=./templates', '--anchored', '-C', home.dir, ...home.paths], { stdio: ['ignore', 'inherit', 'inherit'] });
   return disk;
 }
 
@@ -93,7 +96,7 @@ export async function runMachine(options: RunOptions): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'offshoot-hwkvm-'));
   try {
     const disks = [packProject(dir, options.command)];
-    if (options.home !== undefined) disks.push(packHome(dir, options.home));
+    if (options.home !== null) disks.push(packHome(dir, options.home));
     const timedOut = await runQemu(qemuArguments(options, dir, disks), options);
     const status = readText(join(dir, 'status'));
     const code = /^exit (\d+)$/m.exec(status)?.[1];

@@ -83,7 +83,7 @@ async function main(): Promise<number> {
   }
   requireTools();
   const machine = base(request.fresh);
-  const home = request.image ? await imageHome() : request.home;
+  const home = request.image ? await imageHome() : request.home === undefined ? null : { dir: request.home, paths: ['.'] };
   return runMachine({
     base: machine, command: request.command.map(quote).join(' '), timeoutMs: request.timeoutMs, memoryMb: request.memoryMb, home,
     console: request.console, onOutput: bytes => void process.stdout.write(bytes),
