@@ -25,6 +25,9 @@ export interface FrameSource {
   allocTableFrame(): number;
 }
 
+/** One past the highest address programs may map: the 2 MB below Linux's TASK_SIZE_MAX belong to the machine. */
+export const USER_END = 0x7fff_ffe0_0000;
+
 /** Page protection and kind bits of an entry, as `AddressSpace.entry` returns and `map` takes them. */
 export const PAGE_READ = 1;
 export const PAGE_WRITE = 2;
