@@ -16,8 +16,8 @@ import { DEV_SOCKFS, PseudoInode, S_IFSOCK } from './pseudo.ts';
 export const CONTROL_MESSAGE_MAX = 65536;
 /** Messages of the guest kept while nobody listens. */
 const OUTBOX_MAX = 64;
-/** Messages to the guest not read yet. */
-const INBOX_MAX = 1024;
+/** Bytes of messages to the guest not read yet (a program's source travels this way). */
+const INBOX_BYTES_MAX = 128 << 20;
 const O_RDWR = 2, O_NONBLOCK = 0o4000;
 
 export interface ControlState {
@@ -33,6 +33,7 @@ export class ControlChannel {
   readonly readQueue: number;
   readonly writeQueue: number;
   private inbox: Uint8Array[];
+  private inboxBytes: number;
   private outbox: Uint8Array[];
   private listener: ((bytes: Uint8Array) => void) | null = null;
   private closed: boolean;
@@ -44,14 +45,16 @@ export class ControlChannel {
     this.readQueue = state ? state.readQueue : waits.newQueue();
     this.writeQueue = state ? state.writeQueue : waits.newQueue();
     this.inbox = state ? state.inbox.slice() : [];
+    this.inboxBytes = this.inbox.reduce((sum, bytes) => sum + bytes.length, 0);
     this.outbox = state ? state.outbox.slice() : [];
     this.closed = state ? state.closed : false;
   }
 
   /** Queues one message for the guest. False: it is too long or too many wait. The bytes must not be changed afterwards. */
   send(bytes: Uint8Array): boolean {
-    if (this.closed || bytes.length > CONTROL_MESSAGE_MAX || this.inbox.length >= INBOX_MAX) return false;
+    if (this.closed || bytes.length > CONTROL_MESSAGE_MAX || this.inboxBytes + bytes.length > INBOX_BYTES_MAX) return false;
     this.inbox.push(bytes);
+    this.inboxBytes += bytes.length;
     this.waits.wake(this.readQueue);
     return true;
   }
@@ -85,6 +88,7 @@ export class ControlChannel {
   receive(dst: Uint8Array): number | null {
     const message = this.inbox.shift();
     if (!message) return this.closed ? 0 : null;
+    this.inboxBytes -= message.length;
     const n = Math.min(message.length, dst.length);
     dst.set(message.subarray(0, n));
     return n;

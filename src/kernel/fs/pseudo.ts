@@ -5,7 +5,7 @@
 // each open and again after a seek to 0), PseudoDir (entries by name), LinkInode, AnonInode (eventfd and the like).
 // Each PseudoInode of a mounted file system has a `key`, its path below the mount, by which savefs finds it again.
 
-import { EACCES, EINVAL, ENOENT, ENXIO } from '../../abi/linux/errno.ts';
+import { EACCES, EINVAL, ENODEV, ENOENT, ENXIO } from '../../abi/linux/errno.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { DirFile } from './dirfile.ts';
@@ -103,6 +103,7 @@ export class TextInode extends PseudoInode {
 
 /** An open generated file. The text is made at the first read from position 0 and kept for the reads that follow. */
 export class TextFile extends File {
+  override readonly kind = 'text';
   declare readonly inode: TextInode;
   /** null: not generated yet. Shared by forks: never changed in place. */
   text: Uint8Array | null = null;
@@ -144,7 +145,8 @@ export class TextFile extends File {
     return this.pos;
   }
 
-  override mmapInode(): Inode | number { return -19; }
+  override isSeekable(): boolean { return true; }
+  override mmapInode(): Inode | number { return -ENODEV; }
 }
 
 function copyFrom(bytes: Uint8Array, pos: number, dst: Uint8Array): number {
@@ -165,6 +167,8 @@ export abstract class PseudoDir extends PseudoInode {
   abstract child(name: string, task: Task | null): Inode | null;
   /** Names in a stable order. */
   abstract names(task: Task | null): readonly string[];
+  /** The child as it was when a state was saved, whether or not it exists now. */
+  restoreChild(name: string): Inode | null { return this.child(name, null); }
   /** Called for a name that is not there. */
   protected missed(_name: string, _task: Task | null): void {}
 
@@ -212,6 +216,8 @@ export class TableDir extends PseudoDir {
     this.table = table;
     this.onMiss = onMiss;
   }
+
+  override get isVolatile(): boolean { return false; }
 
   override child(name: string): Inode | null {
     const known = this.cache.get(name);
@@ -296,12 +302,15 @@ export function textOf(bytes: Uint8Array): string {
   return text;
 }
 
-/** The inode at `key` below `root` (savefs finds open files of synthetic file systems this way), or null. */
-export function inodeAt(root: Inode, key: string, task: Task | null): Inode | null {
-  let inode = root;
+/**
+ * The inode a saved key names below `root`, made without asking whether it exists now (the processes of a restored kernel come
+ * later); null when the key makes no sense.
+ */
+export function restoreInode(root: PseudoDir, key: string): Inode | null {
+  let inode: Inode = root;
   for (const name of key === '' ? [] : key.split('/')) {
-    const next = inode.lookup(name, task);
-    if (typeof next === 'number') return null;
+    const next: Inode | null = inode instanceof PseudoDir ? inode.restoreChild(name) : null;
+    if (!next) return null;
     inode = next;
   }
   return inode;

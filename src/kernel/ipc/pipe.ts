@@ -190,6 +190,16 @@ export class PipeFile extends File {
     pipe.opened(this.canRead(), this.canWrite());
   }
 
+  /** An end of a restored pipe: it counts as open, but is no new open. */
+  static restore(inode: Inode, flags: number, label: string, pipe: Pipe, hupAfter: number): PipeFile {
+    const { readerOpens, writerOpens } = pipe;
+    const file = new PipeFile(inode, flags, label, pipe);
+    pipe.readerOpens = readerOpens;
+    pipe.writerOpens = writerOpens;
+    file.hupAfter = hupAfter;
+    return file;
+  }
+
   override read(_task: Task, dst: Uint8Array): number | Wait {
     if (dst.length === 0) return 0;
     const pipe = this.pipe;

@@ -30,6 +30,8 @@ export interface SendOptions {
   readonly files: readonly File[];
   /** The address names nobody: the datagram is refused (unix) or lost (UDP). */
   readonly nobody?: boolean;
+  /** Streams: `src` starts after `sent` bytes of `total`; absent when it is all of them. */
+  readonly stream?: { readonly sent: number; readonly total: number };
 }
 
 /** What came out of a receive: the result of the call, and what recvmsg also tells. */
@@ -82,17 +84,18 @@ function pipeError(socket: SocketFile, task: Task, options: SendOptions, sent: n
 }
 
 function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
-  let written = writtenBefore(task);
+  let written = options.stream?.sent ?? writtenBefore(task);
+  const total = options.stream?.total ?? src.length;
+  const rest = options.stream ? src : src.subarray(written);
   const { peer } = socket;
   if (socket.outShut || !peer || peer.inShut) return pipeError(socket, task, options, written);
   const room = Math.max(0, SOCKET_BUFFER - peer.inboxCharge - MESSAGE_OVERHEAD);
-  const rest = src.subarray(written);
   const n = Math.min(room, rest.length);
   if (n > 0) {
     deliver(socket, peer, task, rest.subarray(0, n), written === 0 ? options.files : []);
     written += n;
   }
-  if (written === src.length) return written;
+  if (written === total) return written;
   if (dontWait(socket, options.flags)) return written || -EAGAIN;
   return waitOn([socket.writeQueue], {
     ...deadline(socket, task, SO_SNDTIMEO), ...(written > 0 ? { onTimeout: written } : {}),

@@ -80,11 +80,6 @@ function v4Of(host: string): string {
   return host.length === 16 && host.startsWith(MAPPED_PREFIX) ? host.slice(12) : host;
 }
 
-/** True when a socket may be bound to it here. */
-export function isLocal(address: SocketAddress): boolean {
-  return isLoopback(address);
-}
-
 /** The loopback address that answers for `address` (an unspecified host becomes 127.0.0.1 or ::1). */
 export function concrete(address: SocketAddress): SocketAddress {
   if (address.family === AF_INET && address.host === ANY4) return { ...address, host: '\x7f\0\0\x01' };

@@ -1,0 +1,128 @@
+// How the open files that are not plain files are saved and made again: host streams, control channel, pipes, eventfd, timerfd,
+// epoll, sockets, devices, generated text.
+//
+// Interface: registerKinds, called once by synthetic.ts. Links between files (epoll items, socket peers, files in flight)
+// are made in savefs's second pass.
+
+import { EpollFile } from '../ipc/epoll.ts';
+import type { EpollState } from '../ipc/epoll.ts';
+import { EventFd } from '../ipc/eventfd.ts';
+import type { EventFdState } from '../ipc/eventfd.ts';
+import { Pipe, PipeFile, PipeInode, adoptFifo } from '../ipc/pipe.ts';
+import type { PipeState } from '../ipc/pipe.ts';
+import { SocketFile } from '../ipc/socket.ts';
+import type { SocketState } from '../ipc/socket.ts';
+import { TimerFd } from '../ipc/timerfd.ts';
+import type { TimerFdState } from '../ipc/timerfd.ts';
+import { ControlFile } from './control.ts';
+import { DeviceFile } from './dev.ts';
+import type { File } from './file.ts';
+import { HostInputFile, HostOutputFile, HostStreamInode } from './hoststream.ts';
+import { TextFile, TextInode } from './pseudo.ts';
+import { registerFileKind } from './savefs.ts';
+import type { FileKind, Loader, Saver } from './savefs.ts';
+
+/** What a pipe end saves: its pipe's number, and the inode of an anonymous one. */
+interface PipeExtra { readonly pipe: number; readonly hupAfter: number; readonly anonymous: { uid: number; gid: number; time: bigint } | null }
+
+const pipeKind: FileKind = {
+  save(file: File, saver: Saver): PipeExtra {
+    const { pipe, hupAfter, inode } = file as PipeFile;
+    return {
+      pipe: saver.object(pipe, () => pipe.save()), hupAfter,
+      anonymous: inode instanceof PipeInode ? { uid: inode.uid, gid: inode.gid, time: inode.mtime } : null,
+    };
+  },
+  restore(state, loader): File {
+    const { pipe: id, hupAfter, anonymous } = state.extra as PipeExtra;
+    const shared = loader.object(id, (saved) => sharedPipe(saved as PipeState, anonymous, loader));
+    const inode = shared.inode ?? loader.inode(state.inode);
+    if (!shared.inode) adoptFifo(inode, shared.pipe);
+    return PipeFile.restore(inode, state.flags, state.label, shared.pipe, hupAfter);
+  },
+};
+
+function sharedPipe(saved: PipeState, anonymous: PipeExtra['anonymous'], loader: Loader): { pipe: Pipe; inode: PipeInode | null } {
+  const pipe = Pipe.restore(saved, loader.kernel.waits);
+  return { pipe, inode: anonymous && new PipeInode(pipe, anonymous.uid, anonymous.gid, anonymous.time) };
+}
+
+const epollKind: FileKind = {
+  save(file: File, saver: Saver): EpollState<number> {
+    const { queue, items } = (file as EpollFile).save();
+    return { queue, items: items.map((item) => ({ ...item, file: saver.file(item.file) })) };
+  },
+  restore(state, loader): File {
+    const { kernel } = loader;
+    return new EpollFile(kernel.waits, { monotonicNs: () => kernel.clock.monotonicNs() }, (state.extra as EpollState<number>).queue);
+  },
+  link(file, state, loader): void {
+    const { items } = state.extra as EpollState<number>;
+    (file as EpollFile).restoreItems(items.map((item) => ({ ...item, file: loader.file(item.file) })));
+  },
+};
+
+const socketKind: FileKind = {
+  save(file: File, saver: Saver): SocketState<number> {
+    const state = (file as SocketFile).save();
+    const number = (other: File): number => saver.file(other);
+    return {
+      ...state, peer: state.peer && number(state.peer), backlog: state.backlog.map(number),
+      inbox: state.inbox.map((message) => ({ ...message, from: message.from, files: message.files.map(number) })),
+    };
+  },
+  restore: (state, loader) => SocketFile.restore(loader.kernel, state.extra as SocketState<number>, state.flags),
+  link(file, state, loader): void {
+    const { peer, backlog, inbox } = state.extra as SocketState<number>;
+    const load = (id: number): File => loader.file(id);
+    (file as SocketFile).restoreLinks({
+      peer: peer === null ? null : load(peer), backlog: backlog.map(load),
+      inbox: inbox.map((message) => ({ ...message, files: message.files.map(load) })),
+    });
+  },
+};
+
+const timerKind: FileKind = {
+  save: (file) => (file as TimerFd).save(),
+  restore(state, { kernel }): File {
+    return new TimerFd(kernel.waits, { monotonicNs: () => kernel.clock.monotonicNs() }, state.extra as TimerFdState, state.flags);
+  },
+};
+
+const textKind: FileKind = {
+  save: (file) => (file as TextFile).text,
+  restore(state, loader): File {
+    const found = loader.inode(state.inode);
+    // Of a process that is gone: reading goes on in the text there was.
+    const inode = found instanceof TextInode ? found : new TextInode({ dev: state.inode.dev, bootTime: 0n }, state.inode.key ?? '', () => -3);
+    const file = new TextFile(inode, state.flags, state.label);
+    file.text = state.extra as Uint8Array | null;
+    return file;
+  },
+};
+
+/** Registers all of them with savefs. */
+export function registerKinds(): void {
+  registerFileKind('pipe', pipeKind);
+  registerFileKind('epoll', epollKind);
+  registerFileKind('socket', socketKind);
+  registerFileKind('timerfd', timerKind);
+  registerFileKind('text', textKind);
+  registerFileKind('eventfd', {
+    save: (file) => (file as EventFd).save(),
+    restore: (state, { kernel }) => new EventFd(kernel.waits, state.extra as EventFdState, state.flags),
+  });
+  registerFileKind('device', {
+    save: () => null,
+    restore: (state, loader) => new DeviceFile(loader.inode(state.inode), state.flags, loader.kernel),
+  });
+  registerFileKind('hostin', {
+    save: () => null,
+    restore: (state, { kernel }) => new HostInputFile(new HostStreamInode(kernel.streams, 0), state.flags),
+  });
+  registerFileKind('hostout', {
+    save: (file) => (file as HostOutputFile).stream,
+    restore: (state, { kernel }) => new HostOutputFile(new HostStreamInode(kernel.streams, state.extra as number), state.flags),
+  });
+  registerFileKind('control', { save: () => null, restore: (state, { kernel }) => new ControlFile(kernel.control, state.flags) });
+}
