@@ -92,7 +92,7 @@ export class SpecialPages implements Backing {
   readonly pages: readonly number[];
   private readonly frames: Frames;
 
-  /** Takes over one reference to each page. */
+  /** Takes over one reference to each page (mapSpecial makes it; a restored one is counted already). */
   constructor(frames: Frames, pages: readonly number[]) {
     this.frames = frames;
     this.pages = pages;

@@ -143,13 +143,14 @@ export class Mm extends UserMemory {
   }
 
   /**
-   * Maps the kernel's own pages ("[vdso]", "[vvar]"): no write, no growing. Takes one reference to each page. Address or
-   * -errno; `addr` is a hint.
+   * Maps the kernel's own pages ("[vdso]", "[vvar]"): no write, no growing. The mapping holds references of its own to the
+   * pages; the caller keeps what it has. Address or -errno; `addr` is a hint.
    */
   mapSpecial(addr: number, pages: readonly number[], prot: number, name: string): number {
     const length = pages.length * PAGE_SIZE;
     const start = findUnmapped(this.list, this.mmapBase, addr, length, 0);
     if (start < 0) return start;
+    for (const gpa of pages) this.kernel.frames.ref(gpa);
     const inode = new SpecialPages(this.kernel.frames, pages);
     const maxProt = prot & ~PROT_WRITE | PROT_READ;
     this.list.replace(start, start + length, [{

@@ -4,15 +4,14 @@
 import { EBADF, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
 import {
   MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, MLOCK_ONFAULT, MPOL_BIND, MPOL_DEFAULT, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED, MPOL_F_NODE,
-  MPOL_LOCAL, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK, VM_LOCKED, VM_LOCKONFAULT,
+  MPOL_LOCAL, VM_LOCKED, VM_LOCKONFAULT,
 } from '../../abi/linux/mman.ts';
 import type { Backing } from '../mm/backing.ts';
 import { sync } from '../mm/advise.ts';
 import { pageUp, isPageAligned } from '../mm/gap.ts';
 import { inCore, lock, lockAll, unlock, unlockAll } from '../mm/lock.ts';
-import { DEFAULT_LIMITS } from '../mm/mm.ts';
-import type { Mm, MmLimits } from '../mm/mm.ts';
-import type { Process } from '../process/process.ts';
+import type { Mm } from '../mm/mm.ts';
+import { mmLimits } from '../process/exec.ts';
 import type { Task } from '../process/task.ts';
 import { ADDR, ENOSYS, FD, FLAGS, FULL, INT, MAP, OFF, PARTIAL, PROT, SIZE, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
@@ -23,25 +22,15 @@ const DEV_ZERO = 0x105;
 /** Bits a node mask may have. */
 const NODE_BITS_MAX = 1 << 15;
 
-/** The limits of a process that its address space obeys. Called before every operation here, and when they are changed. */
-export function mmLimits(process: Process): MmLimits {
-  const soft = (resource: number, otherwise: number): number => process.rlimits[resource]?.soft ?? otherwise;
-  return {
-    asBytes: soft(RLIMIT_AS, DEFAULT_LIMITS.asBytes),
-    dataBytes: soft(RLIMIT_DATA, DEFAULT_LIMITS.dataBytes),
-    stackBytes: soft(RLIMIT_STACK, DEFAULT_LIMITS.stackBytes),
-    memlockBytes: process.credentials.euid === 0 ? Infinity : soft(RLIMIT_MEMLOCK, DEFAULT_LIMITS.memlockBytes),
-  };
-}
-
-function mmOf(task: Task): Mm {
+/** The address space, with limits that follow the credentials (CAP_IPC_LOCK). setrlimit(2) keeps the others up to date. */
+function lockableMm(task: Task): Mm {
   const { mm } = task.process;
   mm.limits = mmLimits(task.process);
   return mm;
 }
 
 function mmap(task: Task, addr: number, length: number, prot: number, flags: number, fd: number, offset: number): number {
-  const mm = mmOf(task);
+  const mm = task.process.mm;
   if (!isPageAligned(offset)) return -EINVAL;
   if ((flags & MAP_ANONYMOUS) !== 0) return mm.map({ addr, length, prot, flags, inode: null, offset });
   const file = task.process.files.get(fd);
@@ -61,52 +50,52 @@ function mmap(task: Task, addr: number, length: number, prot: number, flags: num
 }
 
 function munmap(task: Task, addr: number, length: number): number {
-  return mmOf(task).unmap(addr, length);
+  return task.process.mm.unmap(addr, length);
 }
 
 function mprotect(task: Task, addr: number, length: number, prot: number): number {
-  return mmOf(task).protect(addr, length, prot);
+  return task.process.mm.protect(addr, length, prot);
 }
 
 function brk(task: Task, addr: number): number {
-  return mmOf(task).setBrk(addr);
+  return task.process.mm.setBrk(addr);
 }
 
 function mremap(task: Task, addr: number, oldLength: number, newLength: number, flags: number, newAddr: number): number {
-  return mmOf(task).remap(addr, oldLength, newLength, flags, newAddr);
+  return task.process.mm.remap(addr, oldLength, newLength, flags, newAddr);
 }
 
 function madvise(task: Task, addr: number, length: number, advice: number): number {
-  return mmOf(task).madvise(addr, length, advice);
+  return task.process.mm.madvise(addr, length, advice);
 }
 
 function msync(task: Task, addr: number, length: number, flags: number): number {
-  return sync(mmOf(task), addr, length, flags);
+  return sync(task.process.mm, addr, length, flags);
 }
 
 function mincore(task: Task, addr: number, length: number, vector: number): number {
-  return inCore(mmOf(task), addr, length, vector);
+  return inCore(task.process.mm, addr, length, vector);
 }
 
 function mlock(task: Task, addr: number, length: number): number {
-  return lock(mmOf(task), addr, length, VM_LOCKED);
+  return lock(lockableMm(task), addr, length, VM_LOCKED);
 }
 
 function mlock2(task: Task, addr: number, length: number, flags: number): number {
   if ((flags & ~MLOCK_ONFAULT) !== 0) return -EINVAL;
-  return lock(mmOf(task), addr, length, VM_LOCKED | ((flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0));
+  return lock(lockableMm(task), addr, length, VM_LOCKED | ((flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0));
 }
 
 function munlock(task: Task, addr: number, length: number): number {
-  return unlock(mmOf(task), addr, length);
+  return unlock(task.process.mm, addr, length);
 }
 
 function mlockall(task: Task, flags: number): number {
-  return lockAll(mmOf(task), flags);
+  return lockAll(lockableMm(task), flags);
 }
 
 function munlockall(task: Task): number {
-  return unlockAll(mmOf(task));
+  return unlockAll(task.process.mm);
 }
 
 /** One node, number 0, and the default policy. */
