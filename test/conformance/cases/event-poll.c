@@ -68,7 +68,8 @@ int main(void) {
   FD_SET(file, &except);
   struct timeval zero = { 0, 0 };
   SHOW(select(64, &in, &out, &except, &zero));
-  printf("%d %d %d %d\n", FD_ISSET(ends[0], &in) != 0, FD_ISSET(file, &in) != 0, FD_ISSET(ends[1], &out) != 0, FD_ISSET(file, &except) != 0);
+  printf("%d %d %d %d\n", FD_ISSET(ends[0], &in) != 0, FD_ISSET(file, &in) != 0, FD_ISSET(ends[1], &out) != 0,
+    FD_ISSET(file, &except) != 0);
   FD_ZERO(&in);
   FD_SET(60, &in);
   SHOW(select(64, &in, NULL, NULL, &zero));

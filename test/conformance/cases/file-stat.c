@@ -9,8 +9,8 @@ static void field(const char *path, int flags) {
     printf("%s: %s\n", path, error_name(errno));
     return;
   }
-  printf("%s: %o nlink %ld size %ld blocks %ld blksize %ld\n", path, st.st_mode, (long)st.st_nlink, S_ISDIR(st.st_mode) ? 0L : (long)st.st_size,
-    (long)st.st_blocks, (long)st.st_blksize);
+  printf("%s: %o nlink %ld size %ld blocks %ld blksize %ld\n", path, st.st_mode, (long)st.st_nlink,
+    S_ISDIR(st.st_mode) ? 0L : (long)st.st_size, (long)st.st_blocks, (long)st.st_blksize);
   printf("  same: %d%d%d%d%d%d%d%d\n", x.stx_mode == st.st_mode, x.stx_nlink == st.st_nlink, x.stx_size == (uint64_t)st.st_size,
     x.stx_ino == st.st_ino, x.stx_uid == st.st_uid, x.stx_blocks == (uint64_t)st.st_blocks, x.stx_mtime.tv_sec == st.st_mtim.tv_sec,
     x.stx_mtime.tv_nsec == st.st_mtim.tv_nsec);

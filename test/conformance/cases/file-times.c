@@ -20,7 +20,8 @@ static long long stamp(const char *path, char which) {
     long long c_ = stamp(path, 'c'); \
     sleep_ms(20); \
     action; \
-    printf("%-28s mtime %s ctime %s\n", #action, stamp(path, 'm') == 2000000000000LL ? "same" : "moved", stamp(path, 'c') == c_ ? "same" : "moved"); \
+    printf("%-28s mtime %s ctime %s\n", #action, stamp(path, 'm') == 2000000000000LL ? "same" : "moved", \
+      stamp(path, 'c') == c_ ? "same" : "moved"); \
   } while (0)
 
 int main(void) {

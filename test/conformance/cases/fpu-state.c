@@ -6,7 +6,8 @@ static volatile int signals;
 static void clobber(int signo) {
   (void)signo;
   signals++;
-  __asm__ volatile("fldz; fstp %%st(0); pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15" ::: "xmm0", "xmm7", "xmm15");
+  __asm__ volatile("fldz; fstp %%st(0); pcmpeqd %%xmm0, %%xmm0\n"
+    "pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15" ::: "xmm0", "xmm7", "xmm15");
   unsigned csr = 0x1f80 | 0x6000;
   __asm__ volatile("ldmxcsr %0" :: "m"(csr));
 }

@@ -80,7 +80,11 @@ int main(int argc, char **argv) {
     symlink("/proc/self/exe", "self-program");
     execve("/proc/self/exe", self, variables);
   });
-  IN_CHILD("fexecve", { int fd = open("/bin/echo", O_RDONLY | O_CLOEXEC); char *echo[] = { "echo", "by descriptor", NULL }; fexecve(fd, echo, environ); });
+  IN_CHILD("fexecve", {
+    int fd = open("/bin/echo", O_RDONLY | O_CLOEXEC);
+    char *echo[] = { "echo", "by descriptor", NULL };
+    fexecve(fd, echo, environ);
+  });
   static char *many[2002], long_argument[100001];
   memset(long_argument, 'a', 100000);
   for (int i = 0; i < 2000; i++) many[i] = "argument";

@@ -16,7 +16,8 @@ static void raise_other(int signo) {
   mark(signo);
 }
 static void with_info(int signo, siginfo_t *info, void *context) {
-  printf("signo %d code %d from us %d context %d\n", signo == SIGUSR1 && info->si_signo == SIGUSR1, info->si_code, info->si_pid == getpid(), context != NULL);
+  printf("signo %d code %d from us %d context %d\n", signo == SIGUSR1 && info->si_signo == SIGUSR1, info->si_code,
+    info->si_pid == getpid(), context != NULL);
 }
 
 int main(void) {

@@ -36,7 +36,11 @@ static void *stubborn(void *unused) {
 }
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
-static void unlock(void *unused) { (void)unused; printf("holds the mutex: %s\n", error_name(pthread_mutex_trylock(&mutex))); pthread_mutex_unlock(&mutex); }
+static void unlock(void *unused) {
+  (void)unused;
+  printf("holds the mutex: %s\n", error_name(pthread_mutex_trylock(&mutex)));
+  pthread_mutex_unlock(&mutex);
+}
 static void *waiter(void *unused) {
   pthread_mutex_lock(&mutex);
   pthread_cleanup_push(unlock, NULL);

@@ -64,6 +64,11 @@ int main(void) {
   IN_CHILD("all return", pthread_create(&threads[0], NULL, returns, NULL); pthread_exit(NULL));
   IN_CHILD("exit ends all", pthread_create(&threads[0], NULL, late, NULL); exit(6));
   pthread_create(&threads[0], NULL, late, NULL);
-  IN_CHILD("fork copies one thread", { DIR *tasks = opendir("/proc/self/task"); int count = 0; while (readdir(tasks)) count++; printf("%d\n", count - 2); });
+  IN_CHILD("fork copies one thread", {
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+    while (readdir(tasks)) count++;
+    printf("%d\n", count - 2);
+  });
   return 7;
 }

@@ -3,7 +3,9 @@
 #include <linux/futex.h>
 
 static int word, other;
-static long futex(int *at, int op, int value, void *timeout, int *second, int third) { return syscall(SYS_futex, at, op, value, timeout, second, third); }
+static long futex(int *at, int op, int value, void *timeout, int *second, int third) {
+  return syscall(SYS_futex, at, op, value, timeout, second, third);
+}
 static volatile int woken;
 static void *wait_on(void *bits) {
   if (futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (int)(long)bits) == 0) __atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);

@@ -9,7 +9,10 @@ static pthread_key_t key, again;
 static int destroyed;
 
 static void destructor(void *value) { __atomic_add_fetch(&destroyed, (int)(long)value, __ATOMIC_SEQ_CST); }
-static void repeat(void *value) { if ((long)value > 1) pthread_setspecific(again, (void *)((long)value - 1)); __atomic_add_fetch(&destroyed, 100, __ATOMIC_SEQ_CST); }
+static void repeat(void *value) {
+  if ((long)value > 1) pthread_setspecific(again, (void *)((long)value - 1));
+  __atomic_add_fetch(&destroyed, 100, __ATOMIC_SEQ_CST);
+}
 
 static void *thread(void *argument) {
   long me = (long)argument;
