@@ -57,7 +57,8 @@ with open('text', 'r+b') as file:
 with open('text', 'a') as file:
     print(file.tell() > 0)
 for action in (lambda: open('missing'), lambda: os.mkdir('tree'), lambda: os.rmdir('tree'), lambda: os.listdir('text'),
-               lambda: open('tree'), lambda: os.remove('tree'), lambda: os.readlink('text'), lambda: os.chdir('text'), lambda: open('tree/loop/' * 50),
+               lambda: open('tree'), lambda: os.remove('tree'), lambda: os.readlink('text'), lambda: os.chdir('text'),
+               lambda: open('tree/loop/' * 50),
                lambda: os.rename('tree', 'tree/a/x'), lambda: os.symlink('x', 'text'), lambda: open('x' * 300)):
     try:
         action()
