@@ -53,7 +53,8 @@ function deliverOne(task: Task, info: SigInfo, action: SigAction): boolean {
     return false;
   }
   task.kernel.killedBy = info;
-  task.kernel.exitGroup(task.process, signo | (what === 'core' ? 0x80 : 0));
+  // Never with the core flag (0x80): sandboxes write no core files.
+  task.kernel.exitGroup(task.process, signo);
   return false;
 }
 

@@ -101,10 +101,10 @@ __attribute__((unused)) static void sleep_ms(long ms) {
   nanosleep(&t, NULL);
 }
 
-/* Prints how a child ended. */
+/* Prints how a child ended; not whether it left a core, which depends on the host. */
 __attribute__((unused)) static void show_status(const char *name, int status) {
   if (WIFEXITED(status)) printf("%s: exited %d\n", name, WEXITSTATUS(status));
-  else if (WIFSIGNALED(status)) printf("%s: killed by %s%s\n", name, sigabbrev_np(WTERMSIG(status)), WCOREDUMP(status) ? " (core)" : "");
+  else if (WIFSIGNALED(status)) printf("%s: killed by %s\n", name, sigabbrev_np(WTERMSIG(status)));
   else if (WIFSTOPPED(status)) printf("%s: stopped by %s\n", name, sigabbrev_np(WSTOPSIG(status)));
   else if (WIFCONTINUED(status)) printf("%s: continued\n", name);
   else printf("%s: status %x\n", name, status);

@@ -13,13 +13,13 @@ int main(void) {
     }
     int status;
     waitpid(child, &status, WUNTRACED);
-    show_status(sigabbrev_np(signo), status & ~0x80);
+    show_status(sigabbrev_np(signo), status);
     if (WIFSTOPPED(status)) {
       kill(child, SIGCONT);
       waitpid(child, &status, WCONTINUED);
       show_status("  then", status);
       waitpid(child, &status, 0);
-      show_status("  then", status & ~0x80);
+      show_status("  then", status);
     }
   }
   IN_CHILD("RTMIN", raise(SIGRTMIN); sleep(1));
