@@ -18,16 +18,20 @@ import type { Mm } from './mm/mm.ts';
 import { continueProcess, exitGroup, stopProcess } from './process/exit.ts';
 import { describeFault } from './process/fault.ts';
 import type { Process } from './process/process.ts';
+import { spawn } from './process/spawn.ts';
+import type { SpawnOptions } from './process/spawn.ts';
 import type { Task } from './process/task.ts';
 import { runSlice } from './run.ts';
 import type { RunState } from './run.ts';
+import type { KernelState } from './save.ts';
 import { Scheduler } from './sched.ts';
 import type { SigInfo } from './signal/state.ts';
 import { finish } from './syscalls/dispatch.ts';
 import { KernelClock } from './time/clock.ts';
 import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
-import type { Tracer } from './trace/strace.ts';
+import { Strace } from './trace/strace.ts';
+import type { Tracer } from './trace/tracer.ts';
 import { RERUN, WaitQueues } from './wait.ts';
 import type { Wait } from './wait.ts';
 
@@ -64,6 +68,9 @@ export interface KernelOptions {
   readonly vdso?: VdsoSource;
 }
 
+/** What the constructor takes from a saved state; save.ts does the rest. */
+type RestoredParts = Pick<KernelState, 'frames' | 'clock' | 'waitsNext' | 'streams' | 'control' | 'futexes' | 'hostname' | 'nextPid'>;
+
 export class Kernel {
   readonly machine: Machine;
   readonly memory: GuestMemory;
@@ -77,13 +84,14 @@ export class Kernel {
   vdso: Vdso | null = null;
   /** Set right after construction by boot or restore. */
   vfs!: Vfs;
+  /** stdin, stdout, stderr of the host. */
+  readonly streams: HostStreams;
+  /** Messages between the engine and the agent inside. */
+  readonly control: ControlChannel;
   readonly waits = new WaitQueues();
   readonly timers = new Timers();
   readonly sched = new Scheduler();
   readonly futexes: Futexes;
-  /** stdin, stdout, stderr towards the host, and the agent's channel. Replaced by restore. */
-  streams: HostStreams;
-  control: ControlChannel;
   /** Bound sockets; restored sockets enter themselves. */
   readonly sockets = new SocketNames();
   readonly processes = new Map<number, Process>();
@@ -106,18 +114,23 @@ export class Kernel {
   /** Set when a snapshot was asked for but cannot be: the run loop reports it. */
   snapshotFailure: string | null = null;
 
-  constructor(options: KernelOptions) {
+  constructor(options: KernelOptions, state: RestoredParts | null = null) {
     this.machine = options.machine;
     this.memory = options.machine.memory;
     this.host = options.host;
     this.cpu = options.cpu ?? MINIMAL_CPU;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.hostname = options.hostname ?? 'offshoot';
-    this.clock = KernelClock.start(options.host.clock);
-    this.frames = new Frames(this.memory);
+    this.hostname = state?.hostname ?? options.hostname ?? 'offshoot';
+    this.clock = state ? KernelClock.restore(state.clock, options.host.clock) : KernelClock.start(options.host.clock);
+    this.frames = state ? Frames.restore(state.frames, this.memory) : new Frames(this.memory);
     this.futexes = new Futexes(this);
-    this.streams = new HostStreams(this);
-    this.control = new ControlChannel(this.waits);
+    if (state) {
+      this.waits.restore(state.waitsNext);
+      this.futexes.restore(state.futexes);
+      this.nextPid = state.nextPid;
+    }
+    this.streams = new HostStreams(this, state?.streams ?? null);
+    this.control = new ControlChannel(this.waits, state?.control ?? null);
     this.waits.onWake = (task) => this.wakeTask(task);
   }
 
@@ -146,6 +159,21 @@ export class Kernel {
     return runSlice(this, budgetNs);
   }
 
+  /** The task's call is given up without a result: its program was replaced from outside. */
+  abandonCall(task: Task): void {
+    this.unblock(task);
+    task.rerun = null;
+    task.timedOut = false;
+    task.interrupted = false;
+    task.syscallNr = -1;
+    task.restart = 0;
+  }
+
+  /** Prints every system call as strace does; null stops it. */
+  traceTo(print: ((text: string) => void) | null): void {
+    this.tracer = print ? new Strace(print) : null;
+  }
+
   stopProcess(process: Process, signo: number): void {
     stopProcess(process, signo);
   }
@@ -167,6 +195,11 @@ export class Kernel {
 
   tracerExit(process: Process, status: number): void {
     this.tracer?.exit(process, status);
+  }
+
+  /** A first process: see process/spawn.ts. */
+  spawn(path: string, argv: readonly string[], envp: readonly string[], options: SpawnOptions = {}): Process | number {
+    return spawn(this, path, argv, envp, options);
   }
 
   /** Whether another process uses the address space too (vfork, CLONE_VM). */

@@ -13,7 +13,7 @@ import { deliverSignals } from './signal/deliver.ts';
 import { forceSignal } from './signal/send.ts';
 import { siginfo } from './signal/state.ts';
 import { dispatch, redispatch } from './syscalls/dispatch.ts';
-import { SIGKILL, SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
+import { SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
 import { SNAPSHOT } from './wait.ts';
 
 export type RunState =
@@ -112,12 +112,8 @@ function handleException(kernel: Kernel, task: Task, vector: number, errorCode: 
   if (vector === PAGE_FAULT) {
     const fault = task.process.mm.handleFault(address, errorCode);
     if (fault === 0) return 0;
-    if (fault.signo === SIGKILL) {
-      kernel.end({ kind: 'limit', limit: 'memory', detail: `no memory left for process ${task.process.pid} (${task.comm})` });
-      return 0;
-    }
-    if (fault.signo === SIGKILL) {
-      task.kernel.end({ kind: 'limit', limit: 'memory', detail: `${task.kernel.memory.limitBytes / 2 ** 20} MB` });
+    if (fault.code === 'oom') {
+      kernel.end({ kind: 'limit', limit: 'memory', detail: `${kernel.memory.limitBytes / 2 ** 20} MB` });
       return 0;
     }
     task.fault = { vector, errorCode, address };

@@ -133,7 +133,7 @@ function prepareChild(task: Task, child: Task, args: CloneArgs): void {
 }
 
 /** Linux's fork semantics for the one task that lives on in each sandbox forked from a snapshot: before it is saved. */
-export function prepareForkChild(task: Task): void {
+export function makeForkChild(task: Task): void {
   const { process, kernel } = task;
   process.mm.wipeOnFork();
   process.timers.destroy();
@@ -147,7 +147,7 @@ export function prepareForkChild(task: Task): void {
 }
 
 /** Ends the fork call of a restored sandbox: it is the child, with a new pid. */
-export function completeForkChild(kernel: Kernel, task: Task, pid: number, args: CloneArgs): void {
+export function finishForkChild(kernel: Kernel, task: Task, pid: number, args: CloneArgs): void {
   const { process } = task;
   kernel.renameProcess(process, pid);
   process.startNs = kernel.clock.monotonicNs();

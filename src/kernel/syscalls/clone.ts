@@ -3,7 +3,7 @@
 import { E2BIG, EINVAL, ENOSYS as E_NOSYS } from '../../abi/linux/errno.ts';
 import { CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL } from '../../abi/linux/sched.ts';
 import { SIGCHLD } from '../../abi/linux/signal.ts';
-import { clone, completeForkChild } from '../process/clone.ts';
+import { clone } from '../process/clone.ts';
 import type { CloneArgs } from '../process/clone.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
@@ -12,6 +12,7 @@ import { ADDR, FULL, PARTIAL, SIZE, STRUCT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
 const PARTIAL_NOTE = PARTIAL('no namespaces, CLONE_PIDFD or CLONE_PTRACE; threads share descriptors and fs');
+const NR_CLONE = 56, NR_CLONE3 = 435;
 const FORK: CloneArgs = { flags: 0, exitSignal: SIGCHLD, stackTop: 0n, parentTid: 0, childTid: 0, tls: 0n };
 
 /** x86-64 order: flags, stack, parent_tid, child_tid, tls. */
@@ -72,12 +73,12 @@ function setTidAddress(task: Task, gva: number): number {
   return task.tid;
 }
 
-/** A restored sandbox goes on as the child of the fork its template stopped in. */
-export function resumeForkChild(task: Task, pid: number): void {
+/** The arguments of the fork, vfork, clone or clone3 a task stands in: for the fork protocol. */
+export function cloneArgsOf(task: Task): CloneArgs {
   let args: CloneArgs | number = FORK;
-  if (task.syscallNr === 56) args = cloneArgs(task);
-  if (task.syscallNr === 435) args = clone3Args(task, readArg(task.context, 0, 2), readArg(task.context, 1, 2));
-  completeForkChild(task.kernel, task, pid, typeof args === 'number' ? FORK : args);
+  if (task.syscallNr === NR_CLONE) args = cloneArgs(task);
+  if (task.syscallNr === NR_CLONE3) args = clone3Args(task, readArg(task.context, 0, 2), readArg(task.context, 1, 2));
+  return typeof args === 'number' ? FORK : args;
 }
 
 function unshare(task: Task, flags: number): number {

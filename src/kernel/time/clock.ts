@@ -6,6 +6,8 @@ import type { HostClock } from '../../platform.ts';
 export interface ClockState {
   /** The sandbox's CLOCK_MONOTONIC when it was saved. */
   readonly monotonicNs: number;
+  /** Its offset from the host's then: kept while that does not take time back, so that the vDSO page need not change. */
+  readonly offsetNs: number;
   readonly bootNs: number;
 }
 
@@ -38,10 +40,11 @@ export class KernelClock {
   }
 
   save(): ClockState {
-    return { monotonicNs: this.monotonicNs(), bootNs: this.bootNs };
+    return { monotonicNs: this.monotonicNs(), offsetNs: this.offsetNs, bootNs: this.bootNs };
   }
 
   static restore(state: ClockState, host: HostClock): KernelClock {
-    return new KernelClock(host, Math.ceil(state.monotonicNs - host.monotonicNs()), state.bootNs);
+    const least = Math.ceil(state.monotonicNs - host.monotonicNs());
+    return new KernelClock(host, Math.max(state.offsetNs, least), state.bootNs);
   }
 }

@@ -1,0 +1,98 @@
+// Processes and tasks as plain data. Fields are copied by name; objects that are only ever replaced are shared.
+
+import type { FdTable } from '../fs/fdtable.ts';
+import type { FsContext } from '../fs/fscontext.ts';
+import type { Inode } from '../fs/inode.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Mm } from '../mm/mm.ts';
+import { SignalState } from '../signal/state.ts';
+import type { SigInfo, SignalStateData } from '../signal/state.ts';
+import type { ProcessTimersState } from '../time/itimer.ts';
+import { Process } from './process.ts';
+import { Task, copyContext } from './task.ts';
+
+const PROCESS_FIELDS = [
+  'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue', 'stopped',
+  'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'pdeathsig', 'childSubreaper', 'nice', 'deadCpuNs', 'childrenCpuNs', 'startNs',
+] as const;
+
+const TASK_FIELDS = [
+  'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'state', 'wait', 'rerun', 'timedOut', 'interrupted',
+  'syscallNr', 'restart', 'restartBlock', 'work', 'fault', 'pending', 'savedSigmask', 'vforkQueue', 'cpuNs', 'startNs', 'switches',
+] as const;
+
+type ProcessFields = Pick<Process, (typeof PROCESS_FIELDS)[number]>;
+type TaskFields = Pick<Task, (typeof TASK_FIELDS)[number]>;
+
+export interface TaskSaved extends Readonly<TaskFields> {
+  readonly tid: number;
+  readonly comm: string;
+  readonly context: { readonly regs: BigUint64Array; readonly fsBase: bigint; readonly gsBase: bigint; readonly fpu: Uint8Array | null };
+  readonly pendingInfo: readonly SigInfo[];
+}
+
+export interface ProcessState extends Readonly<ProcessFields> {
+  readonly pid: number;
+  readonly ppid: number;
+  /** Number of its address space; -1 for a zombie. */
+  readonly mm: number;
+  readonly exeInode: number;
+  readonly rlimits: readonly { readonly soft: number; readonly hard: number }[];
+  readonly signals: SignalStateData;
+  readonly timers: ProcessTimersState;
+  readonly tasks: readonly TaskSaved[];
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
+  const into = {} as Pick<T, K>;
+  for (const key of keys) into[key] = from[key];
+  return into;
+}
+
+export function saveProcess(process: Process, ids: { readonly mm: number; readonly inodeId: (inode: Inode) => number }): ProcessState {
+  return {
+    ...pick(process, PROCESS_FIELDS), pid: process.pid, ppid: process.ppid, mm: ids.mm,
+    exeInode: process.exeInode ? ids.inodeId(process.exeInode) : -1, rlimits: process.rlimits.map((limit) => ({ ...limit })),
+    signals: process.signals.save(), timers: process.timers.save(), tasks: process.tasks.map(saveTask),
+  };
+}
+
+function saveTask(task: Task): TaskSaved {
+  task.kernel.machine.saveFpu(task.context);
+  const { regs, fsBase, gsBase, fpu } = copyContext(task.context);
+  return {
+    ...pick(task, TASK_FIELDS), altstack: { ...task.altstack }, rseq: { ...task.rseq }, tid: task.tid, comm: task.comm,
+    context: { regs, fsBase, gsBase, fpu }, pendingInfo: task.pendingInfo.slice(),
+  };
+}
+
+/** Makes the process and its tasks again and enters them into the kernel. */
+export function restoreProcess(
+  kernel: Kernel, state: ProcessState, parts: { mm: Mm; files: FdTable; fs: FsContext; exe: Inode | null },
+): Process {
+  const { mm, files, fs } = parts;
+  const signals = SignalState.restore(state.signals);
+  const process = new Process(kernel, state.pid, state.ppid, { mm, files, fs, signals, credentials: state.credentials });
+  Object.assign(process, pick(state, PROCESS_FIELDS));
+  process.exeInode = parts.exe;
+  process.rlimits = state.rlimits.map((limit) => ({ ...limit }));
+  kernel.processes.set(process.pid, process);
+  for (const saved of state.tasks) restoreTask(kernel, process, saved);
+  process.timers.restore(state.timers);
+  return process;
+}
+
+function restoreTask(kernel: Kernel, process: Process, saved: TaskSaved): void {
+  const context = copyContext({ ...saved.context, regs32: new Uint32Array(0) });
+  const task = new Task(kernel, saved.tid, process, context, saved.comm);
+  Object.assign(task, pick(saved, TASK_FIELDS));
+  task.altstack = { ...saved.altstack };
+  task.rseq = { ...saved.rseq };
+  task.pendingInfo = saved.pendingInfo.slice();
+  process.tasks.push(task);
+  kernel.tasks.set(task.tid, task);
+  if (task.state === 'runnable') kernel.sched.enqueue(task);
+  if (task.state !== 'blocked' || !task.wait) return;
+  kernel.waits.add(task);
+  if (task.wait.deadlineNs !== Infinity) kernel.timers.arm(task, task.wait.deadlineNs);
+}

@@ -1,0 +1,97 @@
+// A whole kernel as plain data, and a kernel from it: the composition of all parts' states. Fork is restore of the same
+// state object, which nobody changes: restoring copies what will change and shares the rest.
+//
+// Guest memory is not part of it: frames [0, frames.highWaterBytes) of the machine belong to the state.
+
+import { bug } from './bug.ts';
+import type { ControlState } from './fs/control.ts';
+import type { HostStreamsState } from './fs/hoststream.ts';
+import type { Inode } from './fs/inode.ts';
+import { restoreFs, saveFs } from './fs/savefs.ts';
+import type { FsState } from './fs/savefs.ts';
+import { syntheticMounts } from './fs/synthetic.ts';
+import type { InodeRef } from './fs/vfs.ts';
+import type { FutexState } from './ipc/futex.ts';
+import { Kernel } from './kernel.ts';
+import type { BootOptions } from './boot.ts';
+import type { FramesState } from './mm/frames.ts';
+import type { Mm } from './mm/mm.ts';
+import { restoreMms, saveMms } from './mm/savemm.ts';
+import type { MmsState } from './mm/savemm.ts';
+import { restoreProcess, saveProcess } from './process/saveprocess.ts';
+import type { ProcessState } from './process/saveprocess.ts';
+import type { ClockState } from './time/clock.ts';
+import { Vdso } from './time/vdso.ts';
+import type { VdsoState } from './time/vdso.ts';
+
+export interface KernelState {
+  readonly frames: FramesState;
+  readonly clock: ClockState;
+  readonly hostname: string;
+  readonly waitsNext: number;
+  readonly nextPid: number;
+  readonly futexes: FutexState;
+  readonly streams: HostStreamsState;
+  readonly control: ControlState;
+  readonly fs: FsState;
+  readonly mms: MmsState;
+  /** Inodes that mappings and /proc/PID/exe refer to, by number. */
+  readonly inodes: readonly InodeRef[];
+  readonly vdso: VdsoState | null;
+  readonly processes: readonly ProcessState[];
+  readonly mainPid: number;
+}
+
+/** Numbers distinct objects in order of appearance. */
+class Numbering<T> {
+  readonly list: T[] = [];
+  private readonly ids = new Map<T, number>();
+
+  of(item: T): number {
+    let id = this.ids.get(item);
+    if (id === undefined) {
+      id = this.list.push(item) - 1;
+      this.ids.set(item, id);
+    }
+    return id;
+  }
+}
+
+export function saveKernel(kernel: Kernel): KernelState {
+  const inodes = new Numbering<Inode>();
+  const mms = new Numbering<Mm>();
+  const processes = [...kernel.processes.values()].map((process) => saveProcess(process, {
+    mm: process.exitStatus >= 0 ? -1 : mms.of(process.mm), inodeId: (inode) => inodes.of(inode),
+  }));
+  const mmsState = saveMms(mms.list, (inode) => inodes.of(inode as Inode));
+  return {
+    frames: kernel.frames.save(), clock: kernel.clock.save(), hostname: kernel.hostname, waitsNext: kernel.waits.save(),
+    nextPid: kernel.nextPid, futexes: kernel.futexes.save(), streams: kernel.streams.save(), control: kernel.control.save(),
+    fs: saveFs(kernel), mms: mmsState, inodes: inodes.list.map((inode) => kernel.vfs.saveInode(inode)),
+    vdso: kernel.vdso?.save() ?? null, processes, mainPid: kernel.main?.pid ?? 0,
+  };
+}
+
+/** A kernel that goes on where the saved one stood; the machine's memory must hold what it held then. */
+export function restoreKernel(state: KernelState, options: BootOptions): Kernel {
+  const kernel = new Kernel(options, state);
+  const fs = restoreFs(state.fs, kernel, options.index, [syntheticMounts(kernel)]);
+  kernel.vfs = fs.vfs;
+  const inodeById = (id: number): Inode => kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone');
+  const mms = restoreMms(state.mms, kernel, (id) => inodeById(id));
+  if (state.vdso) {
+    kernel.vdso = Vdso.restore(state.vdso, kernel.frames);
+    kernel.vdso.setOffset(kernel.clock.offsetNs);
+  }
+  const used = new Set<Mm>();
+  for (const saved of state.processes) {
+    const mm = mms[Math.max(0, saved.mm)];
+    if (saved.mm >= 0 && used.has(mm)) mm.share();
+    if (saved.mm >= 0) used.add(mm);
+    restoreProcess(kernel, saved, {
+      mm, files: fs.filesOf(saved.pid), fs: fs.fsOf(saved.pid), exe: saved.exeInode < 0 ? null : kernel.vfs.loadInode(state.inodes[saved.exeInode]),
+    });
+  }
+  kernel.main = kernel.processes.get(state.mainPid) ?? null;
+  return kernel;
+}

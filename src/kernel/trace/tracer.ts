@@ -1,0 +1,12 @@
+// Who watches a kernel's calls: an interface, so that tracing costs one test when it is off.
+
+import type { Process } from '../process/process.ts';
+import type { Task } from '../process/task.ts';
+
+export interface Tracer {
+  /** A call of `task` ended with `result`; its registers still hold the arguments. */
+  call(task: Task, result: number): void;
+  /** A signal is delivered, a task starts: a line of strace's `---` kind. */
+  event(task: Task, text: string): void;
+  exit(process: Process, status: number): void;
+}
