@@ -109,6 +109,11 @@ export class KvmMachine implements Machine {
     if (this.#loaded === context) this.#loaded = null;
   }
 
+  /** Where the vCPU stood at its last exit: for the self-test and for diagnosis. */
+  lastExit(): { readonly rip: bigint; readonly cpl: number } {
+    return { rip: this.#vcpu.regs[RIP / 2], cpl: this.#vcpu.sregs32[CS + SELECTOR_WORD] & 3 };
+  }
+
   /** Makes the current or next `run` return a kick; also from another thread, through `Kicker.kick`. */
   kick(): void {
     this.#kicked = true;
@@ -212,7 +217,7 @@ export class KvmMachine implements Machine {
       const who = whoExited(regs32[RIP], regs32[RIP + 1]);
       const cpl = sregs32[CS + SELECTOR_WORD] & 3;
       if (who === AT_RING3) {
-        if (this.kind === 'pvm' && atUserStub(regs32[RIP], regs32[RIP + 1])) return this.#syscall(context);
+        if (this.kind === 'pvm' && cpl === 3 && atUserStub(regs32[RIP], regs32[RIP + 1])) return this.#syscall(context);
         return this.#forgedIo(context, space);
       }
       if (cpl === 0 && who >= 0) return this.#exception(context, who);

@@ -5,8 +5,8 @@
 
 import { HANDLER_STRIDE, VECTOR_COUNT } from './layout.ts';
 
-/** Assembly line, then its bytes. */
-type Listing = readonly (readonly [string, readonly number[]])[];
+/** Lines of assembly, each with its bytes. */
+export type Listing = readonly (readonly [string, readonly number[]])[];
 
 /**
  * Where `syscall` lands. On PVM-style hosts it is run at CPL 3 from a user-readable page, on hardware at CPL 0 from a
@@ -54,3 +54,28 @@ export function handlerPage(): Uint8Array {
   for (let vector = 0; vector < VECTOR_COUNT; vector++) page.set(entry, vector * HANDLER_STRIDE);
   return page;
 }
+
+/** Ring-3 snippets of the self-test (selftest.ts). */
+export const SELFTEST_CODE = {
+  syscall: [['syscall', [0x0f, 0x05]]],
+  ud2: [['ud2', [0x0f, 0x0b]]],
+  jump: [['jmp *%rdx', [0xff, 0xe2]]],
+  out: [['out %al, %dx', [0xee]]],
+  loop: [['1: jmp 1b', [0xeb, 0xfe]]],
+  load: [
+    ['mov (%rdi), %rbx', [0x48, 0x8b, 0x1f]],
+    ['syscall', [0x0f, 0x05]],
+  ],
+  sse: [
+    ['movups (%rdi), %xmm7', [0x0f, 0x10, 0x3f]],
+    ['syscall', [0x0f, 0x05]],
+    ['movups %xmm7, 16(%rdi)', [0x0f, 0x11, 0x7f, 0x10]],
+    ['syscall', [0x0f, 0x05]],
+  ],
+  rdtsc: [
+    ['rdtsc', [0x0f, 0x31]],
+    ['shl $32, %rdx', [0x48, 0xc1, 0xe2, 0x20]],
+    ['or %rdx, %rax', [0x48, 0x09, 0xd0]],
+    ['syscall', [0x0f, 0x05]],
+  ],
+} as const satisfies Record<string, Listing>;

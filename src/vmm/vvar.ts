@@ -145,9 +145,11 @@ function bestSample(vcpu: Vcpu, clock: HostClock): Sample {
   return best;
 }
 
-/** A vCPU whose TSC is the host's, or null when this KVM cannot give it that. */
-function tscVcpu(kvm: Kvm): Vcpu | null {
-  const vcpu = new Vcpu(new Vm(kvm));
+/** A vCPU that never runs and whose TSC is the host's, or null when this KVM cannot give it that. */
+export function tscVcpu(kvm: Kvm): Vcpu | null {
+  const vm = new Vm(kvm);
+  const vcpu = new Vcpu(vm);
+  vm.close(); // the vCPU keeps it alive
   if (vcpu.setTscOffset(0n)) return vcpu;
   vcpu.close();
   return null;

@@ -1,16 +1,15 @@
 // Helpers for machine tests: a machine with a code page, a stack and a bump frame source, driven without the kernel.
 
-import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { AddressSpace, Context, FrameSource, Trap } from '../../src/platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE, REG, REG_COUNT } from '../../src/platform.ts';
 import { createMachine } from '../../src/vmm/machine.ts';
 import type { KvmMachine } from '../../src/vmm/machine.ts';
+import { gnuAs } from './gnuas.ts';
 import { openKvm } from '../../src/vmm/kvm.ts';
 import type { Kvm } from '../../src/vmm/kvm.ts';
+import { detectKind } from '../../src/vmm/selftest.ts';
 
 export const CODE = 0x40_0000;
 export const STACK_TOP = 0x7000_0000;
@@ -90,21 +89,8 @@ export function assemble(source: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, 'hex'));
 }
 
-/** Assembles with GNU as (binutils). */
-export function gnuAs(source: string): Uint8Array {
-  const dir = mkdtempSync(join(tmpdir(), 'offshoot-as-'));
-  try {
-    writeFileSync(join(dir, 'a.s'), `${source}\n`);
-    execFileSync('as', ['--64', '-o', join(dir, 'a.o'), join(dir, 'a.s')]);
-    execFileSync('objcopy', ['-O', 'binary', '-j', '.text', join(dir, 'a.o'), join(dir, 'a.bin')]);
-    return new Uint8Array(readFileSync(join(dir, 'a.bin')));
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
-
 /** The process's /dev/kvm, of the kind the self-test finds. */
 let shared: Kvm | null = null;
 export function kvm(): Kvm {
-  return (shared ??= openKvm());
+  return (shared ??= openKvm(detectKind() ?? 'pvm'));
 }
