@@ -41,6 +41,13 @@ export class FdTable {
     return open;
   }
 
+  /** Whether install would find a descriptor: asked before something is made that would have to be undone. */
+  hasRoom(minFd = 0): boolean {
+    let fd = Math.max(minFd, this.firstFree);
+    while (this.files[fd]) fd++;
+    return fd < this.limit;
+  }
+
   /** Takes over the caller's reference: the lowest free descriptor ≥ minFd, or -EMFILE (the reference stays the caller's). */
   install(file: File, minFd = 0, cloexec = false): number {
     let fd = Math.max(minFd, this.firstFree);

@@ -6,8 +6,8 @@ import {
   EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM,
 } from '../../abi/linux/errno.ts';
 import {
-  __O_TMPFILE, O_ACCMODE, O_APPEND, O_ASYNC, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK,
-  O_PATH, O_RDONLY, O_SYNC, O_TMPFILE, O_TRUNC,
+  __O_TMPFILE, O_ACCMODE, O_APPEND, O_ASYNC, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
+  O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_SYNC, O_TMPFILE, O_TRUNC,
 } from '../../abi/linux/fcntl.ts';
 import { S_IFREG, S_IFSOCK, S_IFMT } from '../../abi/linux/stat.ts';
 import type { Task } from '../process/task.ts';
@@ -17,10 +17,12 @@ import { File } from './file.ts';
 import { newOwner } from './namei.ts';
 import { walkAt } from './path.ts';
 import type { Walked } from './path.ts';
-import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission, dropPrivileges } from './perm.ts';
+import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission } from './perm.ts';
+import { truncateFile } from './truncate.ts';
 
 /** Flags an open file description keeps (F_GETFL shows them). */
-const KEPT = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOATIME | O_DIRECTORY | O_NOFOLLOW | O_PATH | __O_TMPFILE;
+const KEPT = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOATIME | O_DIRECTORY |
+  O_NOFOLLOW | O_PATH | __O_TMPFILE;
 const KNOWN = KEPT | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 /** All that counts beside O_PATH. */
 const WITH_PATH = O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
@@ -119,15 +121,14 @@ export function openDentry(task: Task, dentry: Dentry, flags: number): File | nu
   if ((flags & O_NOATIME) !== 0 && !isOwner(inode, ids)) return -EPERM;
   if ((flags & O_DIRECT) !== 0 && !inode.isRegular() && isDir) return -EINVAL;
   if ((flags & O_TRUNC) !== 0 && inode.isRegular()) {
-    dropPrivileges(inode, ids);
-    const error = inode.truncate(0);
+    const error = truncateFile(task, inode, 0);
     if (error < 0) return error;
   }
   return finish(task, dentry, flags);
 }
 
 function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait {
-  const kept = (flags & KEPT & ~(O_DIRECTORY | O_NOFOLLOW)) | (flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW)) | ((flags & O_PATH) === 0 ? O_LARGEFILE : 0);
+  const kept = (flags & KEPT) | ((flags & O_PATH) === 0 ? O_LARGEFILE : 0);
   if ((flags & O_PATH) !== 0) {
     const file = new PathFile(dentry.inode, kept, '');
     file.dentry = dentry;

@@ -1,0 +1,32 @@
+// Cutting a regular file: truncate(2), ftruncate(2), O_TRUNC, holes. Pages that go leave the mappings too (SIGBUS afterwards).
+
+import { EFBIG, EINVAL, EISDIR } from '../../abi/linux/errno.ts';
+import { SIGXFSZ } from '../../abi/linux/signal.ts';
+import type { Task } from '../process/task.ts';
+import { sendSignalToTask } from '../signal/send.ts';
+import type { Inode } from './inode.ts';
+import { dropPrivileges } from './perm.ts';
+
+const PAGE = 4096;
+const RLIMIT_FSIZE = 1;
+
+/** Sets the size of a regular file the caller may write. 0 or -errno. */
+export function truncateFile(task: Task, inode: Inode, sizeBytes: number): number {
+  if (inode.isDirectory()) return -EISDIR;
+  if (!inode.isRegular() || sizeBytes < 0) return -EINVAL;
+  if (sizeBytes > inode.sizeBytes && sizeBytes > (task.process.rlimits[RLIMIT_FSIZE]?.soft ?? Infinity)) {
+    sendSignalToTask(task, SIGXFSZ);
+    return -EFBIG;
+  }
+  dropPrivileges(inode, task.process.credentials);
+  const before = inode.sizeBytes;
+  const error = inode.truncate(sizeBytes);
+  if (error === 0 && sizeBytes < before) zapMappings(task, inode, Math.ceil(sizeBytes / PAGE) * PAGE, Infinity);
+  return error;
+}
+
+/** Takes the pages of a byte range (page-aligned) out of every address space. */
+export function zapMappings(task: Task, inode: Inode, from: number, to: number): void {
+  // Open files alone do not need it: the holder that is opening or cutting it counts once.
+  for (const process of task.kernel.processes.values()) process.mm.zap(inode, from, to);
+}
