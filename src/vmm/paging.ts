@@ -14,7 +14,6 @@ import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_U, PTE_W } from '../abi/x86/cpu.t
 import type { AddressSpace, FrameSource } from '../platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../platform.ts';
 import * as L from './layout.ts';
-import type { Memory } from './memory.ts';
 
 /** Bytes one entry spans, by level: 1 page table … 4 PML4. */
 const SPAN = [0, 2 ** 12, 2 ** 21, 2 ** 30, 2 ** 39];
@@ -22,15 +21,20 @@ const TABLE_BITS = PTE_P | PTE_W | PTE_U | PTE_A;
 const LEAF_BITS = PTE_P | PTE_U | PTE_A | PTE_D;
 const GPA_LOW = 0xffff_f000;
 
+/** What paging needs of guest memory: its 32-bit words. The array is replaced when memory grows. */
+export interface TableMemory {
+  readonly words: Uint32Array;
+}
+
 /** The page tables of one machine: pending replays and free table frames. */
 export class Paging {
-  readonly memory: Memory;
+  readonly memory: TableMemory;
   /** Also replay what only adds a permission (hardware may have the old one cached). */
   readonly strict: boolean;
   /** Runs of entries to be stored again: [gpa of the first, count, …]. */
   readonly pending: number[] = [];
 
-  constructor(memory: Memory, strict: boolean) {
+  constructor(memory: TableMemory, strict: boolean) {
     this.memory = memory;
     this.strict = strict;
   }
@@ -102,7 +106,7 @@ export class PageTables implements AddressSpace {
   }
 
   map(gva: number, gpa: number, prot: number): boolean {
-    const table = gva < L.USER_END ? this.#walkOrMake(gva) : 0;
+    const table = gva >= 0 && gva < L.USER_END ? this.#walkOrMake(gva) : 0;
     if (table === 0) return false;
     const at = table + index(gva, 1) * 8;
     this.#write(at, gpa | LEAF_BITS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);

@@ -79,7 +79,7 @@ function start(limitBytes: number): { mm: Mm; ring3: Ring3; destroy: () => void 
 }
 
 test('model: random operations seen by ring 3', () => {
-  for (let seed = 1; seed <= 12; seed++) {
+  for (let seed = 1; seed <= 6; seed++) {
     const { mm, ring3, destroy } = start(16 << 20);
     runModel(seed, mm, ring3);
     destroy();
