@@ -5,10 +5,11 @@ import { serialize } from 'node:v8';
 import type { Image } from '../image/store.ts';
 import { runSlice, type RunState } from '../kernel/run.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { saveKernel } from '../kernel/save.ts';
 import { prepareForkChild } from '../kernel/process/snapshot.ts';
 import { createMachine } from '../vmm/machine.ts';
 import { OffshootError } from './errors.ts';
-import { bootGuestKernel, saveGuestKernel } from './guestkernel.ts';
+import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
 import type { TemplateSpec } from './spec.ts';
 import { templateKey, writeTemplate } from './templatefile.ts';
@@ -39,8 +40,8 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
     });
     runToSnapshot(host, kernel, printed);
     prepareForkChild(kernel);
-    const state = saveGuestKernel(kernel);
-    const used = Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWater + HEADROOM_BYTES));
+    const state = saveKernel(kernel);
+    const used = Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWaterBytes + HEADROOM_BYTES));
     writeTemplate(path, templateKey(host.home), machine.snapshotMemory().subarray(0, used), serialize(state), {
       kind: 'linux-user', name: spec.name, imageId: image.id, fingerprint: host.fingerprint, builder,
       createdAt: new Date().toISOString(), preload: spec.preload,

@@ -3,7 +3,8 @@
 import { EACCES, ENOENT } from '../abi/linux/errno.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
-import { execInto } from '../kernel/process/exec.ts';
+import { execInto } from '../kernel/process/spawn.ts';
+import { byteString } from './guestkernel.ts';
 import type { RunOptions } from './protocol.ts';
 
 /** Bytes of code in one control message; src/guest/agent.py has the same number. */
@@ -23,13 +24,13 @@ export function begin(kernel: Kernel, options: RunOptions): void {
 }
 
 function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {
-  const env = Object.entries(options.env).map(([name, value]) => bytesOf(`${name}=${value}`));
+  const env = Object.entries(options.env).map(([name, value]) => byteString(`${name}=${value}`));
   const main = kernel.main;
   if (!main) return;
   main.files.close(CONTROL_FD);
   let result = -ENOENT;
   for (const path of candidates(argv[0], options.env['PATH'] ?? '/usr/bin:/bin')) {
-    result = execInto(main, bytesOf(path), argv.map(bytesOf), env, bytesOf(options.cwd));
+    result = execInto(main, byteString(path), argv.map(byteString), env, byteString(options.cwd));
     if (result !== -ENOENT && result !== -EACCES) break;
   }
   if (result >= 0) return;
@@ -43,7 +44,3 @@ function candidates(command: string, path: string): string[] {
   return command.includes('/') ? [command] : path.split(':').map((dir) => `${dir || '.'}/${command}`);
 }
 
-/** The kernel's byte strings: one character per UTF-8 byte. */
-function bytesOf(text: string): string {
-  return Buffer.from(text).toString('latin1');
-}

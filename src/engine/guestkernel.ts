@@ -1,0 +1,68 @@
+// Puts a kernel on a machine: freshly booted with a first program, or restored from a template's state.
+
+import { VDSO_IMAGE, VDSO_MONOTONIC_OFFSET_AT, VDSO_VVAR_ADDRESS_AT } from '../guest/vdso.ts';
+import type { BootOptions } from '../kernel/boot.ts';
+import { bootKernel } from '../kernel/boot.ts';
+import type { Kernel, CpuInfo, VdsoSource } from '../kernel/kernel.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { spawn } from '../kernel/process/spawn.ts';
+import { restoreKernel } from '../kernel/save.ts';
+import type { Machine } from '../platform.ts';
+import type { Kvm } from '../vmm/kvm.ts';
+import { VVAR_GVA } from '../vmm/layout.ts';
+import { OffshootError } from './errors.ts';
+import type { KvmHost, MappedImage } from './kvmhost.ts';
+import type { LoadedTemplate } from './loaded.ts';
+
+/** Receives what the guest prints: 1 stdout, 2 stderr. Valid during the call only. */
+export type Output = (stream: number, bytes: Uint8Array) => void;
+
+/** The first program of a fresh kernel. */
+export interface FirstProgram {
+  readonly argv: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly cwd: string;
+  /** Whether descriptor 3 is the agent's control channel. */
+  readonly control: boolean;
+  readonly limits: Partial<Limits>;
+}
+
+const VDSO: VdsoSource = {
+  image: VDSO_IMAGE, monotonicOffsetAt: VDSO_MONOTONIC_OFFSET_AT, vvarAddressAt: VDSO_VVAR_ADDRESS_AT, vvarGva: VVAR_GVA,
+};
+
+function bootOptions(host: KvmHost, image: MappedImage, machine: Machine, output: Output): BootOptions {
+  return { machine, host: host.guestHost(image, output), index: image.image.index, cpu: cpuInfo(host.kvm), vdso: VDSO };
+}
+
+/** What programs are told about the processor: AT_HWCAP is CPUID leaf 1 EDX, as Linux has it. */
+function cpuInfo(kvm: Kvm): CpuInfo {
+  const features = kvm.leaves.find((leaf) => leaf.function === 1);
+  return { hwcap: (features?.edx ?? 0) >>> 0, hwcap2: HWCAP2_FSGSBASE, xsaveBytes: kvm.xsaveBytes, xfeatures: kvm.xcr0 };
+}
+
+const HWCAP2_FSGSBASE = 2;
+
+/** A fresh kernel on `machine` with `program` ready to run. Throws OffshootError when it cannot be started. */
+export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine, output: Output, program: FirstProgram): Kernel {
+  const kernel = bootKernel({ ...bootOptions(host, host.image(imageId), machine, output), limits: program.limits });
+  const { streams, control } = kernel;
+  const files = [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), ...(program.control ? [control.openFile()] : [])];
+  const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/home/user', 'LANG=C.UTF-8', 'PYTHONDONTWRITEBYTECODE=1'];
+  const started = spawn(kernel, program.argv[0], program.argv.map(byteString), env, {
+    uid: program.uid, gid: program.gid, cwd: program.cwd, files,
+  });
+  if (typeof started === 'number') throw new OffshootError('internal', `${program.argv[0]} cannot be started in the image: errno ${-started}.`);
+  return kernel;
+}
+
+/** The kernel of a fork: the template's, standing at the snapshot point. */
+export function restoreGuestKernel(host: KvmHost, template: LoadedTemplate, machine: Machine, output: Output): Kernel {
+  return restoreKernel(template.state, bootOptions(host, template.image, machine, output));
+}
+
+/** The kernel's byte strings: one character per UTF-8 byte. */
+export function byteString(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
