@@ -1,6 +1,6 @@
 // stat(2), statx(2), access(2), statfs(2) and relatives.
 
-import { EBADF, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
+import { EBADF, EINVAL } from '../../abi/linux/errno.ts';
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, NAME_MAX, PATH_MAX,
 } from '../../abi/linux/fcntl.ts';
@@ -14,7 +14,7 @@ import { MemInode } from '../fs/meminode.ts';
 import { dentryOfFd, lookupAt } from '../fs/path.ts';
 import { permission } from '../fs/perm.ts';
 import type { Task } from '../process/task.ts';
-import { ATFLAGS, DIRFD, FD, FLAGS, FULL, INT, PATH, STRUCT, sys, UINT } from './row.ts';
+import { ATFLAGS, DIRFD, FD, FLAGS, FULL, INT, PATH, STRUCT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
 const NS_PER_SEC = 1_000_000_000n;
@@ -176,11 +176,6 @@ function fstatfs(task: Task, fd: number, buf: number): number {
   return putStatfs(task, dentry.inode, buf);
 }
 
-/** ustat(2) knows file systems by device number; none here has one it could find. */
-function ustat(task: Task, _dev: number, buf: number): number {
-  return task.process.mm.translate(buf, true) < 0 ? -EFAULT : -EINVAL;
-}
-
 export const rows: readonly SyscallRow[] = [
   sys(4, 'stat', stat, FULL, [PATH, STRUCT]),
   sys(5, 'fstat', fstat, FULL, [FD, STRUCT]),
@@ -192,5 +187,4 @@ export const rows: readonly SyscallRow[] = [
   sys(269, 'faccessat', faccessat, FULL, [DIRFD, PATH, INT]),
   sys(332, 'statx', statx, FULL, [DIRFD, PATH, ATFLAGS, FLAGS, STRUCT]),
   sys(439, 'faccessat2', faccessat2, FULL, [DIRFD, PATH, INT, ATFLAGS]),
-  sys(136, 'ustat', ustat, FULL, [UINT, STRUCT]),
 ];
