@@ -1,10 +1,12 @@
 // All rows of the x86-64 table, by topic. Each topic file lives beside this one and exports `rows`.
 
+import { rows as attrRows } from './attr.ts';
 import { rows as cloneRows } from './clone.ts';
 import { rows as dirRows } from './dir.ts';
 import { rows as epollRows } from './epoll.ts';
 import { rows as eventfdRows } from './eventfd.ts';
 import { rows as execRows } from './exec.ts';
+import { rows as fdRows } from './fd.ts';
 import { rows as fileRows } from './file.ts';
 import { rows as futexRows } from './futex.ts';
 import { rows as identityRows } from './identity.ts';
@@ -24,16 +26,20 @@ import { rows as signalRows } from './signal.ts';
 import { rows as socketRows } from './socket.ts';
 import { rows as sockmsgRows } from './sockmsg.ts';
 import { rows as sockoptRows } from './sockopt.ts';
+import { rows as statRows } from './stat.ts';
 import { rows as timeRows } from './time.ts';
 import { rows as waitRows } from './wait.ts';
+import { rows as xattrRows } from './xattr.ts';
 import type { SyscallRow } from './row.ts';
 
 export const ROWS: readonly SyscallRow[] = [
+  ...attrRows,
   ...cloneRows,
   ...dirRows,
   ...epollRows,
   ...eventfdRows,
   ...execRows,
+  ...fdRows,
   ...fileRows,
   ...futexRows,
   ...identityRows,
@@ -53,6 +59,8 @@ export const ROWS: readonly SyscallRow[] = [
   ...socketRows,
   ...sockmsgRows,
   ...sockoptRows,
+  ...statRows,
   ...timeRows,
   ...waitRows,
+  ...xattrRows,
 ];
