@@ -50,7 +50,6 @@ export function handleFault(mm: Mm, gva: number, errorCode: number): 0 | Fault {
   if (vma.prot === 0 || (write && (vma.prot & PROT_WRITE) === 0) || (fetch && (vma.prot & PROT_EXEC) === 0)) return SEGV_ACCERR;
   const entry = mm.pages.space.entry(page);
   if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0) && (!fetch || (entry & PAGE_EXEC) !== 0)) return spurious(mm, page);
-  mm.spuriousCount = 0;
   const result = faultIn(mm, vma, page, write);
   if (result === 0) return 0;
   return result === -ENOMEM ? OOM : BUS_ADRERR;
@@ -91,8 +90,9 @@ export function populate(mm: Mm, start: number, end: number, write: 'as area' | 
 
 /** The page tables allow what faulted: a stale translation. Harmless, unless it never ends. */
 function spurious(mm: Mm, page: number): 0 {
-  if (mm.spuriousPage !== page) mm.spuriousCount = 0;
+  if (mm.spuriousPage !== page || mm.spuriousChanges !== mm.pages.changes) mm.spuriousCount = 0;
   mm.spuriousPage = page;
+  mm.spuriousChanges = mm.pages.changes;
   if (++mm.spuriousCount > SPURIOUS_MAX) bug(`mm: fault at ${page.toString(16)} without progress`);
   return 0;
 }

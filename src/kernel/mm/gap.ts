@@ -64,16 +64,26 @@ function isFreeWithGaps(list: VmaList, start: number, length: number): boolean {
   return next === undefined || start + length <= startWithGap(next);
 }
 
+/** The highest gap. A request larger than any gap above the list's hint starts there instead of at the top. */
 function topDown(list: VmaList, low: number, high: number, length: number): number {
   const all = list.all;
-  let at = list.indexAbove(high);
+  const { hint } = list;
+  const useHint = hint.gva < high && length > hint.largestGap;
+  let at = list.indexAbove(useHint ? hint.gva : high);
   let top = at < all.length ? Math.min(high, startWithGap(all[at])) : high;
+  let largest = useHint ? hint.largestGap : 0;
   for (at--; ; at--) {
     const bottom = Math.max(low, at >= 0 ? all[at].end : 0);
-    if (top - bottom >= length) return top - length;
+    if (top - bottom >= length) break;
+    largest = Math.max(largest, top - bottom);
     if (at < 0 || top <= low) return -ENOMEM;
     top = Math.min(top, startWithGap(all[at]));
   }
+  if (useHint || hint.gva >= high) {
+    hint.gva = top;
+    hint.largestGap = largest;
+  }
+  return top - length;
 }
 
 function bottomUp(list: VmaList, low: number, high: number, length: number): number {

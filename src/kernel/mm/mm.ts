@@ -80,6 +80,7 @@ export class Mm extends UserMemory {
   /** The page after those mapped by the last fault. */
   nextFault = -1;
   spuriousPage = -1;
+  spuriousChanges = 0;
   spuriousCount = 0;
 
   /** For `create`, `fork` and restore; `hidden` as Pages wants it. */

@@ -29,6 +29,8 @@ export class Pages {
   readonly frames: Frames;
   /** Pages held: mapped and hidden. */
   rss = 0;
+  /** Counts changes of the page tables: a fault that repeats without one makes no progress. */
+  changes = 0;
   /** gva → gpa of pages in PROT_NONE areas. */
   readonly hidden: Map<number, number>;
   private readonly tags = new Float64Array(CACHE_SLOTS).fill(-1);
@@ -62,7 +64,7 @@ export class Pages {
       this.frames.unref(gpa);
       return false;
     }
-    this.tags[gva / PAGE_SIZE % CACHE_SLOTS] = -1;
+    this.forget(gva);
     if (old === 0) this.rss++;
     else this.frames.unref(entryGpa(old));
     return true;
@@ -70,7 +72,7 @@ export class Pages {
 
   /** Changes the permissions of one mapped page, keeping its frame. */
   setProt(gva: number, prot: number): void {
-    this.tags[gva / PAGE_SIZE % CACHE_SLOTS] = -1;
+    this.forget(gva);
     this.space.protect(gva, PAGE_SIZE, prot);
   }
 
@@ -166,7 +168,13 @@ export class Pages {
 
   /** Forget all cached translations. */
   flush(): void {
+    this.changes++;
     this.tags.fill(-1);
+  }
+
+  private forget(gva: number): void {
+    this.changes++;
+    this.tags[gva / PAGE_SIZE % CACHE_SLOTS] = -1;
   }
 
   private hide(start: number, end: number): void {

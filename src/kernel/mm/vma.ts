@@ -79,6 +79,8 @@ function push(list: Vma[], vma: Vma): void {
 export class VmaList {
   /** Sorted by address. Read only for everybody else. */
   readonly all: Vma[] = [];
+  /** For gap.ts: no gap between `gva` and mmap_base is larger than `largestGap` bytes. */
+  readonly hint = { gva: Infinity, largestGap: 0 };
   readonly totals: VmaTotals = { total: 0, data: 0, stack: 0, text: 0, locked: 0 };
 
   get count(): number {
@@ -146,6 +148,8 @@ export class VmaList {
       push(fresh, vma);
     }
     for (const vma of old) if (vma.end > end) push(fresh, clip(vma, end, vma.end));
+    const leavesGap = areas.length !== 1 || areas[0].start !== start || areas[0].end !== end;
+    if (leavesGap && this.hint.gva < end) this.hint.gva = end;
     // Count the new before dropping the old, so that what stays mapped is never released in between.
     for (const vma of fresh) this.tally(vma, 1);
     this.all.splice(from, to - from, ...fresh);

@@ -8,6 +8,7 @@ import {
   MAP_FIXED, MAP_GROWSDOWN, MAP_LOCKED, MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_NONE, PROT_READ,
   PROT_WRITE, TASK_SIZE_MAX, VM_LOCKED,
 } from '../../../src/abi/linux/mman.ts';
+import type { Backing } from '../../../src/kernel/mm/backing.ts';
 import { inCore, lock, lockAll, unlockAll } from '../../../src/kernel/mm/lock.ts';
 import { Frames } from '../../../src/kernel/mm/frames.ts';
 import type { Mm } from '../../../src/kernel/mm/mm.ts';
@@ -24,7 +25,7 @@ function mmap(mm: Mm, length: number, prot = RW, flags = ANON, addr = 0): number
 }
 
 /** A file of `pages` pages in frames, page n filled with n+1. */
-function file(mm: Mm, pages: number): { dev: number; ino: number; nlink: number; users: number; gpas: number[]; mapPage: (i: number) => number; release: () => void } {
+function file(mm: Mm, pages: number): Backing & { readonly gpas: number[] } {
   const { frames } = mm.kernel;
   const gpas = Array.from({ length: pages }, () => frames.alloc());
   gpas.forEach((gpa, i) => frames.bytes(gpa).fill(i + 1));
@@ -134,6 +135,10 @@ test('faults: spurious ones end in a bug, not in a loop', () => {
   assert.equal(mm.handleFault(at, WRITE), 0);
   for (let i = 0; i < 1000; i++) assert.equal(mm.handleFault(at, WRITE), 0);
   assert.throws(() => mm.handleFault(at, WRITE), /without progress/);
+  for (let i = 0; i < 2000; i++) {
+    mm.protect(at, PAGE, i % 2 === 0 ? PROT_READ : RW);
+    assert.equal(mm.handleFault(at, READ), 0, 'a program that changes its mind is no error');
+  }
 });
 
 test('access: copies cross pages and stop at the first bad one', () => {

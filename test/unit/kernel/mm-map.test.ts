@@ -73,6 +73,29 @@ test('mmap: places top-down, honours hints, merges neighbours', () => {
   assert.ok(low >= 0x40000000 && low < 0x80000000);
 });
 
+test('mmap: always takes the highest gap that fits', () => {
+  const mm = newMm();
+  /** The same by looking at every area from the top. */
+  const highestGap = (length: number): number => {
+    let top = mm.mmapBase;
+    for (const vma of mm.vmas.toReversed()) {
+      if (top - vma.end >= length) break;
+      top = vma.start;
+    }
+    return top - length;
+  };
+  let state = 1;
+  const next = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;
+  for (let i = 0; i < 3000; i++) {
+    const length = (1 + next(next(3) === 0 ? 20 : 3)) * PAGE;
+    const expected = highestGap(length);
+    assert.equal(mmap(mm, length, next(4)), expected, `step ${i}`);
+    const vma = mm.vmas[next(mm.vmas.length)];
+    if (next(5) < 4) mm.unmap(vma.start + next(2) * PAGE, (1 + next(4)) * PAGE);
+    else mm.protect(vma.start, PAGE, next(4));
+  }
+});
+
 test('munmap: splits, ignores holes, judges arguments', () => {
   const mm = newMm();
   const at = mmap(mm, 5 * PAGE);
