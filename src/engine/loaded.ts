@@ -49,7 +49,8 @@ export class LoadedTemplate {
 
 function decode(bytes: Uint8Array): KernelState {
   try {
-    return deserialize(bytes) as KernelState;
+    // A copy: deserialized arrays are views of what they were read from, and the file is unmapped.
+    return deserialize(bytes.slice()) as KernelState;
   } catch {
     throw new TemplateRefused('its state cannot be read by this version of Node');
   }
