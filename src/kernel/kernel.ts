@@ -98,7 +98,7 @@ export class Kernel {
   readonly tasks = new Map<number, Task>();
   /** The process whose end is the sandbox's end. */
   main: Process | null = null;
-  nextPid = 2;
+  nextPid = 1;
 
   endReason: EndReason | null = null;
   tracer: Tracer | null = null;
