@@ -17,6 +17,8 @@ function parkedTask(kernel: Kernel): Task {
 /** Makes the parked parent its own child, as fork(2) does: once, before the state is saved. */
 export function prepareForkChild(kernel: Kernel): void {
   makeForkChild(parkedTask(kernel));
+  // What was freed is neither stored nor handed to sandboxes, and they need not zero it again.
+  kernel.frames.zeroFreeFrames();
   kernel.snapshotArmed = false;
   kernel.syscallCount = 0;
   kernel.cpuNs = 0;
