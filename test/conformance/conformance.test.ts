@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { build, loadCases, variantsOf } from './cases.ts';
-import { cannotRunNatively, runNatively } from './native.ts';
+import { IS_RECORDED, cannotRunNatively, runNatively } from './native.ts';
 import { Sandboxes, cannotRunInSandbox } from './sandbox.ts';
 
-const HAS_GCC = spawnSync('gcc', ['--version']).status === 0;
+const HAS_GCC = IS_RECORDED || spawnSync('gcc', ['--version']).status === 0;
 let sandboxes: Sandboxes;
 
 before(async () => {

@@ -1,10 +1,11 @@
 // Runs a conformance case on the host itself, in a private directory on a tmpfs where there is one.
-// Owns what both sides share: Job and Outcome.
+// Owns what both sides share: Job and Outcome. In the emulated machine (docs/hwkvm.md) it answers with what was recorded outside.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** One program to run. It is copied to the directory above its working directory, which is empty and belongs to `uid`. */
 export interface Job {
@@ -31,6 +32,20 @@ export const ENV: Readonly<Record<string, string>> = {
 const PYTHON = '/usr/bin/python3';
 const OUTPUT_BYTES_MAX = 1 << 20;
 
+/** Outcomes by file name of the program, written by tools/hwkvm/record.ts. */
+export const RECORDED = fileURLToPath(new URL('../../node_modules/.cache/conformance/outcomes.json', import.meta.url));
+
+/** Whether outcomes come from the record: the emulated machine has neither gcc nor Python. */
+export const IS_RECORDED = process.env['OFFSHOOT_HWKVM'] !== undefined && existsSync(RECORDED);
+let outcomes: Readonly<Record<string, Outcome>> | null = null;
+
+function recorded(program: string): Outcome {
+  outcomes ??= JSON.parse(readFileSync(RECORDED, 'utf8')) as Record<string, Outcome>;
+  const outcome = outcomes[basename(program)];
+  if (!outcome) throw new Error(`no recorded outcome of ${basename(program)}`);
+  return outcome;
+}
+
 /** The command of a job whose program lies at `path`. */
 export function commandOf(job: Job, path: string): string[] {
   return job.isPython ? [PYTHON, path] : [path];
@@ -44,6 +59,7 @@ export function cannotRunNatively(uid: number): string | null {
 
 /** Runs the job in a new private directory and removes it. */
 export async function runNatively(job: Job): Promise<Outcome> {
+  if (IS_RECORDED) return recorded(job.program);
   const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'conformance-'));
   try {
     chmodSync(root, 0o755);

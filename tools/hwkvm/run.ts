@@ -9,10 +9,11 @@ import { parseArgs } from 'node:util';
 import { SetupError, base, requireTools } from './base.ts';
 import { imageHome } from './image.ts';
 import { runMachine } from './machine.ts';
+import { recordNative } from './record.ts';
 
 const USAGE = `usage: node tools/hwkvm/run.ts [options] [-- CMD [ARG...]]
 Runs CMD (default: the tests in test/hwkvm) in an emulated machine with AMD SVM; the project is copied in.
-  --all          run the tests in test/kvm too
+  --all          run the tests in test/kvm and test/conformance too
   --timeout S    stop after S seconds (default 360; 1200 with --all)
   --memory MB    memory of the machine (default 1536)
   --home DIR     copy DIR in and point OFFSHOOT_HOME at the copy
@@ -22,7 +23,7 @@ Runs CMD (default: the tests in test/hwkvm) in an emulated machine with AMD SVM;
 
 /** The test runner inside; it prints the summary line. */
 const SMOKE = ['node', 'tools/test.ts', 'hwkvm'];
-const ALL = ['node', 'tools/test.ts', 'hwkvm', 'kvm'];
+const ALL = ['node', 'tools/test.ts', 'hwkvm', 'kvm', 'conformance'];
 const SMOKE_SECONDS = 360;
 const ALL_SECONDS = 1200;
 
@@ -33,6 +34,8 @@ interface Request {
   readonly memoryMb: number;
   readonly home: string | undefined;
   readonly image: boolean;
+  /** Compile and run the conformance cases natively first. */
+  readonly record: boolean;
   readonly console: boolean;
   readonly fresh: boolean;
 }
@@ -71,7 +74,7 @@ function parse(argv: readonly string[]): Request | null {
     command: given ?? (values.all ? ALL : SMOKE),
     timeoutMs: positive(values.timeout ?? String(values.all ? ALL_SECONDS : SMOKE_SECONDS), 'timeout') * 1000,
     memoryMb: positive(values.memory, 'memory'), home: values.home, image: values.home === undefined && (values.image || given === null),
-    console: values.console, fresh: values.fresh,
+    record: values.all && given === null, console: values.console, fresh: values.fresh,
   };
 }
 
@@ -83,6 +86,7 @@ async function main(): Promise<number> {
   }
   requireTools();
   const machine = base(request.fresh);
+  if (request.record) await recordNative();
   const home = request.image ? await imageHome() : request.home === undefined ? null : { dir: request.home, paths: ['.'] };
   return runMachine({
     base: machine, command: request.command.map(quote).join(' '), timeoutMs: request.timeoutMs, memoryMb: request.memoryMb, home,
