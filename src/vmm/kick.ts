@@ -9,6 +9,17 @@ import { ThreadTimer, blockSignal, gettid, signalTaker, tgkill } from '../host/l
 
 export const KICK_SIGNAL = SIGUSR2;
 
+/** Periods are rounded down to these, so that a slice that shrinks call by call does not set the timer each time. */
+const PERIOD_MAX_NS = 10_000_000;
+/** Shorter periods would interrupt each entry before it has run anything. */
+const PERIOD_MIN_NS = 78_125;
+
+function step(sliceNs: number): number {
+  let periodNs = PERIOD_MAX_NS;
+  while (periodNs > sliceNs && periodNs > PERIOD_MIN_NS) periodNs /= 2;
+  return periodNs;
+}
+
 /** The preemption timer of the thread that made it. */
 export class Kicker {
   /** Kernel thread id: where another thread of this process sends the kick. */
@@ -28,9 +39,10 @@ export class Kicker {
    * is why a kick may come early.
    */
   arm(sliceNs: number): void {
-    if (sliceNs === this.#periodNs) return;
-    this.#timer.every(sliceNs);
-    this.#periodNs = sliceNs;
+    const periodNs = sliceNs === 0 ? 0 : step(sliceNs);
+    if (periodNs === this.#periodNs) return;
+    this.#timer.every(periodNs);
+    this.#periodNs = periodNs;
   }
 
   /** Takes back the signal that ended a run. */

@@ -197,6 +197,7 @@ export class KvmMachine implements Machine {
         return KICK;
       }
       this.#kicked = true; // our own code is under way: let it exit first, then report the kick at the next run
+      this.#kicker.arm(0);
     }
     return failed('the virtual CPU does not come to rest');
   }
