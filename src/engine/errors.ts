@@ -3,8 +3,8 @@
 /** Stable codes; docs/errors.md lists them. */
 export type ErrorCode =
   | 'kvm-missing' | 'kvm-forbidden' | 'kvm-busy' | 'kvm-unusable' | 'host-unsupported'
-  | 'template-unknown' | 'template-damaged' | 'template-setup' | 'image-failed'
-  | 'bad-argument' | 'memory-limit' | 'sandbox-ended' | 'worker-lost' | 'closed' | 'internal';
+  | 'home-unusable' | 'template-unknown' | 'template-setup' | 'image-failed'
+  | 'bad-argument' | 'sandbox-ended' | 'worker-lost' | 'closed' | 'internal';
 
 /** What every public call of the engine throws. `message` is one sentence that says what to do. */
 export class OffshootError extends Error {
@@ -36,4 +36,17 @@ export function kvmError(errno: string): OffshootError {
     default:
       return new OffshootError('kvm-unusable', `/dev/kvm cannot be used: ${errno}.`);
   }
+}
+
+/** errno names that say that a file or directory of the home cannot be made or used. */
+const HOME_ERRNOS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT'];
+
+/** The sentence for an error of node:fs below the home directory; null when it is something else. */
+export function homeError(error: unknown): OffshootError | null {
+  if (!(error instanceof Error)) return null;
+  const { code, path } = error as NodeJS.ErrnoException;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  if (!full && (code === undefined || path === undefined || !HOME_ERRNOS.includes(code))) return null;
+  const what = full ? 'the disk is full' : `${path} cannot be used (${code})`;
+  return new OffshootError('home-unusable', `Images and templates cannot be kept there: ${what}; set OFFSHOOT_HOME to a directory of your own.`);
 }

@@ -4,7 +4,7 @@
 import { HostError } from '../host/errors.ts';
 import { ImageError } from '../image/errors.ts';
 import { KvmHost } from './kvmhost.ts';
-import { OffshootError, kvmError } from './errors.ts';
+import { OffshootError, homeError, kvmError } from './errors.ts';
 import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { FromWorker, Progress, RunEnd, RunOptions, ToWorker } from './protocol.ts';
@@ -95,6 +95,8 @@ function explain(error: unknown): { code: string; message: string } {
     if (error.op.includes('/dev/kvm')) return kvmError(error.code);
     return { code: 'internal', message: error.message };
   }
+  const home = homeError(error);
+  if (home) return home;
   return { code: 'internal', message: process.env['OFFSHOOT_DEBUG'] ? String((error as Error).stack) : String((error as Error).message) };
 }
 
