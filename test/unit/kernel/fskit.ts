@@ -8,6 +8,7 @@ import type { ImageIndex } from '../../../src/kernel/fs/imageindex.ts';
 import { buildVfs } from '../../../src/kernel/fs/mounts.ts';
 import { syntheticMounts } from '../../../src/kernel/fs/synthetic.ts';
 import { Kernel } from '../../../src/kernel/kernel.ts';
+import { restoreKernel, saveKernel } from '../../../src/kernel/save.ts';
 import { Mm } from '../../../src/kernel/mm/mm.ts';
 import { credentialsOf } from '../../../src/kernel/process/credentials.ts';
 import { Process } from '../../../src/kernel/process/process.ts';
@@ -44,8 +45,8 @@ export function emptyIndex(): ImageIndex {
 /** A sandbox with one process whose task makes calls. */
 export class Kit {
   readonly host = new FakeHost();
-  readonly machine = new FakeMachine(16 << 20);
-  readonly kernel = new Kernel({ machine: this.machine, host: this.host, limits: { outputBytesMax: 100 } });
+  readonly machine: FakeMachine;
+  readonly kernel: Kernel;
   readonly index = emptyIndex();
   /** Makes the calls that may block. */
   readonly task: Task;
@@ -54,7 +55,17 @@ export class Kit {
   /** 1 MB of user memory. */
   readonly buffer: number;
 
-  constructor() {
+  /** `from`: a fork of another kit's sandbox. */
+  constructor(from: Kit | null = null) {
+    this.machine = from ? from.machine.fork() : new FakeMachine(16 << 20);
+    const options = { machine: this.machine, host: this.host, limits: { outputBytesMax: 100 } };
+    if (from) {
+      this.kernel = restoreKernel(saveKernel(from.kernel), { ...options, index: this.index });
+      [this.task, this.helper] = [2, 3].map((tid) => this.kernel.tasks.get(tid) as Task);
+      this.buffer = from.buffer;
+      return;
+    }
+    this.kernel = new Kernel(options);
     this.kernel.vfs = buildVfs(this.kernel, this.index, [syntheticMounts(this.kernel)]);
     this.task = this.newTask(2);
     this.helper = this.newTask(3, this.task);
@@ -66,7 +77,7 @@ export class Kit {
   /** Another process; `parent`: it shares that task's address space and descriptors. */
   newTask(pid: number, parent: Task | null = null, uid = 0): Task {
     const { kernel } = this;
-    const mm = parent ? parent.process.mm : Mm.create(kernel);
+    const mm = parent ? parent.process.mm.share() : Mm.create(kernel);
     if (typeof mm === 'number') throw new Error('no memory');
     const root = kernel.vfs.root;
     const process = new Process(kernel, pid, 1, {

@@ -66,7 +66,7 @@ export function status(process: Process, task: Task | undefined, id: number): st
     `NSpgid:\t${process.pgid}`, `NSsid:\t${process.sid}`,
   ];
   const tail = [
-    'CoreDumping:\t0', 'THP_enabled:\t0', `Threads:\t${Math.max(1, process.tasks.length)}`,
+    'HugetlbPages:\t       0 kB', 'CoreDumping:\t0', 'THP_enabled:\t0', `Threads:\t${Math.max(1, process.tasks.length)}`,
     `SigQ:\t${process.signals.pendingInfo.length}/1024`, `SigPnd:\t${hex64(task?.pending ?? 0n)}`, `ShdPnd:\t${hex64(process.signals.pending)}`,
     `SigBlk:\t${hex64(task?.sigmask ?? 0n)}`, `SigIgn:\t${hex64(actionMask(process, (h) => h === 1n))}`,
     `SigCgt:\t${hex64(actionMask(process, (h) => h > 1n))}`, `CapInh:\t${hex64(0n)}`, `CapPrm:\t${hex64(caps)}`, `CapEff:\t${hex64(caps)}`,
