@@ -8,8 +8,8 @@ import { RNDGETENTCNT } from '../../abi/linux/ioctl.ts';
 import type { Task } from '../process/task.ts';
 import { File } from './file.ts';
 import type { Inode } from './inode.ts';
-import { DEV_DEVTMPFS, LinkInode, PseudoInode, S_IFCHR, S_IFDIR, treeDir } from './pseudo.ts';
-import type { PseudoFs, TableDir, Tree } from './pseudo.ts';
+import { DEV_DEVTMPFS, LinkInode, PseudoInode, S_IFCHR, S_IFDIR, TreeDir } from './pseudo.ts';
+import type { PseudoFs, Tree } from './pseudo.ts';
 
 /** st_rdev as stat(2) encodes it: makedev(major, minor) for numbers below 256. */
 function makedev(major: number, minor: number): number {
@@ -105,15 +105,15 @@ export class DeviceFile extends File {
 }
 
 /** The root of /dev. Mount points shm, pts and mqueue are empty directories. */
-export function devTree(kernel: DeviceKernel, bootTime: bigint): TableDir {
+export function devTree(kernel: DeviceKernel, bootTime: bigint): TreeDir {
   const fs: PseudoFs = { dev: DEV_DEVTMPFS, bootTime };
   const node = (rdev: number): Tree[string] => ({ make: (from, key) => new DeviceInode(from, key, rdev, kernel) });
   const link = (target: string): Tree[string] => ({ make: (from, key) => new LinkInode(from, key, target) });
-  const root = treeDir(fs, '', {
+  const root = new TreeDir(fs, '', () => ({
     null: node(NULL), zero: node(ZERO), full: node(FULL_DEV), random: node(RANDOM), urandom: node(URANDOM), tty: node(TTY), ptmx: node(PTMX),
     fd: link('/proc/self/fd'), stdin: link('/proc/self/fd/0'), stdout: link('/proc/self/fd/1'), stderr: link('/proc/self/fd/2'),
     core: link('/proc/kcore'), shm: {}, pts: {}, mqueue: {},
-  });
+  }));
   root.mode = S_IFDIR | 0o755;
   return root;
 }

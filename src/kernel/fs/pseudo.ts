@@ -203,18 +203,24 @@ export abstract class PseudoDir extends PseudoInode {
   }
 }
 
-/** A directory whose entries are fixed when it is made: built lazily by name. */
-export class TableDir extends PseudoDir {
+/** A directory of fixed entries from a literal tree; the tree and the inodes are made when first needed. */
+export class TreeDir extends PseudoDir {
   private readonly fs: PseudoFs;
-  private readonly table: ReadonlyMap<string, EntryMaker>;
+  private tree: Tree | (() => Tree);
   private readonly cache = new Map<string, Inode>();
   private readonly onMiss: ((key: string) => void) | null;
 
-  constructor(fs: PseudoFs, key: string, table: ReadonlyMap<string, EntryMaker>, onMiss: ((key: string) => void) | null = null) {
+  /** `onMiss` hears the keys of names that are not there. */
+  constructor(fs: PseudoFs, key: string, tree: Tree | (() => Tree), onMiss: ((key: string) => void) | null = null) {
     super(fs, key);
     this.fs = fs;
-    this.table = table;
+    this.tree = tree;
     this.onMiss = onMiss;
+  }
+
+  private get entries(): Tree {
+    if (typeof this.tree === 'function') this.tree = this.tree();
+    return this.tree;
   }
 
   override get isVolatile(): boolean { return false; }
@@ -222,15 +228,15 @@ export class TableDir extends PseudoDir {
   override child(name: string): Inode | null {
     const known = this.cache.get(name);
     if (known) return known;
-    const make = this.table.get(name);
-    if (!make) return null;
-    const inode = make(this.fs, this.childKey(name));
+    const { entries } = this;
+    if (!Object.hasOwn(entries, name)) return null;
+    const inode = makeEntry(this.fs, this.childKey(name), entries[name], this.onMiss);
     this.cache.set(name, inode);
     return inode;
   }
 
   override names(): readonly string[] {
-    return [...this.table.keys()];
+    return Object.keys(this.entries);
   }
 
   protected override missed(name: string): void {
@@ -238,27 +244,18 @@ export class TableDir extends PseudoDir {
   }
 }
 
-export type EntryMaker = (fs: PseudoFs, key: string) => Inode;
-/** A tree in a literal: text by value or function, directories as nested tables. */
-export interface Tree { readonly [name: string]: string | (() => string) | EntryMakerBox | Tree }
-/** Marks an entry that makes its own inode. */
-export interface EntryMakerBox { readonly make: EntryMaker }
+/** A tree in a literal: text by value or function, directories as nested trees, anything else by `make`. */
+export interface Tree { readonly [name: string]: string | (() => string) | EntryMaker | Tree }
+/** An entry that makes its own inode. */
+export interface EntryMaker { readonly make: (fs: PseudoFs, key: string) => Inode }
 
-/** A TableDir from a literal tree. Text entries are read-only files. */
-export function treeDir(fs: PseudoFs, key: string, tree: Tree, onMiss: ((key: string) => void) | null = null): TableDir {
-  const table = new Map<string, EntryMaker>();
-  for (const [name, value] of Object.entries(tree)) table.set(name, makerOf(value, onMiss));
-  return new TableDir(fs, key, table, onMiss);
+function makeEntry(fs: PseudoFs, key: string, value: Tree[string], onMiss: ((key: string) => void) | null): Inode {
+  if (typeof value === 'string') return new TextInode(fs, key, () => value);
+  if (typeof value === 'function') return new TextInode(fs, key, value);
+  return isMaker(value) ? value.make(fs, key) : new TreeDir(fs, key, value, onMiss);
 }
 
-function makerOf(value: Tree[string], onMiss: ((key: string) => void) | null): EntryMaker {
-  if (typeof value === 'string') return (fs, key) => new TextInode(fs, key, () => value);
-  if (typeof value === 'function') return (fs, key) => new TextInode(fs, key, value);
-  if (isMaker(value)) return value.make;
-  return (fs, key) => treeDir(fs, key, value, onMiss);
-}
-
-function isMaker(value: Tree | EntryMakerBox): value is EntryMakerBox {
+function isMaker(value: Tree | EntryMaker): value is EntryMaker {
   return typeof value.make === 'function' && Object.keys(value).length === 1;
 }
 

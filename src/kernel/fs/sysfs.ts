@@ -2,8 +2,8 @@
 //
 // Interface: sysTree (the root directory). Missing paths are counted as "/sys/…".
 
-import { DEV_SYSFS, treeDir } from './pseudo.ts';
-import type { TableDir, Tree } from './pseudo.ts';
+import { DEV_SYSFS, TreeDir } from './pseudo.ts';
+import type { Tree } from './pseudo.ts';
 
 const CPU0: Tree = {
   online: '1\n',
@@ -50,8 +50,8 @@ function memoryTree(memory: SysMemory): Tree {
 export interface SysMemory { readonly limitBytes: number }
 
 /** The root of /sys. `count` hears of missing paths. */
-export function sysTree(memory: SysMemory, bootTime: bigint, count: (name: string) => void): TableDir {
-  return treeDir({ dev: DEV_SYSFS, bootTime }, '', {
+export function sysTree(memory: SysMemory, bootTime: bigint, count: (name: string) => void): TreeDir {
+  return new TreeDir({ dev: DEV_SYSFS, bootTime }, '', () => ({
     block: {}, bus: {}, class: { net: {}, block: {} }, dev: {}, firmware: {}, module: {}, power: {},
     devices: { system: { cpu: cpuTree(), node: memoryTree(memory) }, virtual: {} },
     fs: {},
@@ -64,5 +64,5 @@ export function sysTree(memory: SysMemory, bootTime: bigint, count: (name: strin
         hugepages: { 'hugepages-2048kB': { nr_hugepages: '0\n', free_hugepages: '0\n', resv_hugepages: '0\n', surplus_hugepages: '0\n' } },
       },
     },
-  }, (key) => count(`/sys/${key}`));
+  }), (key) => count(`/sys/${key}`));
 }

@@ -11,7 +11,7 @@ import { pathOf } from '../dentry.ts';
 import type { Dentry } from '../dentry.ts';
 import type { File } from '../file.ts';
 import type { DirEntry, Inode } from '../inode.ts';
-import { LinkInode, PseudoDir, TextInode, inoOf, textOf, treeDir } from '../pseudo.ts';
+import { LinkInode, PseudoDir, TextInode, TreeDir, inoOf, textOf } from '../pseudo.ts';
 import type { PseudoFs } from '../pseudo.ts';
 import type { Vfs } from '../vfs.ts';
 import { FdDir, FdInfoDir, mayInspect } from './fds.ts';
@@ -122,7 +122,7 @@ export class PidDir extends PseudoDir {
       case 'exe': return this.own(new LinkInode(fs, key, () => this.exe()), true);
       case 'task': return this.isThread ? null : new TaskDir(fs, key, this.pid);
       case 'children': return this.isThread ? new TextInode(fs, key, () => this.children()) : null;
-      case 'net': return treeDir(fs, key, NET_FILES, (missing) => fs.kernel.count(`/proc/${missing.replace(/^\d+/, 'PID')}`));
+      case 'net': return new TreeDir(fs, key, NET_FILES, (missing) => fs.kernel.count(`/proc/${missing.replace(/^\d+/, 'PID')}`));
       case 'ns': return nsDir(fs, key);
       default: return null;
     }
@@ -215,7 +215,7 @@ class TaskDir extends PseudoDir {
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'pid_for_children', 'time', 'time_for_children', 'user', 'uts'];
 
 function nsDir(fs: PidFs, key: string): PseudoDir {
-  return treeDir(fs, key, Object.fromEntries(NAMESPACES.map((name, index) => {
+  return new TreeDir(fs, key, Object.fromEntries(NAMESPACES.map((name, index) => {
     const type = name.replace('_for_children', '');
     return [name, { make: (from: PseudoFs, at: string) => new LinkInode(from, at, `${type}:[${4026531835 + index}]`) }];
   })));

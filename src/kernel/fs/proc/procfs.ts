@@ -2,8 +2,8 @@
 //
 // Interface: procTree (the root directory). Paths that are missing are counted as "/proc/…", numbers in them as PID.
 
-import { DEV_PROC, LinkInode, PseudoDir, TextInode, dtypeOf, inoOf, treeDir } from '../pseudo.ts';
-import type { PseudoFs, TableDir } from '../pseudo.ts';
+import { DEV_PROC, LinkInode, PseudoDir, TextInode, dtypeOf, TreeDir, inoOf } from '../pseudo.ts';
+import type { PseudoFs } from '../pseudo.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Task } from '../../process/task.ts';
 import type { DirEntry, Inode } from '../inode.ts';
@@ -19,9 +19,9 @@ const PID_COOKIE = 4096;
 class ProcRoot extends PseudoDir {
   private readonly pidFs: PidFs;
   /** Everything that is no process. */
-  private readonly fixed: TableDir;
+  private readonly fixed: TreeDir;
 
-  constructor(fs: PidFs, fixed: TableDir) {
+  constructor(fs: PidFs, fixed: TreeDir) {
     super(fs, '', 0o555, 1);
     this.pidFs = fs;
     this.fixed = fixed;
@@ -77,14 +77,14 @@ export function procTree(kernel: Kernel, vfs: Vfs, bootTime: bigint): PseudoDir 
   const missed = (key: string): void => kernel.count(`/proc/${key}`);
   const link = (target: string | ((task: Task | null) => string)): { make: (from: PseudoFs, key: string) => Inode } =>
     ({ make: (from, key) => new LinkInode(from, key, target) });
-  const fixed = treeDir(fs, '', {
+  const fixed = new TreeDir(fs, '', () => ({
     ...systemTree(kernel),
     self: link((task) => String(task?.process.pid ?? 1)),
     'thread-self': link((task) => `${task?.process.pid ?? 1}/task/${task?.tid ?? 1}`),
     mounts: link('self/mounts'), net: link('self/net'),
-    sys: { make: (from, key) => treeDir(from, key, sysctlTree(kernel), missed) },
-    sysvipc: { make: (from, key) => treeDir(from, key, { shm: '', sem: '', msg: '' }, missed) },
+    sys: { make: (from, key) => new TreeDir(from, key, () => sysctlTree(kernel), missed) },
+    sysvipc: { make: (from, key) => new TreeDir(from, key, { shm: '', sem: '', msg: '' }, missed) },
     'sysrq-trigger': { make: (from, key) => new TextInode(from, key, () => '', { mode: 0o200, store: () => -1 }) },
-  }, missed);
+  }), missed);
   return new ProcRoot(fs, fixed);
 }

@@ -1,6 +1,6 @@
 // /proc/sys: the values programs ask for. proc_sys(5) and the sub-pages of proc_sys_*(5).
 //
-// Interface: sysctlTree, a literal tree for treeDir. boot_id is made when first read and belongs to one sandbox: forks differ.
+// Interface: sysctlTree, a literal tree for TreeDir. boot_id is made when first read and belongs to one sandbox: forks differ.
 
 import type { Kernel } from '../../kernel.ts';
 import type { Tree } from '../pseudo.ts';
