@@ -25,7 +25,7 @@ import type { MemorySource } from './memory.ts';
 import { PageTables, Paging } from './paging.ts';
 import { startState } from './start.ts';
 import type { StartState } from './start.ts';
-import { AT_RING3, AT_STUB, AT_WRITER, atUserStub, inUserStubPage, whoExited } from './trap.ts';
+import { AT_RING3, AT_STUB, AT_WRITER, atUserStub, beforeUserStub, whoExited } from './trap.ts';
 import { Vcpu } from './vcpu.ts';
 import { Vm } from './vm.ts';
 
@@ -47,6 +47,8 @@ const SELECTOR_WORD = Segment.offset.selector / 4;
 
 /** Pairs that fit the queue page. */
 const QUEUE_RUNS_MAX = 256;
+/** RIP, CS, RFLAGS, RSP, SS. */
+const FRAME_BYTES = 40;
 /** Re-entries to let an exception delivery finish before a kick is reported; more means the host is stuck. */
 const SETTLE_MAX = 64;
 
@@ -206,7 +208,7 @@ export class KvmMachine implements Machine {
   #isSettled(): boolean {
     const { regs32, sregs32 } = this.#vcpu;
     if ((sregs32[CS + SELECTOR_WORD] & 3) !== 3) return false;
-    if (this.kind === 'pvm' && inUserStubPage(regs32[RIP], regs32[RIP + 1])) return false;
+    if (this.kind === 'pvm' && beforeUserStub(regs32[RIP], regs32[RIP + 1])) return false;
     this.#vcpu.getVcpuEvents(events.u8);
     return VcpuEvents.get.exception_pending(events.view, 0) === 0 && VcpuEvents.get.exception_injected(events.view, 0) === 0;
   }
@@ -218,24 +220,25 @@ export class KvmMachine implements Machine {
       const who = whoExited(regs32[RIP], regs32[RIP + 1]);
       const cpl = sregs32[CS + SELECTOR_WORD] & 3;
       if (who === AT_RING3) {
-        if (this.kind === 'pvm' && cpl === 3 && atUserStub(regs32[RIP], regs32[RIP + 1])) return this.#syscall(context);
+        // CPL 3, or 0 when RSP is no user address: then a PVM-style host takes the slow path, which switches as hardware does.
+        if (this.kind === 'pvm' && atUserStub(regs32[RIP], regs32[RIP + 1])) return this.#syscall(context, cpl);
         return this.#forgedIo(context, space);
       }
       if (cpl === 0 && who >= 0) return this.#exception(context, who);
-      if (cpl === 0 && who === AT_STUB && this.kind === 'hardware') return this.#syscall(context);
+      if (cpl === 0 && who === AT_STUB && this.kind === 'hardware') return this.#syscall(context, cpl);
       return failed(`port exit at ${hex(regs32, RIP)}, CPL ${cpl}`);
     }
     return this.#otherExit(context);
   }
 
   /** Behind the stub's `out`: RIP and RFLAGS of ring 3 are in RCX and R11. */
-  #syscall(context: Context): Trap {
+  #syscall(context: Context, cpl: number): Trap {
     const { regs32 } = this.#vcpu;
     const target = context.regs32;
     const jumped = (regs32[RFLAGS] & X.RFLAGS_IF) !== 0; // `syscall` clears IF, which ring 3 cannot
     context.regs.set(this.#vcpu.regs);
     this.#readBases(context);
-    if (this.kind === 'hardware') this.#needsSegments = true;
+    if (cpl !== 3) this.#needsSegments = true;
     if (jumped || regs32[RCX + 1] >= 0x8000) return this.#protectionFault(context, L.USER_STUB_GVA);
     target[RIP] = regs32[RCX];
     target[RIP + 1] = regs32[RCX + 1];
@@ -247,9 +250,12 @@ export class KvmMachine implements Machine {
   #exception(context: Context, vector: number): Trap {
     const { words } = this.memory;
     const hasCode = X.VECTORS_WITH_ERROR_CODE.has(vector);
-    const frame = (L.STACK_GPA + X.PAGE_SIZE - 40) >>> 2;
+    const frame = (L.STACK_GPA + X.PAGE_SIZE - FRAME_BYTES) >>> 2;
     const target = context.regs32;
-    if ((words[frame + 2] & 3) !== 3) return failed(`exception ${vector} at CPL 0`);
+    // One that came at CPL 0 is pushed elsewhere; then what lies at the top of the stack is an older frame.
+    const rsp = L.STACK_LOW + X.PAGE_SIZE - FRAME_BYTES - (hasCode ? 8 : 0);
+    const isOurs = this.#vcpu.regs32[RSP] === rsp && this.#vcpu.regs32[RSP + 1] === L.SUPER_PAGES_HIGH;
+    if (!isOurs || (words[frame + 2] & 3) !== 3) return failed(`exception ${vector} at CPL 0`);
     context.regs.set(this.#vcpu.regs);
     target[RIP] = words[frame];
     target[RIP + 1] = words[frame + 1];

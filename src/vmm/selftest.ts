@@ -213,8 +213,9 @@ function checkXsave(probe: Probe): Outcome {
 function serves(kvm: Kvm): boolean {
   const probe = new Probe(kvm);
   const trap = probe.run(probe.context('syscall'));
+  const { cpl } = probe.machine.lastExit();
   probe.machine.destroy();
-  return trap.kind === 'syscall';
+  return trap.kind === 'syscall' && cpl === (kvm.kind === 'pvm' ? 3 : 0);
 }
 
 /** The kind of this host's KVM, or null when it behaves like neither. Throws HostError when there is none. */

@@ -44,7 +44,7 @@ export function atUserStub(ripLow: number, ripHigh: number): boolean {
   return ripHigh === USER_STUB_HIGH && (ripLow === USER_STUB_LOW || ripLow === USER_STUB_LOW + OUT_BYTES);
 }
 
-/** Whether RIP is anywhere in the user-readable stub's page. */
-export function inUserStubPage(ripLow: number, ripHigh: number): boolean {
-  return ripHigh === USER_STUB_HIGH && (ripLow & ~0xfff) >>> 0 === (USER_STUB_LOW & ~0xfff) >>> 0;
+/** Whether RIP is at the `out` of the user-readable stub: the next instruction exits. Anywhere else in its page ring 3 may loop. */
+export function beforeUserStub(ripLow: number, ripHigh: number): boolean {
+  return ripHigh === USER_STUB_HIGH && ripLow === USER_STUB_LOW;
 }

@@ -85,6 +85,29 @@ test('jumping into the stub page is a signal, whatever is in RCX and R11', () =>
   }
 });
 
+test('a loop inside the time page can be kicked', () => {
+  const guest = Guest.make(kvm());
+  const c = guest.load(assemble('mov $0x7ffffffff100,%rdx; jmp *%rdx'));
+  kvm().area.vvar.setUint16(0x100, 0xfeeb, true); // jmp to itself, as clock values may happen to read
+  for (let i = 0; i < 3; i++) assert.deepEqual(guest.run(c, 1e6), { kind: 'kick' });
+  kvm().area.vvar.setUint16(0x100, 0, true);
+  guest.machine.destroy();
+});
+
+test('a system call with a stack pointer that is no address is a system call', () => {
+  for (const rsp of [0n, 0x8000_0000_0000_0000n, 0xffff_8001_0000_5000n, 0x7fff_ffff_f800n, 0xffff_ffff_ffff_ffffn]) {
+    const guest = Guest.make(kvm());
+    const c = guest.load(assemble('1: syscall; jmp 1b'));
+    c.regs[REG.rsp] = rsp;
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual(guest.run(c), { kind: 'syscall' });
+      assert.equal(c.regs[REG.rsp], rsp);
+      assert.equal(Number(c.regs[REG.rip]), CODE + 2);
+    }
+    guest.machine.destroy();
+  }
+});
+
 test('odd flags at a system call are harmless and come back', () => {
   for (const [bit, name] of [[0x100, 'TF'], [0x400, 'DF'], [0x4000, 'NT'], [0x4_0000, 'AC'], [0x20_0000, 'ID']] as const) {
     const guest = Guest.make(kvm());
