@@ -9,6 +9,12 @@ import type { Vcpu } from './vcpu.ts';
 /** Bytes 416..511 of the legacy area are software's; KVM does not look at them. */
 const HEADER_BYTES = 64;
 const MXCSR_MASK = 0xffff;
+/** Bits of XSTATE_BV, and where their registers are in the legacy area. */
+const X87 = 1;
+const SSE = 2;
+const X87_REGISTERS = 32;
+const SSE_REGISTERS = 160;
+const SSE_REGISTERS_END = 416;
 
 export class Fpu {
   readonly #vcpu: Vcpu;
@@ -53,15 +59,18 @@ export class Fpu {
   #checked(fpu: Uint8Array | null): Uint8Array {
     const area = new Uint8Array(this.#sizeBytes);
     const view = new DataView(area.buffer);
-    if (fpu === null) {
+    if (fpu !== null) area.set(fpu.length > area.length ? fpu.subarray(0, area.length) : fpu);
+    const features = fpu === null ? 0 : view.getUint32(X.XSAVE_XSTATE_BV, true) & this.#xcr0Low;
+    if ((features & X87) === 0) {
+      area.fill(0, 0, X.XSAVE_MXCSR);
+      area.fill(0, X87_REGISTERS, SSE_REGISTERS);
       view.setUint16(X.XSAVE_FCW, X.FCW_INIT, true);
-      view.setUint32(X.XSAVE_MXCSR, X.MXCSR_INIT, true);
-      return area;
     }
-    area.set(fpu.length > area.length ? fpu.subarray(0, area.length) : fpu);
-    const features = view.getUint32(X.XSAVE_XSTATE_BV, true) & this.#xcr0Low;
+    if ((features & SSE) === 0) area.fill(0, SSE_REGISTERS, SSE_REGISTERS_END);
+    if (fpu === null) view.setUint32(X.XSAVE_MXCSR, X.MXCSR_INIT, true);
     area.fill(0, X.XSAVE_XSTATE_BV, X.XSAVE_XSTATE_BV + HEADER_BYTES);
-    view.setUint32(X.XSAVE_XSTATE_BV, features, true);
+    // Said to be there even when initial: Linux's KVM_SET_XSAVE takes over MXCSR only with one of these.
+    view.setUint32(X.XSAVE_XSTATE_BV, features | X87 | SSE, true);
     view.setUint32(X.XSAVE_MXCSR, view.getUint32(X.XSAVE_MXCSR, true) & MXCSR_MASK, true);
     return area;
   }
