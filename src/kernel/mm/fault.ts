@@ -60,14 +60,14 @@ export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number 
   if (mm.pages.hidden.size > 0 && mm.pages.hidden.has(page) && !mm.pages.unhide(vma, page)) return -ENOMEM;
   const entry = mm.pages.space.entry(page);
   if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) return 0;
-  const result = resolve(mm, vma, page, write, entry);
+  const result = resolve(mm, vma, page, write, entry, false);
   if (result !== 0) return result;
   const ahead = window(mm, vma, page, write, entry);
   for (let gva = ahead.start; gva < ahead.end; gva += PAGE_SIZE) {
     if (gva === page || mm.pages.hidden.has(gva)) continue;
     const other = mm.pages.space.entry(gva);
     if (other !== 0 && (!write || (other & PAGE_WRITE) !== 0)) continue;
-    if (resolve(mm, vma, gva, write, other) !== 0) break;
+    if (resolve(mm, vma, gva, write, other, true) !== 0) break;
   }
   mm.nextFault = ahead.end;
   return 0;
@@ -79,7 +79,11 @@ export function populate(mm: Mm, start: number, end: number, write: 'as area' | 
     if (vma.prot === 0) continue;
     const forWrite = write === 'as area' ? (vma.prot & PROT_WRITE) !== 0 && !isShared(vma) : write;
     for (let page = vma.start; page < vma.end; page += PAGE_SIZE) {
-      if (mm.pages.lookup(page, forWrite) !== 0) continue;
+      const present = mm.pages.lookup(page, forWrite);
+      if (present !== 0) {
+        mm.kernel.frames.markWanted(present);
+        continue;
+      }
       if (mm.kernel.frames.freePages < RESERVE_PAGES) return -ENOMEM;
       const result = faultIn(mm, mm.list.find(page) as Vma, page, forWrite);
       if (result !== 0) return result;
@@ -129,16 +133,18 @@ function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): 
   return { start: Math.max(vma.start, start), end: Math.min(vma.end, start + size) };
 }
 
-/** Makes one page present or writable; `entry` is what is mapped there now. */
-function resolve(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): number {
-  if (vma.inode === null) return entry === 0 ? zeroPage(mm, vma, page) : breakCow(mm, vma, page, entry);
+/** Makes one page present or writable; `entry` is what is mapped there now. `ahead`: nobody asked for it yet. */
+function resolve(mm: Mm, vma: Vma, page: number, write: boolean, entry: number, ahead: boolean): number {
+  if (vma.inode === null) return entry === 0 ? zeroPage(mm, vma, page, ahead) : breakCow(mm, vma, page, entry);
   if (isShared(vma)) return sharedPage(mm, vma, page, write, entry);
   return entry === 0 ? filePage(mm, vma, page, write) : breakCow(mm, vma, page, entry);
 }
 
-function zeroPage(mm: Mm, vma: Vma, page: number): number {
-  const gpa = mm.kernel.frames.alloc();
+function zeroPage(mm: Mm, vma: Vma, page: number, ahead: boolean): number {
+  const { frames } = mm.kernel;
+  const gpa = ahead ? frames.tryAlloc() : frames.alloc();
   if (gpa === 0) return -ENOMEM;
+  if (ahead) frames.markAhead(gpa);
   return mm.pages.install(page, gpa, pageProt(vma.prot), 0) ? 0 : -ENOMEM;
 }
 

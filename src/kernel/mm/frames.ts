@@ -14,13 +14,17 @@ import { PAGE_SIZE } from '../../abi/linux/mman.ts';
 export interface FramesState {
   /** First frame number that was never used. */
   readonly highWater: number;
-  /** References by frame number, `highWater` long. */
+  /** References by frame number, with the AHEAD bit; `highWater` long. */
   readonly refs: Uint32Array;
   /** Free frame numbers below the mark, the next to be used last. */
   readonly free: Uint32Array;
   /** So many at the start of `free` hold only zeros. */
   readonly zeroFree: number;
 }
+
+/** Bit of a count: the frame was mapped ahead of any access (`markAhead`). */
+const AHEAD = 0x8000_0000;
+const COUNT = 0x7fff_ffff;
 
 export class Frames implements FrameSource {
   readonly memory: GuestMemory;
@@ -93,17 +97,32 @@ export class Frames implements FrameSource {
     if (this.isForeign(gpa)) return;
     const frame = gpa / PAGE_SIZE;
     if (!(this.counts[frame] > 0)) bug(`frames: unref of free frame ${gpa}`);
-    if (--this.counts[frame] === 0) this.pushFree(frame);
+    if ((--this.counts[frame] & COUNT) === 0) this.pushFree(frame);
   }
 
   /** References to a frame; Infinity for the machine's own pages, so that nobody takes them over. */
   refs(gpa: number): number {
-    return this.isForeign(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE];
+    return this.isForeign(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE] & COUNT;
   }
 
   /** The frame's 4096 bytes. Valid until the next alloc (memory may grow and be viewed anew). */
   bytes(gpa: number): Uint8Array {
     return this.memory.u8.subarray(gpa, gpa + PAGE_SIZE);
+  }
+
+  /** Notes that a fresh zero frame was mapped only because its neighbour was wanted. */
+  markAhead(gpa: number): void {
+    this.counts[gpa / PAGE_SIZE] |= AHEAD;
+  }
+
+  /** Takes markAhead back: now it was asked for. */
+  markWanted(gpa: number): void {
+    if (!this.isForeign(gpa)) this.counts[gpa / PAGE_SIZE] &= COUNT;
+  }
+
+  /** Whether a frame mapped ahead still holds only zeros: then most likely nobody wanted it yet. */
+  isUntouched(gpa: number): boolean {
+    return !this.isForeign(gpa) && this.counts[gpa / PAGE_SIZE] >= AHEAD && this.bytes(gpa).every((byte) => byte === 0);
   }
 
   /** Whether gpa is not a frame of ours but a page of the machine. */
@@ -174,6 +193,7 @@ export class Frames implements FrameSource {
       larger.set(this.free);
       this.free = larger;
     }
+    this.counts[frame] = 0;
     this.free[this.freeCount++] = frame;
   }
 }

@@ -8,6 +8,7 @@ import {
 import { populate } from './fault.ts';
 import { isPageAligned, pageDown, pageUp } from './gap.ts';
 import type { Mm } from './mm.ts';
+import { entryGpa } from './pages.ts';
 
 const LOCK_BITS = VM_LOCKED | VM_LOCKONFAULT;
 /** Bytes of mincore's vector written at a time. */
@@ -95,7 +96,9 @@ export function inCore(mm: Mm, addr: number, length: number, vector: number): nu
     // A hole ends the answer: what precedes it is delivered.
     const holeAt = firstHole(mm, start, stop);
     const bytes = new Uint8Array((holeAt - start) / PAGE_SIZE);
-    mm.pages.forEach(start, holeAt, (gva) => { bytes[(gva - start) / PAGE_SIZE] = 1; });
+    mm.pages.forEach(start, holeAt, (gva, entry) => {
+      if (!mm.kernel.frames.isUntouched(entryGpa(entry))) bytes[(gva - start) / PAGE_SIZE] = 1;
+    });
     if (mm.copyOut(vector + (start - addr) / PAGE_SIZE, bytes) < 0) return -EFAULT;
     if (holeAt < stop) return -ENOMEM;
   }

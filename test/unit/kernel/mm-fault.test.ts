@@ -192,6 +192,14 @@ test('madvise: DONTNEED zeroes, FREE and WIPEONFORK are for private memory, hole
   assert.equal(inCore(mm, at, PAGE, at), 0);
   assert.equal(mm.readU8(at), 1);
   assert.equal(inCore(mm, at, 2 * PAGE, at), -ENOMEM);
+  const fresh = mmap(mm, 4 * PAGE, RW, ANON, 0x10000000);
+  mm.writeU8(fresh + PAGE, 1);
+  assert.equal(mm.rssPages > 4, true);
+  assert.equal(inCore(mm, fresh, 4 * PAGE, at), 0);
+  assert.equal(mm.readU32(at), 0x0100, 'pages mapped ahead are not in core');
+  assert.equal(mm.madvise(fresh, 4 * PAGE, MADV_POPULATE_WRITE), 0);
+  assert.equal(inCore(mm, fresh, 4 * PAGE, at), 0);
+  assert.equal(mm.readU32(at), 0x01010101);
   const shared = mmap(mm, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
   mm.writeU8(shared, 7);
   assert.equal(mm.madvise(shared, PAGE, MADV_DONTNEED), 0);
