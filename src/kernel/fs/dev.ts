@@ -112,7 +112,7 @@ export function devTree(kernel: DeviceKernel, bootTime: bigint): TreeDir {
   const root = new TreeDir(fs, '', () => ({
     null: node(NULL), zero: node(ZERO), full: node(FULL_DEV), random: node(RANDOM), urandom: node(URANDOM), tty: node(TTY), ptmx: node(PTMX),
     fd: link('/proc/self/fd'), stdin: link('/proc/self/fd/0'), stdout: link('/proc/self/fd/1'), stderr: link('/proc/self/fd/2'),
-    core: link('/proc/kcore'), shm: {}, pts: {}, mqueue: {},
+    shm: {}, pts: {}, mqueue: {},
   }));
   root.mode = S_IFDIR | 0o755;
   return root;

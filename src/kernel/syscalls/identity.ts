@@ -3,6 +3,7 @@
 // uid 0 has all capabilities while its effective uid is 0, everybody else none; that is what programs see of capabilities.
 
 import { EFAULT, EINVAL, EPERM, ESRCH, ENAMETOOLONG } from '../../abi/linux/errno.ts';
+import { KERNEL_MACHINE, KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../abi/linux/utsname.ts';
 import type { Credentials } from '../process/credentials.ts';
 import type { Task } from '../process/task.ts';
 import { FULL, INT, PARTIAL, SIZE, STRUCT, STR, UINT, sys } from './row.ts';
@@ -169,7 +170,7 @@ function capset(task: Task, header: number, data: number): number {
 }
 
 function uname(task: Task, gva: number): number {
-  const fields = ['Linux', task.kernel.hostname, '6.1.0-offshoot', '#1 SMP PREEMPT_DYNAMIC Offshoot', 'x86_64', '(none)'];
+  const fields = [KERNEL_NAME, task.kernel.hostname, KERNEL_RELEASE, KERNEL_VERSION, KERNEL_MACHINE, '(none)'];
   const bytes = new Uint8Array(UTS_FIELD * fields.length);
   fields.forEach((text, i) => {
     for (let k = 0; k < Math.min(text.length, UTS_FIELD - 1); k++) bytes[i * UTS_FIELD + k] = text.charCodeAt(k);

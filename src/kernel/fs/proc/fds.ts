@@ -56,12 +56,16 @@ abstract class FdsDir extends PseudoDir {
 
   override child(name: string): Inode | null {
     const fd = fdNumber(name);
-    return fd >= 0 && fileOf(this.find, fd) ? this.entry(fd) : null;
+    return fd >= 0 && fileOf(this.find, fd) ? this.restoreChild(name) : null;
   }
 
   override restoreChild(name: string): Inode | null {
     const fd = fdNumber(name);
-    return fd >= 0 ? this.entry(fd) : null;
+    if (fd < 0) return null;
+    const inode = this.entry(fd);
+    inode.uid = this.uid;
+    inode.gid = this.gid;
+    return inode;
   }
 
   override names(): readonly string[] {

@@ -73,8 +73,9 @@ function uptime(kernel: Kernel): string {
   return `${(upNs / 1e9).toFixed(2)} ${((upNs - busyNs) / 1e9).toFixed(2)}\n`;
 }
 
+/** A sandbox that looks at its load is one that runs: sysinfo(2) says the same. */
 function loadavg(kernel: Kernel): string {
-  return `0.00 0.00 0.00 ${Math.max(1, kernel.sched.runnable)}/${kernel.tasks.size} ${kernel.nextPid}\n`;
+  return `1.00 1.00 1.00 ${Math.max(1, kernel.sched.runnable)}/${kernel.tasks.size} ${kernel.nextPid}\n`;
 }
 
 /** /proc/mounts and /proc/PID/mounts. */
