@@ -26,12 +26,17 @@ export function newOwner(task: Task, dir: Inode, mode: number): { mode: number; 
 }
 
 /** Walks to a name that must not be there; -EEXIST, and -ENOENT for "x/" unless a directory is to be made. */
-function walkToNew(task: Task, dirfd: number, path: string, forDirectory: boolean): Walked | number {
+function walkToAbsent(task: Task, dirfd: number, path: string, forDirectory: boolean): Walked | number {
   const at = walkAt(task, dirfd, path, 'parent');
   if (typeof at === 'number') return at;
   if (at.found) return -EEXIST;
-  if (at.slash && !forDirectory) return -ENOENT;
-  if (at.dir.inode.nlink === 0) return -ENOENT;
+  return (at.slash && !forDirectory) || at.dir.inode.nlink === 0 ? -ENOENT : at;
+}
+
+/** The same, in a directory that may be written. */
+function walkToNew(task: Task, dirfd: number, path: string, forDirectory: boolean): Walked | number {
+  const at = walkToAbsent(task, dirfd, path, forDirectory);
+  if (typeof at === 'number') return at;
   const denied = mayModify(at.dir.inode, task.process.credentials);
   return denied < 0 ? denied : at;
 }
@@ -84,17 +89,19 @@ export function linkAt(task: Task, oldfd: number, oldPath: string, newfd: number
     ? dentryOfFd(task, oldfd)
     : foundAt(walkAt(task, oldfd, oldPath, (flags & AT_SYMLINK_FOLLOW) !== 0 ? 'follow' : 'nofollow'));
   if (typeof old === 'number') return old;
-  const at = walkToNew(task, newfd, newPath, false);
+  const at = walkToAbsent(task, newfd, newPath, false);
   if (typeof at === 'number') return at;
   if (old.inode.dev !== at.dir.inode.dev) return -EXDEV;
-  if (old.inode.isDirectory() || !mayHardlink(task, old.inode)) return -EPERM;
-  const error = at.dir.inode.link(at.last, old.inode);
+  if (!mayHardlink(task, old.inode)) return -EPERM;
+  const denied = mayModify(at.dir.inode, task.process.credentials);
+  if (denied < 0) return denied;
+  const error = old.inode.isDirectory() ? -EPERM : at.dir.inode.link(at.last, old.inode);
   if (error < 0) return error;
   at.dir.instantiate(at.last, old.inode);
   return 0;
 }
 
-/** fs.protected_hardlinks=1, as Debian has it: only to what one owns or could write safely. */
+/** fs.protected_hardlinks=1 (the other fs.protected_* are 0, the kernel's default): only to what one owns or could write safely. */
 function mayHardlink(task: Task, inode: Inode): boolean {
   const ids = task.process.credentials;
   if (ids.fsuid === 0 || ids.fsuid === inode.uid) return true;
@@ -164,16 +171,20 @@ export function renameAt(task: Task, args: RenameArguments): number {
   if (typeof from === 'number') return from;
   const to = walkAt(task, args.newfd, args.newPath, 'parent');
   if (typeof to === 'number') return to;
-  const error = mayRename(task, from, to, args.flags);
-  if (error !== 0) return error;
+  const misplaced = checkRename(from, to, args.flags);
+  if (misplaced !== 0) return misplaced;
+  // Two names of one file: nothing happens, whatever the permissions.
   if (!from.found || to.found?.inode === from.found.inode) return 0;
   const exchange = (args.flags & RENAME_EXCHANGE) !== 0;
+  const denied = mayReplace(task, from, to, from.found, exchange);
+  if (denied !== 0) return denied;
   const done = from.dir.inode.rename(from.last, to.dir.inode, to.last, exchange);
   if (done === 0) moveDentries(from, to, exchange);
   return done;
 }
 
-function mayRename(task: Task, from: Walked, to: Walked, flags: number): number {
+/** What is wrong with the names themselves. */
+function checkRename(from: Walked, to: Walked, flags: number): number {
   if (isDots(from) || isDots(to)) return (flags & RENAME_NOREPLACE) !== 0 && isDots(to) ? -EEXIST : -EBUSY;
   if (from.dir.inode.dev !== to.dir.inode.dev) return -EXDEV;
   const victim = to.found;
@@ -188,7 +199,7 @@ function mayRename(task: Task, from: Walked, to: Walked, flags: number): number 
   // A directory can't go below itself, nor replace one of its ancestors.
   if (isBelow(to.dir, moved)) return -EINVAL;
   if (victim && isBelow(from.dir, victim)) return exchange ? -EINVAL : -ENOTEMPTY;
-  return mayReplace(task, from, to, moved, exchange);
+  return 0;
 }
 
 function mayReplace(task: Task, from: Walked, to: Walked, moved: Dentry, exchange: boolean): number {

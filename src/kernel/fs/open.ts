@@ -16,7 +16,7 @@ import { Dentry } from './dentry.ts';
 import { File } from './file.ts';
 import { newOwner } from './namei.ts';
 import { walkAt } from './path.ts';
-import type { Walked } from './path.ts';
+import type { LastLink, Walked } from './path.ts';
 import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission } from './perm.ts';
 import { truncateFile } from './truncate.ts';
 
@@ -54,28 +54,22 @@ export function openAt(task: Task, dirfd: number, path: string, openFlags: numbe
   if ((flags & O_PATH) !== 0) flags &= WITH_PATH;
   if ((flags & __O_TMPFILE) !== 0) return openTemporary(task, dirfd, path, flags, mode, resolve);
   if ((flags & (O_CREAT | O_DIRECTORY)) === (O_CREAT | O_DIRECTORY)) return -EINVAL;
-  const nofollow = (flags & O_NOFOLLOW) !== 0 || (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL);
-  const lastLink = (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL) ? 'parent' : nofollow ? 'nofollow' : 'follow';
-  const at = walkAt(task, dirfd, path, lastLink, resolve);
+  const at = walkAt(task, dirfd, path, lastLinkOf(flags), resolve);
   if (typeof at === 'number') return at;
   if ((flags & O_CREAT) !== 0) {
     if (at.found && (flags & O_EXCL) !== 0) return -EEXIST;
-    if (at.slash || at.found?.inode.isDirectory()) return -EISDIR;
+    if (at.found?.inode.isDirectory()) return -EISDIR;
     if (!at.found) return create(task, at, flags, mode);
-    const denied = protectedCreate(task, at);
-    if (denied < 0) return denied;
   }
   if (!at.found) return -ENOENT;
   if (at.found.inode.isSymlink() && (flags & O_PATH) === 0) return (flags & O_DIRECTORY) !== 0 ? -ENOTDIR : -ELOOP;
   return openDentry(task, at.found, flags);
 }
 
-/** fs.protected_regular / protected_fifos = 1: O_CREAT on somebody else's file in a sticky world-writable directory. */
-function protectedCreate(task: Task, at: Walked): number {
-  const { dir, found } = at;
-  if (!found || (dir.inode.mode & 0o1002) !== 0o1002) return 0;
-  const { fsuid } = task.process.credentials;
-  return found.inode.uid === fsuid || found.inode.uid === dir.inode.uid || found.inode.isDirectory() ? 0 : -EACCES;
+function lastLinkOf(flags: number): LastLink {
+  const isNofollow = (flags & O_NOFOLLOW) !== 0;
+  if ((flags & O_CREAT) === 0) return isNofollow ? 'nofollow' : 'follow';
+  return isNofollow || (flags & O_EXCL) !== 0 ? 'createNew' : 'create';
 }
 
 function create(task: Task, at: Walked, flags: number, mode: number): File | number | Wait {

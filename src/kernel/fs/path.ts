@@ -3,7 +3,7 @@
 // Interface: walk() resolves a path to its last component; lookupAt() to a dentry. Walking needs search permission on
 // each directory, follows at most MAXSYMLINKS links, and never leaves the process's root.
 
-import { EBADF, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../../abi/linux/errno.ts';
+import { EBADF, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV } from '../../abi/linux/errno.ts';
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MAXSYMLINKS, NAME_MAX, PATH_MAX,
   RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
@@ -20,7 +20,11 @@ export type LastLink =
   /** Do not, unless a trailing slash asks for what it points to (lstat). */
   | 'nofollow'
   /** Never: the name itself is meant (unlink, mkdir, rename). */
-  | 'parent';
+  | 'parent'
+  /** As 'follow', but a name with a slash after it, here or in a link, is -EISDIR at once (O_CREAT). */
+  | 'create'
+  /** As 'parent', with the same rule (O_CREAT | O_EXCL). */
+  | 'createNew';
 
 /** Where a path ends: `last` in `dir`. */
 export interface Walked {
@@ -65,12 +69,13 @@ function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
     const slash = last && end < rest.length;
     const denied = mayStep(state, dir, name);
     if (denied < 0) return denied;
+    if (slash && (lastLink === 'create' || lastLink === 'createNew') && name !== '.' && name !== '..') return -EISDIR;
     const next = step(state, dir, name);
     if (typeof next === 'number') {
       return next === -ENOENT && last && name !== '..' ? { dir, last: name, found: null, slash } : next;
     }
     at = end;
-    if (next.inode.isSymlink() && (!last || lastLink === 'follow' || (slash && lastLink === 'nofollow'))) {
+    if (next.inode.isSymlink() && (!last || lastLink === 'follow' || lastLink === 'create' || (slash && lastLink === 'nofollow'))) {
       const jump = followLink(state, next.inode);
       if (typeof jump === 'number') return jump;
       if (typeof jump === 'string') {

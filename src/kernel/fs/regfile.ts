@@ -1,7 +1,8 @@
 // An open regular file: position, O_APPEND, RLIMIT_FSIZE, lseek(2), atime. Data is the inode's business.
 
-import { EFBIG, EINVAL, ENXIO, EOVERFLOW } from '../../abi/linux/errno.ts';
+import { EFBIG, EINVAL, ENOTTY, ENXIO } from '../../abi/linux/errno.ts';
 import { O_APPEND, O_NOATIME, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../../abi/linux/fcntl.ts';
+import { FIONREAD } from '../../abi/linux/ioctl.ts';
 import { SIGXFSZ } from '../../abi/linux/signal.ts';
 import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
@@ -59,7 +60,7 @@ export class RegFile extends File {
   override seek(offset: number, whence: number): number {
     const pos = this.target(offset, whence);
     if (Number.isNaN(pos)) return -EINVAL;
-    if (pos > Number.MAX_SAFE_INTEGER) return -EOVERFLOW;
+    if (pos > Number.MAX_SAFE_INTEGER) return -EINVAL;
     if (pos < 0) return whence === SEEK_DATA || whence === SEEK_HOLE ? pos : -EINVAL;
     this.pos = pos;
     return pos;
@@ -74,6 +75,11 @@ export class RegFile extends File {
       case SEEK_HOLE: return offset < 0 ? -ENXIO : this.inode.seekData(offset, true);
       default: return NaN;
     }
+  }
+
+  override ioctl(task: Task, command: number, argument: number): number {
+    if (command !== FIONREAD) return -ENOTTY;
+    return task.process.mm.writeU32(argument, (this.inode.sizeBytes - this.pos) >>> 0);
   }
 
   override truncate(sizeBytes: number): number {
