@@ -67,7 +67,7 @@ function fsTree(kernel: Kernel): Tree {
     'file-nr': () => `${[...kernel.processes.values()].reduce((sum, process) => sum + (process.exitStatus < 0 ? process.files.count : 0), 0)}\t0\t9223372036854775807\n`,
     'inode-nr': '1024\t0\n', 'pipe-max-size': '1048576\n', 'pipe-user-pages-soft': '16384\n', 'pipe-user-pages-hard': '0\n',
     'aio-max-nr': '65536\n', 'aio-nr': '0\n', 'lease-break-time': '45\n', 'leases-enable': '1\n', 'suid_dumpable': '0\n',
-    'protected_symlinks': '1\n', 'protected_hardlinks': '1\n', 'protected_fifos': '1\n', 'protected_regular': '2\n',
+    'protected_symlinks': '0\n', 'protected_hardlinks': '1\n', 'protected_fifos': '0\n', 'protected_regular': '0\n',
     epoll: { max_user_watches: '65536\n' }, inotify: { max_user_watches: '8192\n', max_user_instances: '128\n', max_queued_events: '16384\n' },
     mqueue: { msg_max: '10\n', msgsize_max: '8192\n', queues_max: '256\n' },
   };
