@@ -92,7 +92,11 @@ def _report(error):
     while frames is not None and frames.tb_frame.f_code.co_filename == SOURCE:
         frames = frames.tb_next
     error.__traceback__ = frames
-    sys.excepthook(type(error), error, frames)
+    if sys.excepthook is sys.__excepthook__:
+        # The interpreter's own hook reads source lines from the file, which may only exist on the host.
+        traceback.print_exception(error)
+    else:
+        sys.excepthook(type(error), error, frames)
 
 
 def _exit_status(error):
