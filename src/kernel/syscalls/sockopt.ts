@@ -33,7 +33,7 @@ const INTERNET: ReadonlyMap<number, ReadonlySet<number>> = new Map([
 function setsockopt(task: Task, fd: number, level: number, name: number, value: number, length: number): number {
   const socket = socketOf(task, fd);
   if (typeof socket === 'number') return socket;
-  if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) return setTimeout(task, socket, name, value, length);
+  if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) return setTimeoutOption(task, socket, name, value, length);
   if (!isKnown(socket, level, name)) return unknown(task, level, name);
   if (length < 4) return -EINVAL;
   const bits = task.process.mm.readU32(value);
@@ -62,7 +62,7 @@ function unknown(task: Task, level: number, name: number): number {
 }
 
 /** struct timeval; 0 means no timeout. */
-function setTimeout(task: Task, socket: SocketFile, name: number, value: number, length: number): number {
+function setTimeoutOption(task: Task, socket: SocketFile, name: number, value: number, length: number): number {
   if (length < 16) return -EINVAL;
   const bytes = new Uint8Array(16);
   if (task.process.mm.copyIn(value, bytes) < 0) return -EFAULT;
