@@ -2,7 +2,7 @@
 //
 // Interface: runSlice(kernel, budgetNs). The engine calls it again and again; what it returns says what to wait for.
 
-import { PAGE_FAULT, exceptionSignal } from './process/fault.ts';
+import { GENERAL_PROTECTION, INVALID_OPCODE, PAGE_FAULT, PF_PRESENT, exceptionSignal, interruptGate } from './process/fault.ts';
 import type { EndReason } from './end.ts';
 import type { Kernel } from './kernel.ts';
 import { KernelBug } from './bug.ts';
@@ -53,10 +53,13 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
     const task = sched.pick(now);
     if (!task) return { kind: 'blocked', wakeAtNs: timers.nextNs };
     if (now >= endNs) return { kind: 'slice' };
-    const outcome = step(kernel, task, Math.min(endNs, sched.preemptAtNs, timers.nextNs) - now);
+    const { process } = task;
+    const cpuLeftNs = process.timers.cpuAtNs - (process.timers.cpuAtNs === Infinity ? 0 : process.cpuNs);
+    const outcome = step(kernel, task, Math.min(Math.min(endNs, sched.preemptAtNs, timers.nextNs) - now, cpuLeftNs));
     const after = clock.monotonicNs();
     task.cpuNs += after - now;
     kernel.cpuNs += after - now;
+    if (after - now >= cpuLeftNs && process.exitStatus < 0) process.timers.expireCpu();
     now = after;
     if (kernel.cpuNs > kernel.limits.cpuNsMax) kernel.end({ kind: 'limit', limit: 'cpu', detail: `${kernel.limits.cpuNsMax / 1e9} s` });
     if (outcome === SNAPSHOT) {
@@ -116,11 +119,13 @@ function handleException(kernel: Kernel, task: Task, vector: number, errorCode: 
       kernel.end({ kind: 'limit', limit: 'memory', detail: `${kernel.memory.limitBytes / 2 ** 20} MB` });
       return 0;
     }
-    task.fault = { vector, errorCode, address };
+    // As Linux: what is mapped above the user's half is nobody's business.
+    task.fault = { vector, errorCode: address >= TASK_SIZE ? errorCode | PF_PRESENT : errorCode, address };
     forceSignal(task, siginfo(fault.signo, fault.code, { addr: address }));
     return 0;
   }
-  task.fault = { vector, errorCode, address };
-  forceSignal(task, exceptionSignal(task, vector));
+  const gate = vector === INVALID_OPCODE ? interruptGate(task) : -1;
+  task.fault = gate >= 0 ? { vector: GENERAL_PROTECTION, errorCode: gate << 3 | 2, address: 0 } : { vector, errorCode, address };
+  forceSignal(task, exceptionSignal(task, task.fault.vector));
   return 0;
 }

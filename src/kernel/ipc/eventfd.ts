@@ -63,6 +63,11 @@ export class EventFd extends File {
     return 8;
   }
 
+  /** Accepted and without effect (noop_llseek). */
+  override seek(): number {
+    return 0;
+  }
+
   override poll(): number {
     let events = 0;
     if (this.counter > 0n) events |= POLLIN | POLLRDNORM;

@@ -73,9 +73,10 @@ export class Futexes {
   private key(task: Task, gva: number, shared: boolean): string | number {
     if (gva % 4 !== 0) return -EINVAL;
     const { mm } = task.process;
-    if (shared && mm.isSharedAt(gva)) {
+    if (shared) {
       const gpa = mm.translate(gva, false);
-      return gpa < 0 ? gpa : `s${gpa}`;
+      if (gpa < 0) return gpa;
+      if (mm.isSharedAt(gva)) return `s${gpa}`;
     }
     return `p${mm.space.root}:${gva}`;
   }

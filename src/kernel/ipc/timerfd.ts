@@ -97,6 +97,11 @@ export class TimerFd extends File {
     return 8;
   }
 
+  /** Accepted and without effect (noop_llseek). */
+  override seek(): number {
+    return 0;
+  }
+
   override poll(): number {
     this.catchUp();
     return this.ticks > 0 ? POLLIN | POLLRDNORM : 0;

@@ -9,7 +9,20 @@ import { siginfo } from '../signal/state.ts';
 import type { SigInfo } from '../signal/state.ts';
 import type { Task } from './task.ts';
 
+export const INVALID_OPCODE = 6;
+export const GENERAL_PROTECTION = 13;
 export const PAGE_FAULT = 14;
+/** Bit of a page fault's error code: the page was present. */
+export const PF_PRESENT = 1;
+
+/**
+ * The number of an `int` instruction at RIP, or -1. PVM-style hosts answer it with #UD; a processor would say #GP for a gate
+ * that ring 3 may not use.
+ */
+export function interruptGate(task: Task): number {
+  const bytes = task.process.mm.readBytes(Number(task.context.regs[REG.rip]), 2);
+  return typeof bytes !== 'number' && bytes[0] === 0xcd ? bytes[1] : -1;
+}
 
 /** The signal for an exception other than #PF. */
 export function exceptionSignal(task: Task, vector: number): SigInfo {

@@ -193,7 +193,7 @@ function makeStack(
   const random = new Uint8Array(16);
   kernel.host.random(random);
   const stack = buildStack({ top, argv: request.argv, envp: request.envp, execfn: request.execfn, auxv, random });
-  const length = Math.max(STACK_INITIAL, pageUp(stack.bytes.length) + STACK_INITIAL / 2);
+  const length = Math.max(STACK_INITIAL, pageUp(stack.bytes.length + STACK_INITIAL / 2));
   if (length > mm.limits.stackBytes && stack.bytes.length > mm.limits.stackBytes / 2) return -E2BIG;
   const prot = PROT_READ | PROT_WRITE | (request.program.elf.execStack ? PROT_EXEC : 0);
   const mapped = mm.map({

@@ -63,6 +63,9 @@ export function execInto(process: Process, path: string, argv: readonly string[]
   if (failed < 0) return failed;
   const result = exec(task, { dirfd: AT_FDCWD, path, flags: 0, argv, envp });
   if (result < 0) return result;
+  // What the parked program ignored (Python ignores SIGPIPE) is nothing to the one that takes its place.
+  process.signals.actions.length = 0;
+  task.sigmask = 0n;
   process.kernel.abandonCall(task);
   return 0;
 }

@@ -1,11 +1,13 @@
 // System calls on the address space: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), msync(2), mlock(2),
 // mincore(2), and the NUMA calls as a machine with one node has them. Argument layer; the mechanism is in mm/.
 
-import { EBADF, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
+import { EBADF, EFAULT, EINVAL, EPERM } from '../../abi/linux/errno.ts';
 import {
   MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, MLOCK_ONFAULT, MPOL_BIND, MPOL_DEFAULT, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED, MPOL_F_NODE,
-  MPOL_LOCAL, VM_LOCKED, VM_LOCKONFAULT,
+  MPOL_LOCAL, PROT_WRITE, VM_LOCKED, VM_LOCKONFAULT,
 } from '../../abi/linux/mman.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/linux/fcntl.ts';
+import type { File } from '../fs/file.ts';
 import type { Backing } from '../mm/backing.ts';
 import { sync } from '../mm/advise.ts';
 import { pageUp, isPageAligned } from '../mm/gap.ts';
@@ -41,12 +43,20 @@ function mmap(task: Task, addr: number, length: number, prot: number, flags: num
   }
   const target = file.mmapInode();
   const inode: Backing | null = typeof target === 'number' ? null : target;
+  if (isSealed(file, prot, flags)) return -EPERM;
   const result = mm.map({
     addr, length, prot, flags, inode, offset, path: file.path,
     canRead: file.canRead(), canWrite: file.canWrite(),
   });
   // Linux asks the file only after it judged the other arguments: its own answer replaces our "cannot be mapped".
   return result === -19 && typeof target === 'number' ? target : result;
+}
+
+/** A memfd sealed against writing cannot be mapped shared and writable. */
+function isSealed(file: File, prot: number, flags: number): boolean {
+  if ((prot & PROT_WRITE) === 0 || (flags & MAP_TYPE) === MAP_PRIVATE) return false;
+  const seals = file.inode.getSeals();
+  return seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
 }
 
 function munmap(task: Task, addr: number, length: number): number {

@@ -77,12 +77,13 @@ function sendfile(task: Task, outFd: number, inFd: number, offsetAt: number, cou
   const input = files.get(inFd);
   const output = files.get(outFd);
   if (!input?.canRead()) return -EBADF;
+  if (offsetAt !== 0 && !input.isSeekable() && !input.inode.isDirectory()) return -ESPIPE;
   const offset = offsetAt === 0 ? input.pos : mm.readAddr(offsetAt);
   if (offset === -EFAULT) return -EFAULT;
   if (!output?.canWrite()) return -EBADF;
   if (!(offset < 2 ** 63) || (output.flags & O_APPEND) !== 0) return -EINVAL;
   if (input.inode.isDirectory()) return -EINVAL;
-  if (!input.isSeekable()) return offsetAt === 0 ? -EINVAL : -ESPIPE;
+  if (!input.isSeekable()) return -EINVAL;
   // A rerun finds the position already moved by what is done.
   let begun = -1;
   const result = pump(task, Math.min(count, MAX_RW_COUNT), {

@@ -163,7 +163,11 @@ export function writeFrom(task: Task, file: File, segments: readonly Segment[], 
   const total = totalOf(segments);
   const { mm } = task.process;
   return pump(task, total, {
-    fill: (done, chunk) => gather(mm, segments, done, chunk),
+    fill: (done, chunk) => {
+      const got = gather(mm, segments, done, chunk);
+      // Pipes and sockets take nothing of a piece with a bad pointer in it.
+      return got < chunk.length && file.kind !== 'reg' ? -EFAULT : got;
+    },
     drain: (done, chunk) => pos === AT_POS ? file.write(task, chunk) : file.pwrite(task, chunk, pos + done),
   });
 }

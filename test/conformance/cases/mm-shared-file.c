@@ -24,10 +24,7 @@ int main(void) {
   });
   printf("%.10s %.9s %.8s\n", other + 9000, other + 9100, private + 100);
   printf("past the end of file in its last page: %d\n", shared[10001]);
-  shared[10001] = 'x';
   ftruncate(fd, 11000);
-  pread(fd, text, 1, 10001);
-  printf("after growing: %d\n", text[0]);
   SHOW(msync(shared, 12288, MS_SYNC));
   SHOW(msync(shared, 12288, MS_ASYNC | MS_SYNC));
   SHOW(msync(shared + 1, 4096, MS_SYNC));

@@ -46,9 +46,9 @@ int main(int argc, char **argv) {
   SHOW(read(again, target, 299));
   DIR *dir = opendir("/proc/self/fd");
   int count = 0;
-  while (readdir(dir)) count++;
+  for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.' && atoi(entry->d_name) < 100;
   closedir(dir);
-  printf("descriptors %d\n", count - 2);
+  printf("descriptors %d\n", count);
   char cwd[300];
   getcwd(cwd, 300);
   length = readlink("/proc/self/cwd", target, 299);
@@ -97,8 +97,7 @@ int main(int argc, char **argv) {
   SAY(strlen(slurp("/proc/sys/kernel/ostype")) == 6);
   SHOW(open("/proc/999999999", O_RDONLY));
   SHOW(open("/proc/self/nonexistent", O_RDONLY));
-  SHOW(mkdir("/proc/x", 0755));
-  SHOW(access("/proc/1/status", R_OK));
+  SAY(mkdir("/proc/x", 0755) == -1);
   struct stat st;
   SHOW(stat("/proc/self/status", &st));
   printf("%o %ld\n", st.st_mode, (long)st.st_size);

@@ -55,7 +55,7 @@ int main(void) {
   SHOW(getentropy(big, 257));
   SHOW(getuid());
   SHOW(getgid());
-  SHOW(getgroups(0, NULL));
+  SAY(getgroups(0, NULL) >= 0);
   SHOW(setuid(1000));
   SHOW(setreuid(-1, -1));
   SHOW(setregid(1000, 1000));
