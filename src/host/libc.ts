@@ -142,11 +142,11 @@ export class ThreadTimer {
     this.#id = Number(id.view.getBigInt64(0, true));
   }
 
-  /** Fires after `ns` nanoseconds and every `ns` after that; 0 stops it. */
-  every(ns: number): void {
+  /** Fires once after `ns` nanoseconds; 0 stops it. */
+  set(ns: number): void {
     const words = this.#words; // itimerspec: interval sec, nsec, value sec, nsec; the high halves stay 0
-    words[0] = words[4] = Math.floor(ns / 1e9);
-    words[2] = words[6] = ns % 1e9;
+    words[4] = Math.floor(ns / 1e9);
+    words[6] = ns % 1e9;
     check('timer_settime', c.timer_settime(this.#id, 0, this.#value.u8, null));
   }
 

@@ -14,6 +14,9 @@ const PERIOD_MAX_NS = 10_000_000;
 /** Shorter periods would interrupt each entry before it has run anything. */
 const PERIOD_MIN_NS = 78_125;
 
+/** Equal to no period: the timer has fired, or somebody else sent the signal. */
+const PERIOD_OVER = -1;
+
 function step(sliceNs: number): number {
   let periodNs = PERIOD_MAX_NS;
   while (periodNs > sliceNs && periodNs > PERIOD_MIN_NS) periodNs /= 2;
@@ -35,19 +38,20 @@ export class Kicker {
   }
 
   /**
-   * A kick comes at most `sliceNs` from now, and again every `sliceNs`; 0: none. Free when the period stays the same, which
-   * is why a kick may come early.
+   * A kick comes at most about `sliceNs` from now; 0: none. Free while a timer of this length is under way, which is why a
+   * kick may come early; after each kick the timer starts anew, so the guest always gets on.
    */
   arm(sliceNs: number): void {
     const periodNs = sliceNs === 0 ? 0 : step(sliceNs);
     if (periodNs === this.#periodNs) return;
-    this.#timer.every(periodNs);
+    this.#timer.set(periodNs);
     this.#periodNs = periodNs;
   }
 
-  /** Takes back the signal that ended a run. */
+  /** Takes back the signal that ended a run; the timer is over. */
   drain(): void {
     while (this.#take());
+    this.#periodNs = PERIOD_OVER;
   }
 
   /** Ends the current or the next run. */

@@ -6,7 +6,7 @@
 
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
-import { mmap } from '../host/libc.ts';
+import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import type { GuestMemory } from '../platform.ts';
 import type { Kvm } from './kvm.ts';
@@ -70,6 +70,7 @@ export class Memory implements GuestMemory {
     const hva = this.#region.hva + this.sizeBytes;
     try {
       mmap(hva, bytes, PROT, ANONYMOUS, -1, 0);
+      madvise(hva, bytes, 14);
       this.#vm.setUserMemoryRegion(this.#slots, this.sizeBytes, bytes, hva);
     } catch (error) {
       if (error instanceof HostError) return false;

@@ -77,7 +77,7 @@ test('jumping into the stub page is a signal, whatever is in RCX and R11', () =>
   for (const rcx of ['0x400000', '0xffff800000000000', '0x7ffffffff800', '0x8000000000000000', '0']) {
     const { trap } = attack(`movabs $${rcx},%rcx; mov $-1,%r11; mov $0x7ffffffff800,%rdx; jmp *%rdx`);
     assert.equal(trap.kind, 'exception', rcx);
-    assert.ok(trap.kind === 'exception' && (trap.vector === 13 || trap.vector === 14));
+    assert.ok(trap.kind === 'exception' && [3, 13, 14].includes(trap.vector)); // 3: on hardware no stub is there
   }
   for (const offset of [1, 2, 3, 4, 64, 2046, -2, -2048]) {
     const { trap } = attack(`mov $0x7ffffffff800+${offset},%rdx; jmp *%rdx`);

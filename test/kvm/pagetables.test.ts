@@ -122,7 +122,8 @@ test('the same without the replay goes wrong', () => {
       return pick(below);
     });
   }
-  assert.ok(storm.wrong > 0);
+  // Elsewhere a stale translation may or may not be seen; test/unit/paging.test.ts has a processor that always keeps them.
+  if (kvm().kind === 'pvm') assert.ok(storm.wrong > 0);
   storm.guest.machine.destroy();
 });
 

@@ -8,7 +8,7 @@ import { detectKind, selfTest } from '../../src/vmm/selftest.ts';
 test('every behaviour relied on is found, within two seconds', () => {
   const start = performance.now();
   const { kind, checks } = selfTest();
-  assert.ok(performance.now() - start < 2000 || process.env['OFFSHOOT_HWKVM'] !== undefined);
+  assert.ok(performance.now() - start < 2000 * Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1));
   assert.equal(kind, detectKind());
   assert.deepEqual(checks.filter((check) => !check.ok), []);
   assert.equal(checks.length, 11);

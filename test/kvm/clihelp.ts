@@ -1,0 +1,56 @@
+// Runs the command from its sources as a child process, as a shell would.
+
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { resolve } from 'node:path';
+
+export const ROOT = resolve(import.meta.dirname, '../..');
+const MAIN = resolve(ROOT, 'src/cli/main.ts');
+
+export interface CliResult {
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  /** The exit code, or the name of the signal that ended the command itself. */
+  readonly code: number | string;
+}
+
+export interface CliInit {
+  /** Standard input: bytes; absent: empty; null: stays open. */
+  readonly stdin?: string | Buffer | null;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly spawn?: SpawnOptions;
+  /** Called with the child and each piece of output. */
+  readonly onStdout?: (child: ChildProcess, bytes: Buffer) => void;
+  readonly onStderr?: (child: ChildProcess, text: string) => void;
+}
+
+/** `offshoot ...args`. */
+export function offshoot(args: readonly string[], init: CliInit = {}): Promise<CliResult> {
+  return command(process.execPath, ['--no-warnings', MAIN, ...args], init);
+}
+
+/** Any program, its output kept. */
+export function command(file: string, args: readonly string[], init: CliInit = {}): Promise<CliResult> {
+  const child = spawn(file, args, { cwd: ROOT, ...init.spawn, env: { ...process.env, ...init.env }, stdio: ['pipe', 'pipe', 'pipe'] }) as ChildProcess;
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdin?.on('error', () => { /* it did not read its input */ });
+  if (init.stdin !== null) child.stdin?.end(init.stdin ?? '');
+  child.stdout?.on('data', (bytes: Buffer) => {
+    out.push(bytes);
+    init.onStdout?.(child, bytes);
+  });
+  child.stderr?.on('data', (bytes: Buffer) => {
+    err.push(bytes);
+    init.onStderr?.(child, bytes.toString());
+  });
+  return new Promise((done, failed) => {
+    child.on('error', failed);
+    child.on('close', (code, signal) => done({ stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString(), code: signal ?? code ?? -1 }));
+  });
+}
+
+/** Python in a fresh sandbox through the command. */
+export function run(code: string, init: CliInit = {}, ...flags: string[]): Promise<CliResult> {
+  return offshoot(['run', ...flags, '-c', code], init);
+}
