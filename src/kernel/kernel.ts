@@ -9,6 +9,7 @@ import type { EndReason } from './end.ts';
 import { ControlChannel } from './fs/control.ts';
 import { HostStreams } from './fs/hoststream.ts';
 import type { Vfs } from './fs/vfs.ts';
+import { IpcBudget } from './ipc/budget.ts';
 import { Futexes } from './ipc/futex.ts';
 import { SocketNames } from './ipc/socketname.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -94,6 +95,7 @@ export class Kernel {
   readonly futexes: Futexes;
   /** Bound sockets; restored sockets enter themselves. */
   readonly sockets = new SocketNames();
+  readonly ipc = new IpcBudget();
   readonly processes = new Map<number, Process>();
   readonly tasks = new Map<number, Task>();
   /** The process whose end is the sandbox's end. */

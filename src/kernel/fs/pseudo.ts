@@ -24,6 +24,8 @@ export interface PseudoFs {
   readonly dev: number;
   /** Time stamp of everything in it. */
   readonly bootTime: bigint;
+  /** The open file that keeps a large text: one at a time, or descriptors on smaps would fill our memory. */
+  largeText?: TextFile | null;
 }
 
 /** An inode number from a key: stable across forks and restarts (FNV-1a; 31 bits, never 0). */
@@ -40,6 +42,7 @@ export function dtypeOf(mode: number): number {
 
 /** An inode whose attributes are plain fields. */
 export abstract class PseudoInode extends Inode {
+  readonly fs: PseudoFs;
   readonly dev: number;
   readonly ino: number;
   readonly key: string;
@@ -54,6 +57,7 @@ export abstract class PseudoInode extends Inode {
 
   constructor(fs: PseudoFs, key: string, mode: number, ino = inoOf(key)) {
     super();
+    this.fs = fs;
     this.dev = fs.dev;
     this.key = key;
     this.ino = ino;
@@ -101,6 +105,9 @@ export class TextInode extends PseudoInode {
   }
 }
 
+/** Beyond this a text is large; and no text is longer than TEXT_MAX. */
+const LARGE_TEXT = 65536, TEXT_MAX = 16 << 20;
+
 /** An open generated file. The text is made at the first read from position 0 and kept for the reads that follow. */
 export class TextFile extends File {
   override readonly kind = 'text';
@@ -122,9 +129,23 @@ export class TextFile extends File {
     if (!this.text || pos === 0) {
       const made = this.inode.snapshot(task);
       if (typeof made === 'number') return made;
-      this.text = made;
+      this.keep(made.length > TEXT_MAX ? made.subarray(0, TEXT_MAX) : made);
     }
-    return copyFrom(this.text, pos, dst);
+    return copyFrom(this.text as Uint8Array, pos, dst);
+  }
+
+  /** Keeps the text for the next read; a large one takes the place of another file's, which is then generated again. */
+  private keep(text: Uint8Array): void {
+    this.text = text;
+    const { fs } = this.inode;
+    if (text.length <= LARGE_TEXT) return;
+    if (fs.largeText && fs.largeText !== this) fs.largeText.text = null;
+    fs.largeText = this;
+  }
+
+  override release(): void {
+    if (this.inode.fs.largeText === this) this.inode.fs.largeText = null;
+    super.release();
   }
 
   override write(task: Task, src: Uint8Array): number | Wait {
@@ -205,7 +226,6 @@ export abstract class PseudoDir extends PseudoInode {
 
 /** A directory of fixed entries from a literal tree; the tree and the inodes are made when first needed. */
 export class TreeDir extends PseudoDir {
-  private readonly fs: PseudoFs;
   private tree: Tree | (() => Tree);
   private readonly cache = new Map<string, Inode>();
   private readonly onMiss: ((key: string) => void) | null;
@@ -213,7 +233,6 @@ export class TreeDir extends PseudoDir {
   /** `onMiss` hears the keys of names that are not there. */
   constructor(fs: PseudoFs, key: string, tree: Tree | (() => Tree), onMiss: ((key: string) => void) | null = null) {
     super(fs, key);
-    this.fs = fs;
     this.tree = tree;
     this.onMiss = onMiss;
   }

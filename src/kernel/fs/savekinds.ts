@@ -43,7 +43,7 @@ const pipeKind: FileKind = {
 };
 
 function sharedPipe(saved: PipeState, anonymous: PipeExtra['anonymous'], loader: Loader): { pipe: Pipe; inode: PipeInode | null } {
-  const pipe = Pipe.restore(saved, loader.kernel.waits);
+  const pipe = Pipe.restore(saved, loader.kernel);
   return { pipe, inode: anonymous && new PipeInode(pipe, anonymous.uid, anonymous.gid, anonymous.time) };
 }
 

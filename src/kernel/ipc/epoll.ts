@@ -16,6 +16,8 @@ import type { MonotonicClock } from './timerfd.ts';
 
 /** Items of one epoll instance (Linux bounds them per user: max_user_watches). */
 const ITEMS_MAX = 65536;
+/** Epoll instances one may contain, and be contained in: with the depth this bounds the ways a wake or a poll can take. */
+const NESTED_MAX = 16;
 /** The flags that survive a fired EPOLLONESHOT. */
 const PRIVATE_BITS = (EPOLLWAKEUP | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLET) >>> 0;
 
@@ -77,6 +79,8 @@ export class EpollFile extends File {
   /** Woken when an item becomes ready. */
   readonly queue: number;
   private readonly items: Item[] = [];
+  /** The instances this one is in, once for each time. */
+  private readonly parents: EpollFile[] = [];
   private readonly ready = new Set<Item>();
 
   constructor(waits: WaitQueues, clock: MonotonicClock, queue = waits.newQueue()) {
@@ -105,7 +109,9 @@ export class EpollFile extends File {
   private add(fd: number, file: File, events: number, data: bigint): number {
     if (file instanceof EpollFile) {
       if ((events & EPOLLEXCLUSIVE) !== 0) return -EINVAL;
-      if (file.reaches(this, 0) || file.depth(0) >= EP_MAX_NESTS) return -ELOOP;
+      if (file.reaches(this, 0) || file.depth(0) + this.height(0) >= EP_MAX_NESTS) return -ELOOP;
+      if (file.parents.length >= NESTED_MAX || this.items.filter((item) => item.file instanceof EpollFile).length >= NESTED_MAX) return -EINVAL;
+      file.parents.push(this);
     }
     this.prune();
     if (this.items.length >= ITEMS_MAX) return -ENOSPC;
@@ -126,8 +132,16 @@ export class EpollFile extends File {
 
   private remove(item: Item): void {
     item.unwatch(this.waits);
+    this.forgetIn(item);
     this.ready.delete(item);
     this.items.splice(this.items.indexOf(item), 1);
+  }
+
+  /** This is no longer a parent of the item's file. */
+  private forgetIn({ file }: Item): void {
+    if (!(file instanceof EpollFile)) return;
+    const at = file.parents.indexOf(this);
+    if (at >= 0) file.parents.splice(at, 1);
   }
 
   /** Drops the items whose files were closed. */
@@ -146,6 +160,11 @@ export class EpollFile extends File {
     let depth = level;
     for (const item of this.items) if (item.file instanceof EpollFile && item.file.refs > 0) depth = Math.max(depth, item.file.depth(level + 1));
     return depth;
+  }
+
+  /** How many epoll instances are nested above. */
+  private height(level: number): number {
+    return this.parents.reduce((height, parent) => Math.max(height, parent.height(level + 1)), level);
   }
 
   /** Its file may have changed: onto the ready list, and wake who waits here. */
@@ -187,6 +206,11 @@ export class EpollFile extends File {
     return out;
   }
 
+  /** Accepted and without effect (noop_llseek). */
+  override seek(): number {
+    return 0;
+  }
+
   override poll(): number {
     this.checkDeadlines();
     for (const item of this.ready) {
@@ -213,7 +237,10 @@ export class EpollFile extends File {
   }
 
   override release(): void {
-    for (const item of this.items) item.unwatch(this.waits);
+    for (const item of this.items) {
+      item.unwatch(this.waits);
+      this.forgetIn(item);
+    }
     this.items.length = 0;
     this.ready.clear();
     super.release();
@@ -233,6 +260,7 @@ export class EpollFile extends File {
       const item = new Item(this, saved.fd, saved.file, saved.events, saved.data);
       this.items.push(item);
       item.watch(this.waits);
+      if (saved.file instanceof EpollFile) saved.file.parents.push(this);
       if (saved.ready) this.ready.add(item);
     }
   }

@@ -15,6 +15,8 @@ import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import { waitOn } from '../wait.ts';
 import type { Wait, WaitQueues } from '../wait.ts';
+import { PIPE_PAGES_SOFT } from './budget.ts';
+import type { IpcBudget } from './budget.ts';
 
 export const PIPE_BUF = 4096;
 export const PIPE_CAPACITY = 65536;
@@ -22,6 +24,7 @@ export const PIPE_CAPACITY = 65536;
 export const PIPE_CAPACITY_MAX = 1048576;
 
 const O_ACCMODE = 3, O_WRONLY = 1, O_RDWR = 2, O_NONBLOCK = 0o4000;
+const PAGE = 4096;
 const F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032;
 const NO_BYTES = new Uint8Array(0);
 
@@ -39,13 +42,17 @@ export interface PipeState {
 interface FifoMemo { readonly fifo: 'reader' | 'writer'; readonly opens: number }
 interface WriteMemo { readonly written: number }
 
+/** What the kernel gives to pipes. */
+export interface PipeKernel { readonly waits: WaitQueues; readonly ipc: IpcBudget }
+
 export class Pipe {
   readonly waits: WaitQueues;
+  private readonly budget: IpcBudget;
   /** Woken when there is something to read, or the last writer left. */
   readonly readQueue: number;
   /** Woken when there is room, or the last reader left. */
   readonly writeQueue: number;
-  capacity = PIPE_CAPACITY;
+  capacity: number;
   readers = 0;
   writers = 0;
   /** Opens ever, by end: a blocked opener sees that its partner came even if it has left again. */
@@ -60,10 +67,13 @@ export class Pipe {
   private shared = false;
   length = 0;
 
-  constructor(waits: WaitQueues, readQueue = waits.newQueue(), writeQueue = waits.newQueue()) {
+  constructor(kernel: PipeKernel, state: Pick<PipeState, 'readQueue' | 'writeQueue' | 'capacity'> | null = null) {
+    const { waits, ipc } = kernel;
     this.waits = waits;
-    this.readQueue = readQueue;
-    this.writeQueue = writeQueue;
+    this.budget = ipc;
+    this.readQueue = state ? state.readQueue : waits.newQueue();
+    this.writeQueue = state ? state.writeQueue : waits.newQueue();
+    this.capacity = state ? state.capacity : ipc.pipePages + PIPE_CAPACITY / PAGE > PIPE_PAGES_SOFT ? PAGE : PIPE_CAPACITY;
   }
 
   get free(): number { return Math.max(0, this.capacity - this.length); }
@@ -111,17 +121,24 @@ export class Pipe {
   /** fcntl(F_SETPIPE_SZ): the new capacity in bytes, -EBUSY, -EINVAL or -EPERM. */
   setCapacity(sizeBytes: number): number {
     if (sizeBytes < 0 || sizeBytes > 0x8000_0000) return -EINVAL;
-    let size = 4096;
+    let size = PAGE;
     while (size < sizeBytes) size *= 2;
-    if (size > PIPE_CAPACITY_MAX && size > this.capacity) return -EPERM;
+    const isTooMuch = size > PIPE_CAPACITY_MAX || this.budget.pipePages + (size - this.capacity) / PAGE > PIPE_PAGES_SOFT;
+    if (isTooMuch && size > this.capacity) return -EPERM;
     if (size < this.length) return -EBUSY;
     const couldWrite = this.writable;
+    if (this.isCounted) this.budget.pipePages += (size - this.capacity) / PAGE;
     this.capacity = size;
     if (!couldWrite && this.writable) this.waits.wake(this.writeQueue);
     return size;
   }
 
+  /** Whether its pages are in the budget: while any end is open. */
+  private isCounted = false;
+
   opened(canRead: boolean, canWrite: boolean): void {
+    if (!this.isCounted) this.budget.pipePages += this.capacity / PAGE;
+    this.isCounted = true;
     if (canRead) { this.readers++; this.readerOpens++; }
     if (canWrite) { this.writers++; this.writerOpens++; }
   }
@@ -136,6 +153,8 @@ export class Pipe {
     if (!this.hasReaders && !this.hasWriters) {
       this.ring = NO_BYTES;
       this.head = this.length = 0;
+      if (this.isCounted) this.budget.pipePages -= this.capacity / PAGE;
+      this.isCounted = false;
     }
   }
 
@@ -149,9 +168,8 @@ export class Pipe {
   }
 
   /** Ends are counted again as their files are restored. */
-  static restore(state: PipeState, waits: WaitQueues): Pipe {
-    const pipe = new Pipe(waits, state.readQueue, state.writeQueue);
-    pipe.capacity = state.capacity;
+  static restore(state: PipeState, kernel: PipeKernel): Pipe {
+    const pipe = new Pipe(kernel, state);
     pipe.ring = state.content;
     pipe.shared = true;
     pipe.length = state.content.length;
@@ -269,7 +287,7 @@ export function writtenBefore(task: Task): number {
 /** pipe2(2): the read and the write end. `flags`: O_NONBLOCK. */
 export function newPipe(task: Task, flags: number): [PipeFile, PipeFile] {
   const { fsuid, fsgid } = task.process.credentials;
-  const inode = new PipeInode(new Pipe(task.kernel.waits), fsuid, fsgid, task.kernel.clock.realtimeNs());
+  const inode = new PipeInode(new Pipe(task.kernel), fsuid, fsgid, task.kernel.clock.realtimeNs());
   inode.nlink = 1;
   const status = flags & O_NONBLOCK;
   return [new PipeFile(inode, status, inode.key, inode.pipe), new PipeFile(inode, status | O_WRONLY, inode.key, inode.pipe)];
@@ -290,7 +308,7 @@ export function adoptFifo(inode: Inode, pipe: Pipe): void {
 export function openFifo(inode: Inode, flags: number, task: Task): PipeFile | number | Wait {
   let pipe = fifos.get(inode);
   if (!pipe) {
-    pipe = new Pipe(task.kernel.waits);
+    pipe = new Pipe(task.kernel);
     fifos.set(inode, pipe);
   }
   const access = flags & O_ACCMODE;

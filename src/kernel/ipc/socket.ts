@@ -13,6 +13,8 @@ import { DEV_SOCKFS, PseudoInode, S_IFSOCK } from '../fs/pseudo.ts';
 import type { Task } from '../process/task.ts';
 import { waitOn } from '../wait.ts';
 import type { Wait, WaitQueues } from '../wait.ts';
+import { SOCKETS_MAX } from './budget.ts';
+import type { IpcBudget } from './budget.ts';
 import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './message.ts';
 import type { Message, Ucred } from './message.ts';
 import { receiveInto, sendBytes } from './socketio.ts';
@@ -24,7 +26,7 @@ const O_RDWR = 2;
 export type SocketPhase = 'new' | 'listening' | 'connected';
 
 /** What the kernel gives to sockets. */
-export interface SocketKernel { readonly waits: WaitQueues; readonly sockets: SocketNames }
+export interface SocketKernel { readonly waits: WaitQueues; readonly sockets: SocketNames; readonly ipc: IpcBudget }
 
 /** Plain data; `F` stands for an open file (EpollState says why). */
 export interface SocketState<F> {
@@ -93,6 +95,7 @@ export class SocketFile extends File {
     this.readQueue = queues.read;
     this.writeQueue = queues.write;
     this.local = anyAddress(domain);
+    kernel.ipc.sockets++;
   }
 
   get isDatagram(): boolean { return this.type === SOCK_DGRAM; }
@@ -136,7 +139,7 @@ export class SocketFile extends File {
     if (!listener || listener.dead) return -ECONNREFUSED;
     if (listener.type !== this.type) return -EPROTOTYPE;
     if (listener.phase !== 'listening' || listener.inShut) return -ECONNREFUSED;
-    if (listener.backlog.length > listener.backlogMax) {
+    if (listener.backlog.length > listener.backlogMax || this.kernel.ipc.sockets >= SOCKETS_MAX) {
       return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([listener.writeQueue]);
     }
     const end = new SocketFile(this.kernel, listener.domain, this.type, this.protocol, 0);
@@ -175,6 +178,12 @@ export class SocketFile extends File {
     }
     this.changed();
     return 0;
+  }
+
+  /** Accounts `bytes` more (or less) in the receive queue. */
+  charge(bytes: number): void {
+    this.inboxCharge += bytes;
+    this.kernel.ipc.socketBytes += bytes;
   }
 
   /** Something pollers and blocked calls should look at. */
@@ -241,14 +250,16 @@ export class SocketFile extends File {
       peer.changed();
     }
     if (this.isDatagram) this.changed();
-    for (const pending of this.backlog) {
+    const { inbox, backlog } = this;
+    this.backlog = [];
+    this.inbox = [];
+    this.charge(-this.inboxCharge);
+    this.kernel.ipc.sockets--;
+    for (const pending of backlog) {
       if (pending.peer) pending.peer.error = pending.peer.domain === AF_UNIX ? ECONNRESET : ECONNABORTED;
       pending.unref();
     }
-    for (const message of this.inbox) for (const file of message.files) file.unref();
-    this.backlog = [];
-    this.inbox = [];
-    this.inboxCharge = 0;
+    for (const message of inbox) dropFiles(this, message.files);
     super.release();
   }
 
@@ -281,9 +292,16 @@ export class SocketFile extends File {
   restoreLinks(state: Pick<SocketState<File>, 'peer' | 'inbox' | 'backlog'>): void {
     this.peer = state.peer instanceof SocketFile ? state.peer : null;
     this.inbox = state.inbox.map((message) => ({ ...message }));
-    this.inboxCharge = this.inbox.reduce((sum, m) => sum + m.bytes.length - m.head + MESSAGE_OVERHEAD, 0);
+    this.charge(this.inbox.reduce((sum, m) => sum + m.bytes.length - m.head + MESSAGE_OVERHEAD, 0));
+    this.kernel.ipc.filesInFlight += this.inbox.reduce((sum, m) => sum + m.files.length, 0);
     this.backlog = state.backlog.filter((file): file is SocketFile => file instanceof SocketFile);
   }
+}
+
+/** Gives back files that were on their way. */
+function dropFiles(socket: SocketFile, files: readonly File[]): void {
+  socket.kernel.ipc.filesInFlight -= files.length;
+  for (const file of files) file.unref();
 }
 
 class SocketInode extends PseudoInode {

@@ -4,7 +4,8 @@
 // packets move whole or not at all.
 
 import {
-  EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE, ERESTARTSYS,
+  EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE,
+  ERESTARTSYS, ETOOMANYREFS,
 } from '../../abi/linux/errno.ts';
 import { SIGPIPE } from '../../abi/linux/signal.ts';
 import {
@@ -15,6 +16,7 @@ import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import { waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
+import { FILES_IN_FLIGHT_MAX, SOCKET_BYTES_MAX } from './budget.ts';
 import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './message.ts';
 import type { Message, Ucred } from './message.ts';
 import { writtenBefore } from './pipe.ts';
@@ -71,6 +73,9 @@ export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, optio
   if (options.flags & MSG_OOB) return -EOPNOTSUPP;
   const failed = socket.takeError();
   if (failed < 0) return failed;
+  const { ipc } = socket.kernel;
+  if (ipc.socketBytes + Math.min(src.length, SOCKET_BUFFER) > SOCKET_BYTES_MAX) return -ENOBUFS;
+  if (options.files.length > 0 && ipc.filesInFlight + options.files.length > FILES_IN_FLIGHT_MAX) return -ETOOMANYREFS;
   if (socket.isDatagram) return sendDatagram(socket, task, src, options);
   if (options.to || options.nobody) return socket.phase === 'connected' ? -EISCONN : -EOPNOTSUPP;
   if (socket.phase !== 'connected') return socket.domain === AF_UNIX ? -ENOTCONN : pipeError(socket, task, options, 0);
@@ -153,8 +158,9 @@ function lostDatagram(socket: SocketFile, src: Uint8Array): number {
 
 function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[]): void {
   for (const file of files) file.ref();
+  socket.kernel.ipc.filesInFlight += files.length;
   target.inbox.push({ bytes: src.slice(), head: 0, files, cred: ucredOf(task), from: socket.local });
-  target.inboxCharge += src.length + MESSAGE_OVERHEAD;
+  target.charge(src.length + MESSAGE_OVERHEAD);
   socket.kernel.waits.wake(target.readQueue);
 }
 
@@ -194,7 +200,7 @@ function takeMessage(socket: SocketFile, dst: Uint8Array, flags: number): Receiv
   const n = Math.min(dst.length, message.bytes.length);
   dst.set(message.bytes.subarray(0, n));
   const isCut = n < message.bytes.length;
-  const files = takeFiles(message, flags);
+  const files = takeFiles(socket, message, flags);
   if (!(flags & MSG_PEEK)) dropFirst(socket);
   return {
     result: flags & MSG_TRUNC ? message.bytes.length : n, flags: isCut ? MSG_TRUNC : 0, from: message.from, cred: message.cred, files,
@@ -204,7 +210,7 @@ function takeMessage(socket: SocketFile, dst: Uint8Array, flags: number): Receiv
 /** Bytes of a stream, across messages, stopping before passed files that belong to later bytes. */
 function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Received {
   const first = socket.inbox[0];
-  const files = takeFiles(first, flags);
+  const files = takeFiles(socket, first, flags);
   let done = 0;
   let index = 0;
   while (done < dst.length && index < socket.inbox.length) {
@@ -218,23 +224,24 @@ function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Receive
       continue;
     }
     message.head += n;
-    socket.inboxCharge -= n;
+    socket.charge(-n);
     if (message.head === message.bytes.length) dropFirst(socket);
   }
   if (!(flags & MSG_PEEK)) roomMade(socket);
   return { result: done, flags: 0, from: null, cred: first.cred, files };
 }
 
-function takeFiles(message: Message, flags: number): readonly File[] {
+function takeFiles(socket: SocketFile, message: Message, flags: number): readonly File[] {
   const { files } = message;
   if (flags & MSG_PEEK) return files.map((file) => file.ref());
   message.files = [];
+  socket.kernel.ipc.filesInFlight -= files.length;
   return files;
 }
 
 function dropFirst(socket: SocketFile): void {
   const message = socket.inbox.shift() as Message;
-  socket.inboxCharge -= message.bytes.length - message.head + MESSAGE_OVERHEAD;
+  socket.charge(-(message.bytes.length - message.head + MESSAGE_OVERHEAD));
   if (!socket.isStream) roomMade(socket);
 }
 

@@ -5,7 +5,7 @@
 // to a host: ENETUNREACH; names: "Temporary failure in name resolution"), and talk to each other over loopback.
 
 import {
-  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNREFUSED, EEXIST, EFAULT, EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK,
+  EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNREFUSED, EEXIST, EFAULT, EINVAL, ENETUNREACH, ENFILE, ENOTCONN, ENOTSOCK,
   EOPNOTSUPP, EPERM, EPROTONOSUPPORT, EPROTOTYPE, ESOCKTNOSUPPORT,
 } from '../../abi/linux/errno.ts';
 import {
@@ -15,6 +15,7 @@ import {
 import { makeNode } from '../fs/namei.ts';
 import { lookupAt } from '../fs/path.ts';
 import { MAY_WRITE, permission } from '../fs/perm.ts';
+import { SOCKETS_MAX } from '../ipc/budget.ts';
 import { SocketFile } from '../ipc/socket.ts';
 import { ucredOf } from '../ipc/socketio.ts';
 import { SocketNames, anyAddress, concrete, encodeAddress, isLoopback, parseAddress } from '../ipc/socketname.ts';
@@ -58,6 +59,7 @@ function newSocket(task: Task, domain: number, rawType: number, protocol: number
   if ((rawType & ~(SOCK_TYPE_MASK | SOCK_NONBLOCK | SOCK_CLOEXEC)) !== 0) return -EINVAL;
   const refused = checkKind(task, domain, type, protocol);
   if (refused < 0) return refused;
+  if (task.kernel.ipc.sockets >= SOCKETS_MAX) return -ENFILE;
   // A raw unix socket is a datagram one; the protocol of an internet socket is implied by its type.
   const kind = domain === AF_UNIX && type === SOCK_RAW ? SOCK_DGRAM : type;
   const implied = domain === AF_UNIX ? protocol : kind === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
@@ -80,7 +82,11 @@ function socketpair(task: Task, domain: number, type: number, protocol: number, 
   if (domain === AF_INET || domain === AF_INET6) return -EOPNOTSUPP;
   const a = newSocket(task, domain, type, protocol);
   if (typeof a === 'number') return a;
-  const b = newSocket(task, domain, type, protocol) as SocketFile;
+  const b = newSocket(task, domain, type, protocol);
+  if (typeof b === 'number') {
+    a.unref();
+    return b;
+  }
   SocketFile.join(a, b, ucredOf(task), ucredOf(task));
   const { files, mm } = task.process;
   const fdA = installFile(task, a, type);

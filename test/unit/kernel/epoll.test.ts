@@ -149,3 +149,17 @@ test('errors', () => {
   assert.equal(kit.call('epoll_wait', r, kit.buffer, 1, 0), -EINVAL);
   assert.equal(kit.call('epoll_create', 0), -EINVAL);
 });
+
+test('nesting is bounded in depth from either end, and in breadth', () => {
+  for (const fromTop of [true, false]) {
+    const kit = new Kit();
+    const chain = Array.from({ length: 8 }, () => kit.call('epoll_create1', 0));
+    const links = chain.slice(1).map((fd, i) => [chain[i], fd] as const);
+    const results = (fromTop ? links : links.reverse()).map(([outer, inner]) => control(kit, outer, EPOLL_CTL_ADD, inner, POLLIN));
+    assert.deepEqual(results.slice(0, 5), [0, 0, 0, 0, -ELOOP]);
+  }
+  const kit = new Kit();
+  const ep = kit.call('epoll_create1', 0);
+  const results = Array.from({ length: 17 }, () => control(kit, ep, EPOLL_CTL_ADD, kit.call('epoll_create1', 0), POLLIN));
+  assert.deepEqual([results[15], results[16]], [0, -EINVAL]);
+});

@@ -4,15 +4,22 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { EAGAIN, EBUSY, EINVAL, ENXIO, EPERM, EPIPE, ERESTARTSYS } from '../../../src/abi/linux/errno.ts';
 import { SIGPIPE, sigbit } from '../../../src/abi/linux/signal.ts';
+import type { PipeKernel } from '../../../src/kernel/ipc/pipe.ts';
 import { openFifo, Pipe, PipeFile } from '../../../src/kernel/ipc/pipe.ts';
 import type { Inode } from '../../../src/kernel/fs/inode.ts';
+import { IpcBudget, PIPE_PAGES_SOFT } from '../../../src/kernel/ipc/budget.ts';
 import { WaitQueues } from '../../../src/kernel/wait.ts';
 import { Kit } from './fskit.ts';
+
+/** What a pipe needs of a kernel. */
+function parts(): PipeKernel {
+  return { waits: new WaitQueues(), ipc: new IpcBudget() };
+}
 
 const O_NONBLOCK = 0o4000, O_WRONLY = 1, O_RDWR = 2;
 
 test('what is written is read, in order, across the end of the ring', () => {
-  const pipe = new Pipe(new WaitQueues());
+  const pipe = new Pipe(parts());
   let sent = 0;
   let seen = 0;
   const out = new Uint8Array(700);
@@ -88,7 +95,7 @@ test('writing without readers: SIGPIPE and EPIPE', () => {
 });
 
 test('F_SETPIPE_SZ rounds up, refuses too little and too much', () => {
-  const pipe = new Pipe(new WaitQueues());
+  const pipe = new Pipe(parts());
   assert.equal(pipe.setCapacity(5000), 8192);
   assert.equal(pipe.setCapacity(1), 4096);
   assert.equal(pipe.setCapacity(2 << 20), -EPERM);
@@ -125,10 +132,10 @@ test('fifo: read-only waits for a writer, write-only without a reader is ENXIO w
 });
 
 test('a saved pipe is restored with its content, twice, and the copies do not share it', () => {
-  const pipe = new Pipe(new WaitQueues());
+  const pipe = new Pipe(parts());
   pipe.put(Uint8Array.of(1, 2, 3));
   const state = pipe.save();
-  const copies = [Pipe.restore(state, new WaitQueues()), Pipe.restore(state, new WaitQueues())];
+  const copies = [Pipe.restore(state, parts()), Pipe.restore(state, parts())];
   copies[0].put(Uint8Array.of(9));
   const out = new Uint8Array(8);
   assert.equal(copies[0].take(out), 4);
@@ -153,4 +160,18 @@ test('eventfd: counter, semaphore, blocking, limits', () => {
   for (const expected of [8, 8, -EAGAIN]) assert.equal(kit.call('read', semaphore, kit.buffer, 8), expected);
   assert.equal(kit.u64(0), 1n);
   assert.equal(kit.call('eventfd2', 0, 2), -EINVAL);
+});
+
+test('beyond the soft limit pipes get one page and cannot grow; closing gives the pages back', () => {
+  const kit = new Kit();
+  const { ipc } = kit.kernel;
+  ipc.pipePages = PIPE_PAGES_SOFT - 16;
+  const [r1, w1] = kit.pipe();
+  assert.equal(ipc.pipePages, PIPE_PAGES_SOFT);
+  const [r2, w2] = kit.pipe(O_NONBLOCK);
+  assert.equal(kit.write(w2, 'x'.repeat(5000)), 4096);
+  const file = kit.task.process.files.get(r2) as PipeFile;
+  assert.equal(file.pipe.setCapacity(8192), -EPERM);
+  for (const fd of [r1, w1, r2, w2]) kit.call('close', fd);
+  assert.equal(ipc.pipePages, PIPE_PAGES_SOFT - 16);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-  EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EMSGSIZE, ENETUNREACH, ENOTCONN, ENOTSOCK, EPIPE,
+  EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOTCONN, ENOTSOCK, EPIPE,
 } from '../../../src/abi/linux/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../src/abi/linux/poll.ts';
 import { AF_INET, AF_UNIX, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../../../src/abi/linux/socket.ts';
@@ -214,4 +214,21 @@ test('errors and options', () => {
   kit.blocks('recvfrom', args);
   kit.advance(51_000_000);
   assert.equal(kit.task.state, 'runnable');
+});
+
+test('what sockets hold is bounded and given back', () => {
+  const kit = new Kit();
+  const { ipc } = kit.kernel;
+  const pairs: [number, number][] = [];
+  let refused = 0;
+  while (refused === 0 && pairs.length < 400) {
+    const both = pair(kit, SOCK_DGRAM);
+    pairs.push(both);
+    const n = kit.call('sendto', both[0], kit.buffer, 200_000, MSG_DONTWAIT, 0, 0);
+    if (n < 0) refused = n;
+  }
+  assert.equal(refused, -ENOBUFS);
+  assert.ok(ipc.socketBytes <= 32 << 20 && ipc.sockets === pairs.length * 2);
+  for (const fd of pairs.flat()) kit.call('close', fd);
+  assert.deepEqual([ipc.socketBytes, ipc.sockets, ipc.filesInFlight], [0, 0, 0]);
 });

@@ -40,12 +40,10 @@ class FdLink extends LinkInode {
 
 /** A directory with one entry for each open descriptor. */
 abstract class FdsDir extends PseudoDir {
-  protected readonly fs: PseudoFs;
   protected readonly find: FindProcess;
 
   constructor(fs: PseudoFs, key: string, find: FindProcess, mode: number) {
     super(fs, key, mode);
-    this.fs = fs;
     this.find = find;
     const ids = find()?.credentials;
     this.uid = ids?.euid ?? 0;
