@@ -4,7 +4,7 @@
 // fresh zero pages. Growth appends memslots that follow on both in hva and in gpa, so all of memory is one range of the
 // arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
 
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
+import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
@@ -70,7 +70,7 @@ export class Memory implements GuestMemory {
     const hva = this.#region.hva + this.sizeBytes;
     try {
       mmap(hva, bytes, PROT, ANONYMOUS, -1, 0);
-      madvise(hva, bytes, 14);
+      madvise(hva, bytes, MADV_HUGEPAGE); // fewer faults: neighbours are mapped along, in the host and in the shadow tables
       this.#vm.setUserMemoryRegion(this.#slots, this.sizeBytes, bytes, hva);
     } catch (error) {
       if (error instanceof HostError) return false;

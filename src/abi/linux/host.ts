@@ -10,6 +10,7 @@ export const MAP_FIXED = 0x10;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
 export const MADV_DONTNEED = 4;
+export const MADV_HUGEPAGE = 14;
 export const MADV_DONTDUMP = 16;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
