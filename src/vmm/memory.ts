@@ -70,7 +70,7 @@ export class Memory implements GuestMemory {
     const hva = this.#region.hva + this.sizeBytes;
     try {
       mmap(hva, bytes, PROT, ANONYMOUS, -1, 0);
-      madvise(hva, bytes, MADV_HUGEPAGE); // fewer faults: neighbours are mapped along, in the host and in the shadow tables
+      preferHugePages(hva, bytes);
       this.#vm.setUserMemoryRegion(this.#slots, this.sizeBytes, bytes, hva);
     } catch (error) {
       if (error instanceof HostError) return false;
@@ -96,5 +96,14 @@ export class Memory implements GuestMemory {
     this.u8 = new Uint8Array(buffer, byteOffset, this.sizeBytes);
     this.view = new DataView(buffer, byteOffset, this.sizeBytes);
     this.words = new Uint32Array(buffer, byteOffset, this.sizeBytes / 4);
+  }
+}
+
+/** Fewer faults: with a huge page behind it, KVM maps an address's neighbours along. Hosts without them go without. */
+function preferHugePages(hva: number, sizeBytes: number): void {
+  try {
+    madvise(hva, sizeBytes, MADV_HUGEPAGE);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
   }
 }
