@@ -11,6 +11,7 @@ import {
 import type { Process } from '../process/process.ts';
 import { signalProcess, signalTask } from '../signal/send.ts';
 import { siginfo } from '../signal/state.ts';
+import type { PendingHolder } from '../signal/state.ts';
 import type { TimerOwner } from './timers.ts';
 
 /** A timer as data. `atNs`: next expiry on CLOCK_MONOTONIC, or on the process's CPU time; Infinity: disarmed. */
@@ -35,6 +36,8 @@ export interface ProcessTimersState {
 }
 
 export const POSIX_TIMERS_MAX = 256;
+/** DELAYTIMER_MAX. */
+const OVERRUN_MAX = 0x7fff_ffff;
 
 /** Expirations since `timer.atNs`, moving it into the future (or to Infinity). */
 function advance(timer: TimerData, nowNs: number): number {
@@ -176,12 +179,24 @@ export class ProcessTimers implements TimerOwner {
   }
 
   private firePosix(data: PosixTimerData, now: number): void {
-    data.overrun = advance(data, now) - 1;
+    const count = advance(data, now);
+    data.overrun = count - 1;
     if (data.notify === SIGEV_NONE) return;
-    const info = siginfo(data.signo, SI_TIMER, { timerid: data.id, overrun: data.overrun, value: data.value });
     const thread = data.notify === SIGEV_THREAD_ID ? this.process.tasks.find((task) => task.tid === data.tid) : undefined;
+    if (this.addOverrun(thread ?? this.process.signals, data, count)) return;
+    const info = siginfo(data.signo, SI_TIMER, { timerid: data.id, overrun: data.overrun, value: data.value });
     if (thread) signalTask(thread, info);
     else if (data.notify !== SIGEV_THREAD_ID) signalProcess(this.process, info);
+  }
+
+  /** A timer whose signal is still pending counts on in it: true when it was. */
+  private addOverrun(holder: PendingHolder, data: PosixTimerData, count: number): boolean {
+    const at = holder.pendingInfo.findIndex((info) => info.code === SI_TIMER && info.timerid === data.id && info.signo === data.signo);
+    if (at < 0) return false;
+    const pending = holder.pendingInfo[at];
+    data.overrun = Math.min(pending.overrun + count, OVERRUN_MAX);
+    holder.pendingInfo[at] = { ...pending, overrun: data.overrun };
+    return true;
   }
 
   /** execve: timer_create's go, setitimer's stay. */
