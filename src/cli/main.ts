@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { fail } from './fail.ts';
+import { UsageError, fail } from './fail.ts';
 
 /** Options shared by `run` and `exec`. */
 export interface RunFlags {
@@ -50,7 +50,10 @@ function program(): Command {
     .argument('<command...>', 'the program and its arguments')
     .passThroughOptions()
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
-  const template = root.command('template').description('build, list and remove templates');
+  const template = root.command('template').description('build, list and remove templates').allowExcessArguments()
+    .action(() => {
+      throw new UsageError('template needs a command: build NAME, ls or rm NAME.');
+    });
   template.command('build').argument('<name>', 'template name').description('build a template (and its image) now')
     .action(async (name: string) => (await import('./template.ts')).build(name));
   template.command('ls').description('list templates').action(async () => (await import('./template.ts')).list());
@@ -70,9 +73,9 @@ function oneLine(text: string): string {
   return text.startsWith('error: ') ? `offshoot: ${text.slice(7).trim().replace(/\n+/g, ' ')}\n` : text;
 }
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 141 : 1);
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 141 : 1));
+}
 try {
   const root = program();
   if (process.argv.length <= 2) root.help({ error: true });

@@ -18,7 +18,7 @@ export async function run(file: string | undefined, args: string[], flags: RunFl
   }
   if (file === undefined) throw new UsageError('nothing to run: give -c CODE, a FILE.py, or - for standard input.');
   const code = readProgram(file);
-  const init: RunInit = file === '-' ? { args, stdin: '' } : { args, filename: resolve(file) };
+  const init: RunInit = file === '-' ? { args, stdin: '', filename: '<stdin>' } : { args, filename: resolve(file) };
   return launch(flags, (sandbox, common) => sandbox.run(code, { ...common, ...init }));
 }
 
@@ -61,6 +61,7 @@ function environment(pairs: readonly string[]): Record<string, string> {
 async function launch(flags: RunFlags, start: Start): Promise<void> {
   const timeout = positive(flags.timeout, '--timeout');
   const memory = positive(flags.memory, '--memory');
+  if (memory !== undefined && !(memory >= 16 && memory <= 4096)) throw new UsageError('--memory needs a number from 16 to 4096 (MB).');
   const init: RunInit = {
     env: environment(flags.env),
     ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),

@@ -73,7 +73,12 @@ export class Guest implements Runnable {
     this.timeoutMs = options.limits.timeoutMs;
     if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
     this.onEnd = onEnd;
-    if (options.strace) this.kernel.traceTo((text) => this.events.trace(text));
+    if (options.strace) {
+      this.kernel.traceTo((text) => {
+        this.outlet.flush();
+        this.events.trace(text);
+      });
+    }
     begin(this.kernel, options);
   }
 

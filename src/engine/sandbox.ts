@@ -17,7 +17,7 @@ export interface RunInit {
   readonly cwd?: string;
   /** sys.argv[1:]. */
   readonly args?: readonly string[];
-  /** Name shown in tracebacks; default "<string>". */
+  /** Name shown in tracebacks; default "<string>", as for `python3 -c`; "<stdin>" is as for `python3 -`. */
   readonly filename?: string;
   /** All of standard input, or pieces as they come; absent: empty. */
   readonly stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
@@ -56,6 +56,8 @@ const DEFAULT_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/user', USER: 'user', LOGNAME: 'user', SHELL: '/bin/bash', LANG: 'C.UTF-8',
 };
 const OUTPUT_BYTES = 64 << 20;
+/** What Python has in sys.argv[0] for programs that are no file. */
+const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
 
 /** One forked VM. Made by `Template.fork()`. Runs one program in its life: fork again for the next. */
 export class Sandbox {
@@ -82,8 +84,8 @@ export class Sandbox {
     const slash = filename.lastIndexOf('/');
     return this.start({
       kind: 'code', code: typeof code === 'string' ? Buffer.from(code) : code, filename,
-      argv: [filename === '<string>' ? '-c' : filename, ...(init.args ?? [])],
-      path0: filename === '<string>' ? '' : slash > 0 ? filename.slice(0, slash) : '/home/user',
+      argv: [ARGV0[filename] ?? filename, ...(init.args ?? [])],
+      path0: filename in ARGV0 ? '' : slash > 0 ? filename.slice(0, slash) : '/home/user',
     }, init);
   }
 
@@ -146,7 +148,11 @@ export class Sandbox {
       new Promise((sent) => this.worker.post({ type: 'stdin', sandbox: this.number, bytes }, sent));
     if (typeof stdin === 'string') await push(Buffer.from(stdin));
     else if (stdin instanceof Uint8Array) await push(stdin);
-    else if (stdin) for await (const piece of stdin) await push(piece);
+    else if (stdin) {
+      try {
+        for await (const piece of stdin) await push(piece);
+      } catch { /* a source that fails, or is closed when the run is over, ends there */ }
+    }
     await push(null);
   }
 }

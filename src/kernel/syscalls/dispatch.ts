@@ -56,9 +56,13 @@ function settle(task: Task, result: number | Wait): number {
   return 0;
 }
 
+/** execve, execveat, exit, exit_group: traced before they happen, because their arguments are gone afterwards. */
+const TRACED_EARLY: ReadonlySet<number> = new Set([59, 322, 60, 231]);
+
 function call(task: Task, entry: Entry): number | Wait {
   const { context } = task;
   const { codes, row } = entry;
+  if (task.kernel.tracer && TRACED_EARLY.has(row.nr)) task.kernel.tracer.enter(task);
   const handler = row.handler as NonNullable<SyscallRow['handler']>;
   switch (codes.length) {
     case 0: return handler(task);

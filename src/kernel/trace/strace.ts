@@ -19,18 +19,31 @@ const SHOWN_MAX = 32;
 const PATH_SHOWN_MAX = 4096;
 /** Calls whose result is an address. */
 const ADDRESS_RESULTS = new Set(['mmap', 'brk', 'mremap', 'shmat']);
+const EXITS = new Set(['exit', 'exit_group']);
 
 export class Strace implements Tracer {
   private readonly print: (text: string) => void;
   private readonly firstTid = { tid: 0 };
+  /** Calls under way whose arguments will be gone: their text. */
+  private readonly entered = new Map<Task, string>();
 
   constructor(print: (text: string) => void) {
     this.print = print;
   }
 
+  enter(task: Task): void {
+    const row = rowOf(task.syscallNr);
+    if (!row) return;
+    const text = formatCall(task, row, 0);
+    if (EXITS.has(row.name)) this.line(task.tid, `${text.padEnd(39)} = ?`);
+    else this.entered.set(task, text);
+  }
+
   call(task: Task, result: number): void {
     const row = rowOf(task.syscallNr);
-    const text = row ? formatCall(task, row, result) : `syscall_${task.syscallNr}(...)`;
+    if (row && EXITS.has(row.name)) return;
+    const text = this.entered.get(task) ?? (row ? formatCall(task, row, result) : `syscall_${task.syscallNr}(...)`);
+    this.entered.delete(task);
     this.line(task.tid, `${text.padEnd(39)} = ${formatResult(row, result)}`);
   }
 

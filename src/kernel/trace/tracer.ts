@@ -4,6 +4,8 @@ import type { Process } from '../process/process.ts';
 import type { Task } from '../process/task.ts';
 
 export interface Tracer {
+  /** A call that takes its arguments away (execve, exit) begins; the others are only seen by `call`. */
+  enter(task: Task): void;
   /** A call of `task` ended with `result`; its registers still hold the arguments. */
   call(task: Task, result: number): void;
   /** A signal is delivered, a task starts: a line of strace's `---` kind. */
