@@ -109,6 +109,8 @@ export class Kernel {
   syscallCount = 0;
   /** The signal that ended the last process that died of one. */
   killedBy: SigInfo | null = null;
+  /** The task that was last in ring 3. */
+  lastRun: Task | null = null;
   /** CPU time of all tasks so far, nanoseconds. */
   cpuNs = 0;
   /** The next fork of the main process is the snapshot point. */
@@ -276,6 +278,13 @@ export class Kernel {
     if (!wait) return;
     task.interrupted = wait.onSignal === RERUN;
     this.resume(task, wait, wait.onSignal);
+  }
+
+  /** Marks (and wakes) a task that has signals it does not block. */
+  noticeSignals(task: Task): void {
+    if (((task.pending | task.process.signals.pending) & ~task.sigmask) === 0n) return;
+    task.work = true;
+    if (task.state === 'blocked') this.interruptIfSignalled(task);
   }
 
   private interruptIfSignalled(task: Task): void {

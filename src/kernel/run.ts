@@ -6,6 +6,7 @@ import { GENERAL_PROTECTION, INVALID_OPCODE, PAGE_FAULT, PF_PRESENT, exceptionSi
 import type { EndReason } from './end.ts';
 import type { Kernel } from './kernel.ts';
 import { KernelBug } from './bug.ts';
+import { abortSequence } from './process/rseq.ts';
 import type { Task } from './process/task.ts';
 import { REG } from '../platform.ts';
 import type { Trap } from '../platform.ts';
@@ -74,6 +75,13 @@ function step(kernel: Kernel, task: Task, sliceNs: number): number {
   if (task.work) {
     deliverSignals(task);
     if (task.state !== 'runnable' || task.work) return 0;
+  }
+  if (kernel.lastRun !== task) {
+    kernel.lastRun = task;
+    task.switches++;
+    // Somebody else ran in between: a restartable sequence is over. After a call there is none.
+    if (task.rseq.address !== 0) abortSequence(task);
+    if (task.work) return 0;
   }
   if (!checkRip(task)) return 0;
   const trap = kernel.machine.run(task.context, task.process.mm.space, Math.max(sliceNs, 1000));

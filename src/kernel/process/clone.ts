@@ -122,6 +122,7 @@ function inherit(child: Process, from: Process): void {
 function prepareChild(task: Task, child: Task, args: CloneArgs): void {
   child.sigmask = task.sigmask;
   child.timerSlackNs = task.timerSlackNs;
+  if (!has(args, CLONE_VM)) child.rseq = { ...task.rseq };
   if (!has(args, CLONE_VM) || has(args, CLONE_VFORK)) child.altstack = { ...task.altstack };
   if (args.stackTop !== 0n) child.context.regs[REG.rsp] = args.stackTop;
   if (has(args, CLONE_SETTLS)) child.context.fsBase = args.tls;

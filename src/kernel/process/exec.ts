@@ -29,6 +29,8 @@ const SCRIPT_DEPTH_MAX = 4;
 const BINPRM_BUF_SIZE = 256;
 /** Strings of argv and envp together, if the stack limit is not the tighter bound. */
 const ARGUMENT_BYTES_MAX = 6 << 20;
+/** What a Process remembers of argv and of envp. */
+const KEPT_BYTES_MAX = 16 << 10;
 
 export interface ExecRequest {
   readonly dirfd: number;
@@ -151,8 +153,8 @@ function becomeProgram(task: Task, mm: Mm, request: LoadRequest, loaded: Loaded)
   process.timers.deletePosix();
   process.exe = request.program.path;
   process.exeInode = request.program.inode;
-  process.argv = request.argv;
-  process.envp = request.envp;
+  process.argv = kept(request.argv);
+  process.envp = kept(request.envp);
   process.auxv = loaded.stack.auxv;
   process.execed = true;
   process.dumpable = 1;
@@ -168,6 +170,11 @@ function becomeProgram(task: Task, mm: Mm, request: LoadRequest, loaded: Loaded)
   context.gsBase = 0n;
   context.fpu = null;
   kernel.machine.fpuChanged(context);
+}
+
+/** Long lists are only in the program's own memory, where /proc reads them: they must not fill the worker's. */
+function kept(strings: readonly string[]): readonly string[] {
+  return argumentBytes(strings, []) <= KEPT_BYTES_MAX ? strings : [];
 }
 
 /** A thread that execs becomes the process's leader, whichever it was. */

@@ -24,6 +24,8 @@ export function exitTask(task: Task, status: number): void {
   kernel.dropTask(task);
   process.tasks.splice(process.tasks.indexOf(task), 1);
   process.deadCpuNs += task.cpuNs;
+  // A signal for the process may have been meant for this thread: let another one see it.
+  if (process.signals.pending !== 0n && process.groupExit < 0) for (const other of process.tasks) kernel.noticeSignals(other);
   if (process.tasks.length === 0) endProcess(process, process.groupExit >= 0 ? process.groupExit : status);
 }
 

@@ -7,6 +7,7 @@ import {
 } from '../../abi/linux/signal.ts';
 import { REG } from '../../platform.ts';
 import type { Process } from '../process/process.ts';
+import { abortSequence } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import { setResult } from '../syscalls/args.ts';
 import { pushFrame } from './frame.ts';
@@ -75,6 +76,7 @@ function startHandler(task: Task, info: SigInfo, action: SigAction): void {
   const { signo } = info;
   if (task.restart !== 0) settleForHandler(task, action);
   if (action.flags & SA_RESETHAND) task.process.signals.actions[signo] = DEFAULT_ACTION;
+  abortSequence(task);
   if (!pushFrame(task, action, info)) {
     if (signo === SIGSEGV) task.process.signals.actions[SIGSEGV] = DEFAULT_ACTION;
     forceSignal(task, siginfo(SIGSEGV, SI_KERNEL));

@@ -5,6 +5,7 @@ import {
   FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
   FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
 } from '../../abi/linux/sched.ts';
+import { registerRseq, unregisterRseq } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { readTimespec } from './timespec.ts';
@@ -100,11 +101,18 @@ function getRobustList(task: Task, tid: number, headGva: number, sizeGva: number
   return mm.writeU64(sizeGva, BigInt(ROBUST_HEAD_BYTES)) || mm.writeU64(headGva, BigInt(other.robustList));
 }
 
+const RSEQ_FLAG_UNREGISTER = 1;
+
+function rseq(task: Task, address: number, size: number, flags: number, signature: number): number {
+  if (flags === RSEQ_FLAG_UNREGISTER) return unregisterRseq(task, address, size, signature);
+  return flags === 0 ? registerRseq(task, address, size, signature) : -EINVAL;
+}
+
 export const rows: SyscallRow[] = [
   sys(202, 'futex', futex, PARTIAL('no priority inheritance operations'), [ADDR, UINT, UINT, ADDR, ADDR, UINT]),
   sys(273, 'set_robust_list', setRobustList, FULL, [ADDR, SIZE]),
   sys(274, 'get_robust_list', getRobustList, FULL, [PID, ADDR, ADDR]),
-  ENOSYS(334, 'rseq', 'restartable sequences: C libraries go without'),
+  sys(334, 'rseq', rseq, FULL, [ADDR, UINT, 'FLAGS', UINT]),
   ENOSYS(449, 'futex_waitv', 'waiting on several futexes: only emulators of other systems use it'),
   ENOSYS(454, 'futex_wake', 'futex2 calls are newer than the emulated kernel'),
   ENOSYS(455, 'futex_wait', 'futex2 calls are newer than the emulated kernel'),
