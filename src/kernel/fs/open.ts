@@ -3,7 +3,7 @@
 // Interface: openAt, openDentry (what is already found), PathFile (O_PATH).
 
 import {
-  EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM,
+  EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, ETXTBSY,
 } from '../../abi/linux/errno.ts';
 import {
   __O_TMPFILE, O_ACCMODE, O_APPEND, O_ASYNC, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
@@ -18,7 +18,7 @@ import { newOwner } from './namei.ts';
 import { walkAt } from './path.ts';
 import type { LastLink, Walked } from './path.ts';
 import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission } from './perm.ts';
-import { truncateFile } from './truncate.ts';
+import { isRunning, truncateFile } from './truncate.ts';
 
 /** Flags an open file description keeps (F_GETFL shows them). */
 const KEPT = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOATIME | O_DIRECTORY |
@@ -112,6 +112,7 @@ export function openDentry(task: Task, dentry: Dentry, flags: number): File | nu
   const ids = task.process.credentials;
   const denied = permission(inode, mask, ids);
   if (denied < 0) return denied;
+  if ((mask & MAY_WRITE) !== 0 && inode.isRegular() && isRunning(task, inode)) return -ETXTBSY;
   if ((flags & O_NOATIME) !== 0 && !isOwner(inode, ids)) return -EPERM;
   if ((flags & O_DIRECT) !== 0 && !inode.isRegular() && isDir) return -EINVAL;
   if ((flags & O_TRUNC) !== 0 && inode.isRegular()) {

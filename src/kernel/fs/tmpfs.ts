@@ -24,13 +24,16 @@ import type { InodeState } from './meminode.ts';
 
 /** What file systems need of the kernel. Kernel has it. */
 export interface FsParts {
-  readonly frames: Pick<Frames, 'alloc' | 'tryAlloc' | 'ref' | 'unref' | 'refs' | 'bytes' | 'reclaim'>;
+  readonly frames: Pick<Frames, 'tryAlloc' | 'ref' | 'unref' | 'refs' | 'bytes' | 'reclaim' | 'freePages' | 'limitPages'>;
   readonly host: Pick<Host, 'blob'>;
   readonly clock: { realtimeNs(): bigint };
 }
 
 /** Host memory an inode and a directory entry are counted as, bytes, besides names, targets and attributes. */
 const INODE_COST_BYTES = 400, ENTRY_COST_BYTES = 150;
+
+/** Frames that file data leaves to programs: a full disk must not end the sandbox. */
+const RESERVE_PAGES = 1024;
 
 export interface BudgetState {
   readonly usedPages: number;
@@ -185,10 +188,13 @@ export class MemFs {
     this.budget.giveMeta(ENTRY_COST_BYTES + name.length);
   }
 
-  /** A frame for file data, charged to the disk; -ENOSPC when disk or memory is full. */
+  /** A frame for file data, charged to the disk; -ENOSPC when the disk is full, or memory so that programs would run out of it. */
   takeFrame(): number {
     if (!this.budget.takePage()) return -ENOSPC;
-    const gpa = this.takeCacheFrame();
+    const { frames } = this.parts;
+    const reserve = Math.min(RESERVE_PAGES, frames.limitPages >> 4);
+    if (frames.freePages < reserve) frames.reclaim?.();
+    const gpa = frames.freePages < reserve ? 0 : this.takeCacheFrame();
     if (gpa > 0) return gpa;
     this.budget.givePage();
     return -ENOSPC;
@@ -206,6 +212,8 @@ export class MemFs {
   /** Gives back page-cache frames that nobody maps and that the image can fill again. Returns how many. */
   dropCaches(): number {
     let dropped = 0;
+    // Inodes nobody has asked for since the restore hold frames too.
+    for (const ino of this.base.keys()) this.inode(ino);
     for (const inode of this.live.values()) if (inode instanceof MemFile) dropped += inode.dropClean();
     return dropped;
   }

@@ -30,3 +30,9 @@ export function zapMappings(task: Task, inode: Inode, from: number, to: number):
   // Open files alone do not need it: the holder that is opening or cutting it counts once.
   for (const process of task.kernel.processes.values()) process.mm.zap(inode, from, to);
 }
+
+/** Whether some process runs this file: it can't be written (ETXTBSY). */
+export function isRunning(task: Task, inode: Inode): boolean {
+  for (const process of task.kernel.processes.values()) if (process.exeInode === inode && process.exitStatus < 0) return true;
+  return false;
+}

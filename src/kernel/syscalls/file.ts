@@ -11,7 +11,7 @@ import { File } from '../fs/file.ts';
 import { hasUnknownFlags, openAt } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
 import { MAY_WRITE, permission } from '../fs/perm.ts';
-import { truncateFile, zapMappings } from '../fs/truncate.ts';
+import { isRunning, truncateFile, zapMappings } from '../fs/truncate.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { DIRFD, FD, FLAGS, FULL, INT, MODE, OFF, OPEN, PARTIAL, PATH, SIZE, STR, STRUCT, sys } from './row.ts';
@@ -88,11 +88,6 @@ function truncate(task: Task, pathAt: number, length: number): number {
     if (isRunning(task, inode)) return -ETXTBSY;
   }
   return truncateFile(task, inode, length);
-}
-
-function isRunning(task: Task, inode: File['inode']): boolean {
-  for (const process of task.kernel.processes.values()) if (process.exeInode === inode) return true;
-  return false;
 }
 
 function ftruncate(task: Task, fd: number, length: number): number {
