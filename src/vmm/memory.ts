@@ -48,10 +48,15 @@ export class Memory implements GuestMemory {
     this.sizeBytes = size;
     this.#region = kvm.arena.take(this.limitBytes);
     const { hva } = this.#region;
-    if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
-    else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
-    kvm.area.map(hva);
-    vm.setUserMemoryRegion(0, 0, size, hva);
+    try {
+      if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
+      else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
+      kvm.area.map(hva);
+      vm.setUserMemoryRegion(0, 0, size, hva);
+    } catch (error) {
+      kvm.arena.release(this.#region);
+      throw error;
+    }
     this.u8 = new Uint8Array(this.#region.buffer, this.#region.byteOffset, size);
     this.view = new DataView(this.#region.buffer, this.#region.byteOffset, size);
     this.words = new Uint32Array(this.#region.buffer, this.#region.byteOffset, size / 4);

@@ -1,7 +1,6 @@
-// Trap decoding: from a KVM exit to a Trap of platform.ts. No exit is trusted for what it claims to be: a system call only if
-// RIP is in the stub, an exception only if RIP is in the exception page at CPL 0; anything else ring 3 did itself.
+// Trap: which of our own pieces of code an exit came from, by RIP. exits.ts makes a Trap of it.
 //
-// Exception frame in long mode (Intel SDM vol. 3A, 6.14.2), from low to high: [error code], RIP, CS, RFLAGS, RSP, SS.
+// A system call is one only if RIP is in the stub, an exception only if RIP is in the exception page at CPL 0.
 
 import { HANDLER_STRIDE } from './layout.ts';
 import * as L from './layout.ts';

@@ -6,13 +6,20 @@
 
 import { KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET } from '../abi/kvm/constants.ts';
 import * as nr from '../abi/kvm/ioctls.ts';
-import { DeviceAttr, MsrEntry, Msrs, Run, SignalMask, Sregs, VcpuEvents, Xcrs } from '../abi/kvm/structs.ts';
+import { DeviceAttr, MsrEntry, Msrs, Run, Segment, SignalMask, Sregs, VcpuEvents, Xcrs } from '../abi/kvm/structs.ts';
 import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import { buffer } from '../abi/struct.ts';
 import type { Region } from '../host/arena.ts';
 import { close, ioctlInteger, ioctlPointer, ioctlTry, ioctlTryPointer, mmap } from '../host/libc.ts';
 import type { Kvm } from './kvm.ts';
 import type { Vm } from './vm.ts';
+
+/** Word (32-bit) indexes of registers in kvm_regs, low half. */
+export const RBX = 2, RCX = 4, RDX = 6, RSP = 12, R11 = 22, RIP = 32, RFLAGS = 34;
+/** Word indexes in kvm_sregs. */
+export const CR2 = Sregs.offset.cr2 / 4, CR3 = Sregs.offset.cr3 / 4;
+export const FS_BASE = Sregs.offset.fs / 4, GS_BASE = Sregs.offset.gs / 4;
+const CS_SELECTOR = (Sregs.offset.cs + Segment.offset.selector) / 4;
 
 /** Everything unblocked: the mask during KVM_RUN; 8 bytes, the kernel's sigset_t. */
 const ALL_UNBLOCKED = (() => {
@@ -63,6 +70,11 @@ export class Vcpu {
 
   get dirty(): number {
     return this.#flags[2];
+  }
+
+  /** Privilege level at the last exit. */
+  get cpl(): number {
+    return this.sregs32[CS_SELECTOR] & 3;
   }
 
   get exitReason(): number {
