@@ -48,7 +48,7 @@ function about(path: string, home: string): string {
 /** Removes a template's file. */
 export async function remove(name: string): Promise<void> {
   const path = templatePath(offshootHome(), name);
-  if (!existsSync(path)) {
+  if (name.includes('/') || !existsSync(path)) {
     requireSpec(name);
     throw new UsageError(`template "${name}" is not built.`);
   }
