@@ -10,8 +10,8 @@ export type EndReason =
   /** The main process was ended by a signal. */
   | { readonly kind: 'signal'; readonly signo: number; readonly detail: string }
   | { readonly kind: 'limit'; readonly limit: LimitName; readonly detail: string }
-  /** bug(), or an exception in our own code: message with stack, last system calls. */
-  | { readonly kind: 'bug'; readonly message: string }
+  /** bug(), or an exception in our own code; `detail`: stack and last system calls, for a report. */
+  | { readonly kind: 'bug'; readonly message: string; readonly detail?: string }
   /** The machine could not go on (KVM_EXIT_INTERNAL_ERROR and the like). */
   | { readonly kind: 'machine'; readonly reason: string };
 

@@ -31,6 +31,7 @@ import { finish } from './syscalls/dispatch.ts';
 import { KernelClock } from './time/clock.ts';
 import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
+import { CallRing } from './trace/ring.ts';
 import { Strace } from './trace/strace.ts';
 import type { Tracer } from './trace/tracer.ts';
 import { RERUN, WaitQueues } from './wait.ts';
@@ -107,6 +108,8 @@ export class Kernel {
   /** Calls and sub-commands that are not implemented, with how often they were asked for. */
   readonly unimplemented = new Map<string, number>();
   syscallCount = 0;
+  /** The last calls, for crash reports: `lastCalls(kernel.ring)`. */
+  readonly ring = new CallRing();
   /** The signal that ended the last process that died of one. */
   killedBy: SigInfo | null = null;
   /** The task that was last in ring 3. */

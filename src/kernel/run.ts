@@ -13,7 +13,7 @@ import type { Trap } from '../platform.ts';
 import { deliverSignals } from './signal/deliver.ts';
 import { forceSignal } from './signal/send.ts';
 import { siginfo } from './signal/state.ts';
-import { dispatch, redispatch } from './syscalls/dispatch.ts';
+import { dispatch, lastCalls, redispatch } from './syscalls/dispatch.ts';
 import { SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
 import { SNAPSHOT } from './wait.ts';
 
@@ -38,8 +38,8 @@ export function runSlice(kernel: Kernel, budgetNs: number): RunState {
     return loop(kernel, budgetNs);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const what = error instanceof KernelBug ? error.message : String(error.stack);
-    kernel.end({ kind: 'bug', message: what });
+    const detail = `${error.stack}\nlast calls:\n${lastCalls(kernel.ring).join('\n')}`;
+    kernel.end({ kind: 'bug', message: error instanceof KernelBug ? error.message : String(error), detail });
     return { kind: 'exited', reason: kernel.endReason as EndReason };
   }
 }

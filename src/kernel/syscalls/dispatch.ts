@@ -6,6 +6,7 @@
 import { ENOSYS } from '../../abi/linux/errno.ts';
 import { REG } from '../../platform.ts';
 import type { Task } from '../process/task.ts';
+import type { CallRing } from '../trace/ring.ts';
 import { NO_RESULT, SNAPSHOT } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { argCode, readArg, setResult } from './args.ts';
@@ -75,7 +76,9 @@ function call(task: Task, entry: Entry): number | Wait {
 
 /** Ends the call under way with `result`: a value, -errno, -ERESTART*, or NO_RESULT. */
 export function finish(task: Task, result: number): void {
-  task.kernel.tracer?.call(task, result);
+  const { kernel } = task;
+  kernel.ring.record(task.tid, task.syscallNr, task.context.regs, result);
+  kernel.tracer?.call(task, result);
   if (result === NO_RESULT) {
     task.syscallNr = -1;
     return;
@@ -88,4 +91,12 @@ export function finish(task: Task, result: number): void {
   }
   setResult(task.context, result);
   task.syscallNr = -1;
+}
+
+/** The last calls of a kernel as text, oldest first. */
+export function lastCalls(ring: CallRing): string[] {
+  return ring.lines((nr) => {
+    const row = rowOf(nr);
+    return row && { name: row.name, args: row.args.length };
+  });
 }
