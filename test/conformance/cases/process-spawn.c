@@ -46,8 +46,9 @@ int main(void) {
   posix_spawnattr_setsigmask(&attr, &set);
   posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
   char *masked[] = { "grep", "SigBlk", "/proc/self/status", NULL };
-  ERR(posix_spawnp(&child, "grep", NULL, &attr, masked, environ));
+  int error = posix_spawnp(&child, "grep", NULL, &attr, masked, environ);
   waitpid(child, &status, 0);
+  printf("error %d\n", error);
   show_status("masked", status);
   for (int i = 0; i < 20; i++) {
     char *quick[] = { "true", NULL };

@@ -16,8 +16,6 @@ int main(void) {
     show_status(sigabbrev_np(signo), status);
     if (WIFSTOPPED(status)) {
       kill(child, SIGCONT);
-      waitpid(child, &status, WCONTINUED);
-      show_status("  then", status);
       waitpid(child, &status, 0);
       show_status("  then", status);
     }

@@ -7,13 +7,24 @@ static volatile int signals;
 static int ends[2];
 static void count(int signo) { (void)signo; signals++; }
 
-/* After 40 ms a child sends us SIGUSR1; after 80 ms it writes a byte into the pipe. */
+/* The state letter of a process, from /proc/PID/stat. */
+static char state(pid_t pid) {
+  char path[40], text[200] = "";
+  sprintf(path, "/proc/%d/stat", pid);
+  int fd = open(path, O_RDONLY);
+  read(fd, text, 199);
+  close(fd);
+  char *end = strrchr(text, ')');
+  return end ? end[2] : '?';
+}
+
+/* Once we sleep in the call a child sends us SIGUSR1, and 60 ms later writes a byte into the pipe. */
 static pid_t disturb(void) {
   pid_t parent = getpid(), child = fork();
   if (child) return child;
-  sleep_ms(40);
+  do sleep_ms(10); while (state(parent) != 'S');
   kill(parent, SIGUSR1);
-  sleep_ms(40);
+  sleep_ms(60);
   write(ends[1], "x", 1);
   _exit(0);
 }

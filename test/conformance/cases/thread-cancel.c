@@ -28,7 +28,7 @@ static volatile int disabled_passed;
 static void *stubborn(void *unused) {
   (void)unused;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-  sleep_ms(60);
+  sleep_ms(150);
   disabled_passed = 1;
   pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
   pthread_testcancel();
@@ -59,7 +59,7 @@ static void cancel(const char *name, void *(*function)(void *)) {
   pthread_t thread;
   void *result;
   pthread_create(&thread, NULL, function, NULL);
-  sleep_ms(20);
+  sleep_ms(60);
   int error = pthread_cancel(thread);
   pthread_join(thread, &result);
   printf("%s: %d canceled %d\n", name, error, result == PTHREAD_CANCELED);
@@ -80,7 +80,7 @@ int main(void) {
   pthread_t thread;
   int id = 0;
   pthread_create(&thread, NULL, target, &id);
-  sleep_ms(20);
+  sleep_ms(60);
   ERR(pthread_kill(thread, SIGUSR1));
   pthread_join(thread, NULL);
   SAY(signal_thread == id && id != getpid());
@@ -89,7 +89,7 @@ int main(void) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   signal_thread = 0;
   pthread_create(&thread, NULL, target, &id);
-  sleep_ms(20);
+  sleep_ms(60);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
   ERR(pthread_kill(thread, 0));
   kill(getpid(), SIGUSR1);

@@ -15,7 +15,7 @@ static pthread_t threads[8];
 static void start(int count, long bits) {
   woken = 0;
   for (int i = 0; i < count; i++) pthread_create(&threads[i], NULL, wait_on, (void *)bits);
-  sleep_ms(60);
+  sleep_ms(120);
 }
 static void finish(int count) { for (int i = 0; i < count; i++) pthread_join(threads[i], NULL); }
 

@@ -41,7 +41,7 @@ int main(void) {
   sigaction(SIGUSR2, &info, NULL);
   sigaction(SIGRTMIN, &info, NULL);
   timer_t ids[3];
-  int signals[3] = { SIGUSR1, SIGUSR2, SIGRTMIN }, ms[3] = { 90, 30, 60 };
+  int signals[3] = { SIGUSR1, SIGUSR2, SIGRTMIN }, ms[3] = { 300, 100, 200 };
   for (int i = 0; i < 3; i++) {
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = signals[i], .sigev_value.sival_int = i + 40 };
     SHOW(timer_create(CLOCK_MONOTONIC, &event, &ids[i]));
