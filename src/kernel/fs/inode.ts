@@ -67,6 +67,8 @@ export abstract class Inode {
   // directories
   /** True when `lookup` may answer differently next time without anyone having called create, unlink, … (proc). */
   get isVolatile(): boolean { return true; }
+  /** True when a missing name is an error even for who wants to create it (proc: ENOENT, not EACCES). */
+  get hasFixedNames(): boolean { return false; }
   /** The child, or -ENOENT / -ENOTDIR / … */
   lookup(_name: string, _task: Task | null): Inode | number { return -ENOTDIR; }
   /** Entries after `cookie` (0: from the start), without "." and "..", ascending cookies, at most `max`. */

@@ -72,7 +72,7 @@ function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
     if (slash && (lastLink === 'create' || lastLink === 'createNew') && name !== '.' && name !== '..') return -EISDIR;
     const next = step(state, dir, name);
     if (typeof next === 'number') {
-      return next === -ENOENT && last && name !== '..' ? { dir, last: name, found: null, slash } : next;
+      return next === -ENOENT && last && name !== '..' && !dir.inode.hasFixedNames ? { dir, last: name, found: null, slash } : next;
     }
     at = end;
     if (next.inode.isSymlink() && (!last || lastLink === 'follow' || lastLink === 'create' || (slash && lastLink === 'nofollow'))) {

@@ -184,6 +184,8 @@ export abstract class PseudoDir extends PseudoInode {
     this.nlink = 2;
   }
 
+  override get hasFixedNames(): boolean { return this.dev === DEV_PROC; }
+
   /** The child or null. */
   abstract child(name: string, task: Task | null): Inode | null;
   /** Names in a stable order. */

@@ -6,7 +6,7 @@ import type { SocketAddress } from './socketname.ts';
 export const O_NONBLOCK = 0o4000;
 /** Default of SO_SNDBUF and SO_RCVBUF (net.core.wmem_default). */
 export const SOCKET_BUFFER = 212992;
-/** net.unix.max_dgram_qlen: datagrams a receiver keeps. */
+/** net.unix.max_dgram_qlen: a receiver that keeps more datagrams takes no further one. */
 export const DATAGRAMS_MAX = 10;
 /** Charged for each message besides its bytes, so that empty ones fill a buffer too. */
 export const MESSAGE_OVERHEAD = 256;

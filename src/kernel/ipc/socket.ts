@@ -218,7 +218,7 @@ export class SocketFile extends File {
 
   /** Room for the peer to write: unix_writable's quarter rule, so that writers are not woken for every byte. */
   get hasRoom(): boolean {
-    return this.isDatagram ? this.inbox.length < DATAGRAMS_MAX : this.inboxCharge * 4 <= SOCKET_BUFFER;
+    return this.isDatagram ? this.inbox.length <= DATAGRAMS_MAX : this.inboxCharge * 4 <= SOCKET_BUFFER;
   }
 
   override poll(): number {

@@ -21,6 +21,7 @@ import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './me
 import type { Message, Ucred } from './message.ts';
 import { writtenBefore } from './pipe.ts';
 import type { SocketFile } from './socket.ts';
+import { concrete } from './socketname.ts';
 import type { SocketAddress } from './socketname.ts';
 
 export interface SendOptions {
@@ -131,7 +132,7 @@ function sendDatagram(socket: SocketFile, task: Task, src: Uint8Array, options: 
   }
   if (target.peer && target.peer !== socket && isUnix) return -EPERM;
   if (target.inShut) return isUnix ? -EPIPE : src.length;
-  if (target.inbox.length >= DATAGRAMS_MAX && target !== socket && isUnix) {
+  if (target.inbox.length > DATAGRAMS_MAX && target !== socket && isUnix) {
     if (dontWait(socket, options.flags)) return -EAGAIN;
     return waitOn([target.writeQueue], deadline(socket, task, SO_SNDTIMEO));
   }
@@ -159,7 +160,7 @@ function lostDatagram(socket: SocketFile, src: Uint8Array): number {
 function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[]): void {
   for (const file of files) file.ref();
   socket.kernel.ipc.filesInFlight += files.length;
-  target.inbox.push({ bytes: src.slice(), head: 0, files, cred: ucredOf(task), from: socket.local });
+  target.inbox.push({ bytes: src.slice(), head: 0, files, cred: ucredOf(task), from: concrete(socket.local) });
   target.charge(src.length + MESSAGE_OVERHEAD);
   socket.kernel.waits.wake(target.readQueue);
 }

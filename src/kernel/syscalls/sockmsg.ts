@@ -12,6 +12,7 @@ import { writtenBefore } from '../ipc/pipe.ts';
 import type { SocketFile } from '../ipc/socket.ts';
 import { receiveInto, sendBytes } from '../ipc/socketio.ts';
 import type { Received, SendOptions } from '../ipc/socketio.ts';
+import type { SocketAddress } from '../ipc/socketname.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { readTimespec } from './timeout.ts';
@@ -72,6 +73,8 @@ function gather(task: Task, header: MsgHeader, skip: number): Uint8Array | numbe
 
 /** The destination of a message as sendBytes takes it. */
 function destination(task: Task, socket: SocketFile, name: number, nameLength: number): Pick<SendOptions, 'to' | 'nobody'> | number {
+  // inet_send_prepare: a send gives an unbound socket a port, whatever becomes of it.
+  if (socket.isDatagram && socket.domain !== AF_UNIX && socket.key === '') autobind(task, socket);
   if (name === 0 || nameLength === 0) return { to: null };
   const address = readAddress(task, name, nameLength, socket.domain);
   if (typeof address === 'number') return address;
@@ -79,7 +82,6 @@ function destination(task: Task, socket: SocketFile, name: number, nameLength: n
   const target = targetOf(task, address, socket.type);
   if (typeof target === 'number') return target;
   if (target && target.type !== socket.type) return -EPROTOTYPE;
-  if (socket.domain !== AF_UNIX && socket.key === '') autobind(task, socket);
   return target ? { to: target } : { to: null, nobody: true };
 }
 
@@ -160,6 +162,11 @@ function drop(got: Received): Received {
   return { ...got, files: [] };
 }
 
+/** The address a receive reports: none of a stream, nor of an unnamed sender. */
+function senderOf(socket: SocketFile, from: SocketAddress | null): SocketAddress | null {
+  return !socket.isDatagram || (from?.family === AF_UNIX && from.path === '') ? null : from;
+}
+
 function recvOne(task: Task, socket: SocketFile, gva: number, flags: number): number | Wait {
   const header = readHeader(task, gva);
   if (typeof header === 'number') return header;
@@ -168,7 +175,7 @@ function recvOne(task: Task, socket: SocketFile, gva: number, flags: number): nu
   if (got.result < 0) return got.result;
   const { mm } = task.process;
   const control = writeControl(task, socket, header, got, flags);
-  const nameWritten = header.name === 0 ? 0 : writeAddress(task, header.name, gva + 8, socket.isDatagram ? got.from : null);
+  const nameWritten = header.name === 0 ? 0 : writeAddress(task, header.name, gva + 8, senderOf(socket, got.from));
   const ok = nameWritten === 0 && mm.writeU64(gva + 40, BigInt(control.used)) === 0 && mm.writeU32(gva + 48, got.flags | control.flags) === 0;
   return ok ? got.result : -EFAULT;
 }
@@ -253,7 +260,7 @@ function recvfrom(task: Task, fd: number, buffer: number, length: number, flags:
   if ('kind' in got) return got;
   const { result, from } = drop(got);
   if (result < 0 || name === 0) return result;
-  const written = writeAddress(task, name, nameLengthAt, socket.isDatagram ? from : null);
+  const written = writeAddress(task, name, nameLengthAt, senderOf(socket, from));
   return written < 0 ? written : result;
 }
 

@@ -60,10 +60,10 @@ const FILES: Readonly<Record<string, Entry>> = {
   cpuset: fixed('/\n'), clear_refs: fixed('', 0o200), autogroup: fixed('', 0o644), stack: fixed('', 0o400),
 };
 
-/** A thread's name can be written by its process's threads: 15 bytes, a final newline is dropped by none. */
+/** A thread's name can be written by its process's threads: 15 bytes, taken as they are. */
 function setComm(task: Task, target: Task, text: string): number {
   if (task.process !== target.process) return -EINVAL;
-  target.comm = text.slice(0, 15).replace(/\n$/, '');
+  target.comm = text.slice(0, 15);
   return 0;
 }
 
