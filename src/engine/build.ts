@@ -32,7 +32,7 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
   try {
     const agent = readFileSync(new URL('../guest/agent.py', import.meta.url), 'utf8');
     const kernel = bootGuestKernel(host, image.id, machine, (_stream, bytes) => void printed.push(Buffer.from(bytes)), {
-      argv: ['/usr/bin/python3', '-c', LOADER, agent, JSON.stringify({ preload: spec.preload })],
+      argv: ['/usr/bin/python3', '-B', '-c', LOADER, agent, JSON.stringify({ preload: spec.preload })],
       uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, limits: {},
     });
     kernel.control.onMessage(() => {

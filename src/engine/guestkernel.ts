@@ -13,6 +13,7 @@ import { VVAR_GVA } from '../vmm/layout.ts';
 import { OffshootError } from './errors.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
 import type { LoadedTemplate } from './loaded.ts';
+import { ENVIRONMENT } from './spec.ts';
 
 /** Receives what the guest prints: 1 stdout, 2 stderr. Valid during the call only. */
 export type Output = (stream: number, bytes: Uint8Array) => void;
@@ -49,7 +50,7 @@ export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine
   const kernel = bootKernel({ ...bootOptions(host, host.image(imageId), machine, output), limits: program.limits });
   const { streams, control } = kernel;
   const files = [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), ...(program.control ? [control.openFile()] : [])];
-  const env = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/home/user', 'LANG=C.UTF-8', 'PYTHONDONTWRITEBYTECODE=1'];
+  const env = Object.entries(ENVIRONMENT).map(([name, value]) => byteString(`${name}=${value}`));
   const started = spawn(kernel, program.argv[0], program.argv.map(byteString), env, {
     uid: program.uid, gid: program.gid, cwd: program.cwd, files,
   });

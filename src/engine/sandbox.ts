@@ -2,6 +2,7 @@
 
 import { OffshootError } from './errors.ts';
 import type { LimitReached, RunEnd, RunLimits, RunRequest } from './protocol.ts';
+import { ENVIRONMENT } from './spec.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Options of one run; everything is optional. */
@@ -52,9 +53,6 @@ export interface RunResult {
   readonly unimplemented: Readonly<Record<string, number>>;
 }
 
-const DEFAULT_ENV: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/user', USER: 'user', LOGNAME: 'user', SHELL: '/bin/bash', LANG: 'C.UTF-8',
-};
 const OUTPUT_BYTES = 64 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
@@ -116,7 +114,7 @@ export class Sandbox {
     const cancel = (): void => this.worker.post({ type: 'cancel', sandbox: this.number });
     init.signal?.addEventListener('abort', cancel, { once: true });
     const options = {
-      request, limits, env: { ...DEFAULT_ENV, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined,
+      request, limits, env: { ...ENVIRONMENT, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined,
     };
     try {
       const ending = this.worker.call({ type: 'run', sandbox: this.number, options }) as Promise<RunEnd>;

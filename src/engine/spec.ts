@@ -24,6 +24,11 @@ const SPECS: readonly TemplateSpec[] = [
   { name: 'python', image: 'python', preload: [...COMMON, 'numpy'], uid: 1000, gid: 1000, cwd: '/home/user' },
 ];
 
+/** Environment of every program unless the caller says otherwise; templates are built under it. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/user', USER: 'user', LOGNAME: 'user', SHELL: '/bin/bash', LANG: 'C.UTF-8',
+};
+
 /** The spec called `name`, or undefined. */
 export function templateSpec(name: string): TemplateSpec | undefined {
   return SPECS.find((spec) => spec.name === name);

@@ -8,7 +8,6 @@ import atexit
 import builtins
 import gc
 import importlib
-import io
 import json
 import linecache
 import os
@@ -74,16 +73,13 @@ def _request():
     return request, b"".join(parts)
 
 
-def _streams():
-    """Standard streams as a fresh interpreter has them on pipes, but flushed at each line so that output streams."""
-    sys.stdin = sys.__stdin__ = open(0, "r", closefd=False)
-    for fd, name in ((1, "stdout"), (2, "stderr")):
-        raw = io.FileIO(fd, "w", closefd=False)
-        errors = "strict" if fd == 1 else "backslashreplace"
-        stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", errors, line_buffering=True)
-        stream.mode = "w"
-        setattr(sys, name, stream)
-        setattr(sys, "__%s__" % name, stream)
+def _environment(wanted):
+    """Only what differs: each change costs a sandbox pages of its own."""
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _report(error):
@@ -147,9 +143,9 @@ def _finish(status, main):
 
 
 def _run(request, source):
-    os.environ.clear()
-    os.environ.update(request["env"])
-    os.chdir(request["cwd"])
+    _environment(request["env"])
+    if os.getcwd() != request["cwd"]:
+        os.chdir(request["cwd"])
     filename = request["filename"]
     main = types.ModuleType("__main__")
     main.__builtins__ = builtins
@@ -174,13 +170,15 @@ def main():
     reseed = not _seeded_on_purpose()
     gc.collect()
     gc.freeze()
+    # Lines leave at once, so that output streams although stdout is a pipe.
+    sys.stdout.reconfigure(line_buffering=True)
     os.write(CONTROL, b'{"ready": 1}')
     if os.fork() != 0:
         os._exit(125)
-    _streams()
     rand = _global_generator()
     if rand is not None and reseed:
-        rand.seed()
+        numpy = sys.modules["numpy"]
+        rand.set_state(("MT19937", numpy.frombuffer(os.urandom(2496), numpy.uint32), 624))
     _run(*_request())
 
 

@@ -31,8 +31,10 @@ const OOM: Fault = { signo: SIGKILL, code: 'oom' };
 
 /** Bits of a page fault's error code. */
 const PF_WRITE = 2, PF_RSVD = 8, PF_INSTR = 16;
-/** Pages a fault maps at most. */
+/** Pages a fault maps around itself. */
 const AROUND_PAGES = 16;
+/** Pages a fault maps ahead at most, once faults walk through anonymous memory: the window doubles from AROUND_PAGES. */
+const AHEAD_PAGES_MAX = 256;
 /** Keep so many frames out of the reach of optional mapping. */
 const RESERVE_PAGES = 256;
 /** Faults on one page that the page tables permit before we call it our own error. */
@@ -127,7 +129,10 @@ function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): 
     const limit = mm.kernel.frames.limitPages;
     if (costly || (write && entry !== 0) || free < limit / 4) pages = 1;
     else if (free < limit / 2) pages = 4;
+  } else if (vma.inode === null) {
+    pages = Math.min(Math.max(mm.aheadPages, AROUND_PAGES / 2) * 2, AHEAD_PAGES_MAX, Math.max(AROUND_PAGES, free >> 3));
   }
+  mm.aheadPages = pages;
   const size = pages * PAGE_SIZE;
   const start = sequential ? page : page - page % size;
   return { start: Math.max(vma.start, start), end: Math.min(vma.end, start + size) };

@@ -79,6 +79,8 @@ export class Mm extends UserMemory {
   // fault heuristics
   /** The page after those mapped by the last fault. */
   nextFault = -1;
+  /** How many that were: the window of a sequential walk. */
+  aheadPages = 0;
   spuriousPage = -1;
   spuriousChanges = 0;
   spuriousCount = 0;
