@@ -30,7 +30,7 @@ export interface FsParts {
 }
 
 /** Host memory an inode and a directory entry are counted as, bytes, besides names, targets and attributes. */
-const INODE_COST_BYTES = 400, ENTRY_COST_BYTES = 150;
+const INODE_COST_BYTES = 1000, ENTRY_COST_BYTES = 200;
 
 /** Frames that file data leaves to programs: a full disk must not end the sandbox. */
 const RESERVE_PAGES = 1024;
@@ -50,7 +50,7 @@ export class DiskBudget {
 
   constructor(limitBytes: number, state: BudgetState = { usedPages: 0, metaBytes: 0 }) {
     this.limitPages = Math.floor(limitBytes / 4096);
-    this.metaBytesMax = Math.min(limitBytes, 96 << 20);
+    this.metaBytesMax = Math.min(limitBytes, 128 << 20);
     this.usedPages = state.usedPages;
     this.metaBytes = state.metaBytes;
   }

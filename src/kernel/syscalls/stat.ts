@@ -19,6 +19,8 @@ import type { SyscallRow } from './row.ts';
 
 const NS_PER_SEC = 1_000_000_000n;
 const BLOCK_SIZE = 4096;
+/** What a file with a short name costs: f_files of statfs. */
+const INODE_BYTES = 1200;
 
 interface TimeParts { readonly sec: bigint; readonly nsec: bigint }
 
@@ -156,8 +158,8 @@ function putStatfs(task: Task, inode: Inode, buf: number): number {
   const bytes = new Uint8Array(Statfs.size);
   Statfs.write(new DataView(bytes.buffer), 0, {
     f_type: mount?.magic ?? anonymousMagic(inode, task), f_bsize: BLOCK_SIZE, f_blocks: isMemory ? limitPages : 0,
-    f_bfree: free, f_bavail: free, f_files: isMemory ? Math.floor(metaBytesMax / 512) : 0,
-    f_ffree: isMemory ? Math.floor((metaBytesMax - metaBytes) / 512) : 0,
+    f_bfree: free, f_bavail: free, f_files: isMemory ? Math.floor(metaBytesMax / INODE_BYTES) : 0,
+    f_ffree: isMemory ? Math.floor((metaBytesMax - metaBytes) / INODE_BYTES) : 0,
     f_namelen: NAME_MAX, f_frsize: BLOCK_SIZE, f_flags: ST_VALID | ST_RELATIME,
   });
   return task.process.mm.copyOut(buf, bytes);
