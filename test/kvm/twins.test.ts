@@ -10,7 +10,8 @@ test(`${FORKS} forks share no random number, uuid, pid-derived state or boot id`
   const code = `
 import random, uuid, secrets, ssl, os
 import numpy as np
-print(random.random(), float(np.random.rand()), uuid.uuid4(), secrets.token_hex(8), ssl.RAND_bytes(8).hex(), open('/proc/sys/kernel/random/boot_id').read().strip(), os.getpid())
+boot_id = open('/proc/sys/kernel/random/boot_id').read().strip()
+print(random.random(), float(np.random.rand()), uuid.uuid4(), secrets.token_hex(8), ssl.RAND_bytes(8).hex(), boot_id, os.getpid())
 `;
   const columns: Set<string>[] = Array.from({ length: 6 }, () => new Set());
   const pids = new Set<string>();
@@ -26,7 +27,9 @@ print(random.random(), float(np.random.rand()), uuid.uuid4(), secrets.token_hex(
 });
 
 test('the pid is a child\'s: different from the parent, consistent inside', async () => {
-  const result = await py('import os, threading\nprint(os.getpid() == threading.get_native_id(), os.getppid() != os.getpid(), int(os.readlink("/proc/self")) == os.getpid())');
+  const result = await py(`import os, threading
+me = os.getpid()
+print(me == threading.get_native_id(), os.getppid() != me, int(os.readlink("/proc/self")) == me)`);
   assert.equal(text(result), 'True True True\n');
 });
 
