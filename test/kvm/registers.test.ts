@@ -102,7 +102,8 @@ test('a fork of the memory with the saved context goes on with the same state', 
   rmSync(dir, { recursive: true });
   for (let i = 0; i < 3; i++) {
     const machine = createMachine(kvm(), { fd, sizeBytes: guest.machine.memory.sizeBytes }, 64 * 2 ** 20);
-    const child = Object.create(guest, { machine: { value: machine }, space: { value: machine.attachAddressSpace(guest.space.root, guest.frames) } }) as FpuGuest;
+    const space = machine.attachAddressSpace(guest.space.root, guest.frames);
+    const child = Object.create(guest, { machine: { value: machine }, space: { value: space } }) as FpuGuest;
     child.check(copy(c), 9);
     machine.destroy();
   }
@@ -132,7 +133,8 @@ test('a signal frame\'s extended state is taken over, and garbage in it is harml
 
 test('FS and GS bases: set by the kernel, by the program, kept per context', () => {
   const guest = Guest.make(kvm());
-  const c = guest.load(assemble('rdfsbase %rax; rdgsbase %rbx; mov $0x123456789000,%rcx; wrfsbase %rcx; mov $0x7000,%ecx; wrgsbase %rcx; syscall; rdfsbase %rax; rdgsbase %rbx; syscall'));
+  const c = guest.load(assemble('rdfsbase %rax; rdgsbase %rbx; mov $0x123456789000,%rcx; wrfsbase %rcx; '
+    + 'mov $0x7000,%ecx; wrgsbase %rcx; syscall; rdfsbase %rax; rdgsbase %rbx; syscall'));
   c.fsBase = 0x7f00_0000_1000n;
   c.gsBase = 0x7f00_0000_2000n;
   const other = context(CODE);

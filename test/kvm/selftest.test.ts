@@ -1,3 +1,5 @@
+// The self-test finds this host's kind of KVM and accepts it; it notices a host that behaves otherwise.
+
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { openKvm } from '../../src/vmm/kvm.ts';

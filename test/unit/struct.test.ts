@@ -1,3 +1,5 @@
+// Declared structs: offsets, padding, 64-bit kinds, and layouts against the C headers.
+
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { addr, buffer, bytes, i32, i64, nested, off, struct, u16, u32, u64, u8 } from '../../src/abi/struct.ts';

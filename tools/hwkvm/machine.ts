@@ -53,7 +53,8 @@ function packProject(dir: string, command: string): string {
 function packHome(dir: string, home: Home): string {
   const disk = join(dir, 'home.tar');
   // Packages are of no use inside, and a template is made for the processor it is built on.
-  execFileSync('tar', ['cf', disk, '--exclude=./cache', '--exclude=./templates', '--anchored', '-C', home.dir, ...home.paths], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const args = ['cf', disk, '--exclude=./cache', '--exclude=./templates', '--anchored', '-C', home.dir, ...home.paths];
+  execFileSync('tar', args, { stdio: ['ignore', 'inherit', 'inherit'] });
   return disk;
 }
 
