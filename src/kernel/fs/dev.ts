@@ -110,7 +110,8 @@ export function devTree(kernel: DeviceKernel, bootTime: bigint): TreeDir {
   const node = (rdev: number): Tree[string] => ({ make: (from, key) => new DeviceInode(from, key, rdev, kernel) });
   const link = (target: string): Tree[string] => ({ make: (from, key) => new LinkInode(from, key, target) });
   const root = new TreeDir(fs, '', () => ({
-    null: node(NULL), zero: node(ZERO), full: node(FULL_DEV), random: node(RANDOM), urandom: node(URANDOM), tty: node(TTY), ptmx: node(PTMX),
+    null: node(NULL), zero: node(ZERO), full: node(FULL_DEV), random: node(RANDOM), urandom: node(URANDOM), tty: node(TTY),
+    ptmx: node(PTMX),
     fd: link('/proc/self/fd'), stdin: link('/proc/self/fd/0'), stdout: link('/proc/self/fd/1'), stderr: link('/proc/self/fd/2'),
     shm: {}, pts: {}, mqueue: {},
   }));

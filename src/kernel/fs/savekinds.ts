@@ -4,6 +4,7 @@
 // Interface: registerKinds, called once by synthetic.ts. Links between files (epoll items, socket peers, files in flight)
 // are made in savefs's second pass.
 
+import { ESRCH } from '../../abi/linux/errno.ts';
 import { EpollFile } from '../ipc/epoll.ts';
 import type { EpollState } from '../ipc/epoll.ts';
 import { EventFd } from '../ipc/eventfd.ts';
@@ -23,7 +24,11 @@ import { registerFileKind } from './savefs.ts';
 import type { FileKind, Loader, Saver } from './savefs.ts';
 
 /** What a pipe end saves: its pipe's number, and the inode of an anonymous one. */
-interface PipeExtra { readonly pipe: number; readonly hupAfter: number; readonly anonymous: { uid: number; gid: number; time: bigint } | null }
+interface PipeExtra {
+  readonly pipe: number;
+  readonly hupAfter: number;
+  readonly anonymous: { readonly uid: number; readonly gid: number; readonly time: bigint } | null;
+}
 
 const pipeKind: FileKind = {
   save(file: File, saver: Saver): PipeExtra {
@@ -94,7 +99,8 @@ const textKind: FileKind = {
   restore(state, loader): File {
     const found = loader.inode(state.inode);
     // Of a process that is gone: reading goes on in the text there was.
-    const inode = found instanceof TextInode ? found : new TextInode({ dev: state.inode.dev, bootTime: 0n }, state.inode.key ?? '', () => -3);
+    const { dev, key } = state.inode;
+    const inode = found instanceof TextInode ? found : new TextInode({ dev, bootTime: 0n }, key ?? '', () => -ESRCH);
     const file = new TextFile(inode, state.flags, state.label);
     file.text = state.extra as Uint8Array | null;
     return file;

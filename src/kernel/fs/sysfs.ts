@@ -8,7 +8,8 @@ import type { Tree } from './pseudo.ts';
 const CPU0: Tree = {
   online: '1\n',
   topology: {
-    core_id: '0\n', physical_package_id: '0\n', die_id: '0\n', cluster_id: '-1\n', core_cpus: '1\n', core_cpus_list: '0\n', package_cpus: '1\n',
+    core_id: '0\n', physical_package_id: '0\n', die_id: '0\n', cluster_id: '-1\n', core_cpus: '1\n', core_cpus_list: '0\n',
+    package_cpus: '1\n',
     package_cpus_list: '0\n', thread_siblings: '1\n', thread_siblings_list: '0\n', core_siblings: '1\n', core_siblings_list: '0\n',
     die_cpus: '1\n', die_cpus_list: '0\n',
   },

@@ -69,7 +69,15 @@ export interface EpollEvent { readonly events: number; readonly data: bigint }
 /** Plain data; `F` stands for the open file: File while saving, whatever savefs puts in its place in a state. */
 export interface EpollState<F> {
   readonly queue: number;
-  readonly items: readonly { readonly fd: number; readonly file: F; readonly events: number; readonly data: bigint; readonly ready: boolean }[];
+  readonly items: readonly EpollItemState<F>[];
+}
+
+export interface EpollItemState<F> {
+  readonly fd: number;
+  readonly file: F;
+  readonly events: number;
+  readonly data: bigint;
+  readonly ready: boolean;
 }
 
 export class EpollFile extends File {
@@ -110,7 +118,8 @@ export class EpollFile extends File {
     if (file instanceof EpollFile) {
       if ((events & EPOLLEXCLUSIVE) !== 0) return -EINVAL;
       if (file.reaches(this, 0) || file.depth(0) + this.height(0) >= EP_MAX_NESTS) return -ELOOP;
-      if (file.parents.length >= NESTED_MAX || this.items.filter((item) => item.file instanceof EpollFile).length >= NESTED_MAX) return -EINVAL;
+      const nested = this.items.filter((item) => item.file instanceof EpollFile).length;
+      if (file.parents.length >= NESTED_MAX || nested >= NESTED_MAX) return -EINVAL;
       file.parents.push(this);
     }
     this.prune();
@@ -158,7 +167,7 @@ export class EpollFile extends File {
   /** How many epoll instances are nested below. */
   private depth(level: number): number {
     let depth = level;
-    for (const item of this.items) if (item.file instanceof EpollFile && item.file.refs > 0) depth = Math.max(depth, item.file.depth(level + 1));
+    for (const { file } of this.items) if (file instanceof EpollFile && file.refs > 0) depth = Math.max(depth, file.depth(level + 1));
     return depth;
   }
 

@@ -4,7 +4,9 @@
 // Interface: SocketFile: an endpoint's state, poll and end; socketio.ts moves data, socketname.ts knows addresses,
 // syscalls/socket.ts is the system calls. Peers point at each other without holding each other open.
 
-import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, ENOTCONN, ENOTTY, EOPNOTSUPP, EPROTOTYPE } from '../../abi/linux/errno.ts';
+import {
+  EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, ENOTCONN, ENOTTY, EOPNOTSUPP, EPROTOTYPE,
+} from '../../abi/linux/errno.ts';
 import { FIONREAD, TIOCOUTQ } from '../../abi/linux/ioctl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
 import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOMAXCONN } from '../../abi/linux/socket.ts';

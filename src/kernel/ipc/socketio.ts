@@ -66,7 +66,8 @@ function deadline(socket: SocketFile, task: Task, option: number): { deadlineNs:
   const timeoutNs = socket.options.get(`${SOL_SOCKET}:${option}`) ?? 0;
   const before = task.rerun?.deadlineNs;
   if (timeoutNs === 0) return { deadlineNs: Infinity, onTimeout: -EAGAIN };
-  return { deadlineNs: before !== undefined && before !== Infinity ? before : task.kernel.clock.monotonicNs() + timeoutNs, onTimeout: -EAGAIN };
+  const isBegun = before !== undefined && before !== Infinity;
+  return { deadlineNs: isBegun ? before : task.kernel.clock.monotonicNs() + timeoutNs, onTimeout: -EAGAIN };
 }
 
 /** Sends `src`; the result of the call, or a Wait. */

@@ -36,7 +36,8 @@ function setFlag(task: Task, fd: number, flag: number, argument: number): number
   return 0;
 }
 
+const NOTE = 'FIOCLEX FIONCLEX FIONBIO FIOASYNC FIONREAD and what each kind of file knows; others are ENOTTY and counted';
+
 export const rows: readonly SyscallRow[] = [
-  sys(16, 'ioctl', ioctl, PARTIAL('FIOCLEX FIONCLEX FIONBIO FIOASYNC FIONREAD and what each kind of file knows; others are ENOTTY and counted'),
-    [FD, UINT, ADDR]),
+  sys(16, 'ioctl', ioctl, PARTIAL(NOTE), [FD, UINT, ADDR]),
 ];

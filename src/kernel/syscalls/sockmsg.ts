@@ -176,7 +176,8 @@ function recvOne(task: Task, socket: SocketFile, gva: number, flags: number): nu
   const { mm } = task.process;
   const control = writeControl(task, socket, header, got, flags);
   const nameWritten = header.name === 0 ? 0 : writeAddress(task, header.name, gva + 8, senderOf(socket, got.from));
-  const ok = nameWritten === 0 && mm.writeU64(gva + 40, BigInt(control.used)) === 0 && mm.writeU32(gva + 48, got.flags | control.flags) === 0;
+  const outFlags = got.flags | control.flags;
+  const ok = nameWritten === 0 && mm.writeU64(gva + 40, BigInt(control.used)) === 0 && mm.writeU32(gva + 48, outFlags) === 0;
   return ok ? got.result : -EFAULT;
 }
 
@@ -253,7 +254,9 @@ function sendto(task: Task, fd: number, buffer: number, length: number, flags: n
   return typeof socket === 'number' ? socket : sendAll(task, socket, oneVector(buffer, length, name, nameLength), flags);
 }
 
-function recvfrom(task: Task, fd: number, buffer: number, length: number, flags: number, name: number, nameLengthAt: number): number | Wait {
+function recvfrom(
+  task: Task, fd: number, buffer: number, length: number, flags: number, name: number, nameLengthAt: number,
+): number | Wait {
   const socket = socketOf(task, fd);
   if (typeof socket === 'number') return socket;
   const got = receiveAll(task, socket, oneVector(buffer, length), flags);

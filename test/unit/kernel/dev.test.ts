@@ -18,7 +18,8 @@ function bytes(text: string): Uint8Array {
 function withStreams(): Kit {
   const kit = new Kit();
   const { streams, control } = kit.kernel;
-  for (const file of [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), control.openFile()]) kit.task.process.files.install(file);
+  const files = [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), control.openFile()];
+  for (const file of files) kit.task.process.files.install(file);
   return kit;
 }
 

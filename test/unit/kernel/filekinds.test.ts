@@ -100,7 +100,8 @@ test('sockets: a pair with unread bytes, a passed file under way, a listener wit
 test('host streams, control channel, devices and /proc files go on', () => {
   const kit = new Kit();
   const { streams, control } = kit.kernel;
-  for (const file of [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), control.openFile()]) kit.task.process.files.install(file);
+  const files = [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), control.openFile()];
+  for (const file of files) kit.task.process.files.install(file);
   streams.stdin.push(Uint8Array.from([65, 66, 67]));
   assert.equal(kit.read(0, 1), 'A');
   control.send(Uint8Array.from([49]));

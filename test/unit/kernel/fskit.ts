@@ -29,7 +29,8 @@ import type { Wait } from '../../../src/kernel/wait.ts';
 import { FakeHost, FakeMachine } from '../fakemachine.ts';
 
 const ROWS = [
-  ...epollRows, ...eventfdRows, ...fileRows, ...ioctlRows, ...pipeRows, ...pollRows, ...rwRows, ...socketRows, ...sockmsgRows, ...sockoptRows,
+  ...epollRows, ...eventfdRows, ...fileRows, ...ioctlRows, ...pipeRows, ...pollRows, ...rwRows, ...socketRows, ...sockmsgRows,
+  ...sockoptRows,
 ];
 const HANDLERS = new Map(ROWS.map((row) => [row.name, row.handler]));
 
@@ -38,7 +39,8 @@ export function emptyIndex(): ImageIndex {
   const one = Uint32Array.of(0);
   return completeImageIndex({
     blobSha256: '0'.repeat(64), blobSizeBytes: 0, name: [''], target: [''], parent: one, mode: Uint32Array.of(0o040755), uid: one, gid: one,
-    rdev: one, inode: Uint32Array.of(1), mtimeNsec: one, sizeBytes: Float64Array.of(0), offset: Float64Array.of(0), mtimeSec: Float64Array.of(0),
+    rdev: one, inode: Uint32Array.of(1), mtimeNsec: one, sizeBytes: Float64Array.of(0), offset: Float64Array.of(0),
+    mtimeSec: Float64Array.of(0),
   });
 }
 

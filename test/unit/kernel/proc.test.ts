@@ -108,7 +108,8 @@ test('system files and sysctls', () => {
   assert.match(kit.cat('/proc/mounts'), /^overlay \/ overlay rw,relatime 0 0\nproc \/proc proc /);
   assert.match(kit.cat('/proc/self/mountinfo'), /^1 0 0:27 \/ \/ rw,relatime - overlay overlay rw\n/);
   assert.equal(kit.cat('/proc/sys/kernel/osrelease'), '6.1.0-offshoot\n');
-  assert.equal(kit.cat('/proc/self/limits').split('\n')[0], 'Limit                     Soft Limit           Hard Limit           Units     ');
+  assert.equal(kit.cat('/proc/self/limits').split('\n')[0],
+    'Limit                     Soft Limit           Hard Limit           Units     ');
   assert.equal(kit.cat('/sys/devices/system/cpu/online'), '0\n');
   assert.equal(kit.cat('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size'), '2097152\n');
 });
@@ -150,5 +151,6 @@ test('all of /proc and /sys can be walked and read', () => {
 test('fdinfo', () => {
   const kit = new Kit();
   const fd = kit.call('eventfd2', 5, 0o2000000);
-  assert.match(kit.cat(`/proc/self/fdinfo/${fd}`), /^pos:\t0\nflags:\t02000002\nmnt_id:\t0\nino:\t\d+\neventfd-count: {16}5\neventfd-semaphore: 0\n/);
+  assert.match(kit.cat(`/proc/self/fdinfo/${fd}`),
+    /^pos:\t0\nflags:\t02000002\nmnt_id:\t0\nino:\t\d+\neventfd-count: {16}5\neventfd-semaphore: 0\n/);
 });

@@ -6,7 +6,9 @@ import {
   EACCES, EADDRINUSE, EAFNOSUPPORT, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOTCONN, ENOTSOCK, EPIPE,
 } from '../../../src/abi/linux/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from '../../../src/abi/linux/poll.ts';
-import { AF_INET, AF_UNIX, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from '../../../src/abi/linux/socket.ts';
+import {
+  AF_INET, AF_UNIX, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM,
+} from '../../../src/abi/linux/socket.ts';
 import { SIGPIPE, sigbit } from '../../../src/abi/linux/signal.ts';
 import { Kit } from './fskit.ts';
 

@@ -6,7 +6,8 @@ const DEV = 'Inter-|   Receive                                                | 
   + ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n'
   + '    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n';
 const TCP = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode'.padEnd(149) + '\n';
-const UDP = '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n';
+const UDP = '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt'
+  + '   uid  timeout inode ref pointer drops             \n';
 const TCP6 = '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt'
   + '   uid  timeout inode\n';
 const UDP6 = '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt'

@@ -28,7 +28,12 @@ export interface PidFs extends PseudoFs {
 type TextOf = (process: Process, task: Task | undefined, id: number, fs: PidFs) => string | Uint8Array;
 
 /** Generated files: mode, text, and whether it needs a living address space and the right to inspect. */
-interface Entry { readonly mode: number; readonly text: TextOf; readonly isPrivate?: boolean; readonly store?: (task: Task, target: Task, text: string) => number }
+interface Entry {
+  readonly mode: number;
+  readonly text: TextOf;
+  readonly isPrivate?: boolean;
+  readonly store?: (task: Task, target: Task, text: string) => number;
+}
 
 function open(text: TextOf): Entry {
   return { mode: 0o444, text };
@@ -49,7 +54,8 @@ const FILES: Readonly<Record<string, Entry>> = {
   stat: open(stat), status: open(status), statm: open((process) => (process.exitStatus >= 0 ? '0 0 0 0 0 0 0\n' : statm(process.mm))),
   cmdline: open((process) => cmdline(process)), environ: inner((process) => environ(process), 0o400),
   comm: { mode: 0o644, text: (_process, task) => `${task?.comm ?? ''}\n`, store: setComm },
-  maps: inner((process) => maps(process.mm)), smaps: inner((process) => smaps(process.mm)), smaps_rollup: inner((process) => smapsRollup(process.mm)),
+  maps: inner((process) => maps(process.mm)), smaps: inner((process) => smaps(process.mm)),
+  smaps_rollup: inner((process) => smapsRollup(process.mm)),
   auxv: inner((process) => auxv(process), 0o400), limits: open((process) => limits(process)),
   mounts: open((_process, _task, _id, fs) => mounts(fs.vfs)), mountinfo: open((_process, _task, _id, fs) => mountinfo(fs.vfs)),
   cgroup: fixed('0::/\n'), oom_score: fixed('0\n'), oom_score_adj: fixed('0\n', 0o644), oom_adj: fixed('0\n', 0o644), io: fixed(IO, 0o400),

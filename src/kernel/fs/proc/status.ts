@@ -41,9 +41,10 @@ export function stat(process: Process, task: Task | undefined, id: number): stri
     process.tasks.length, 0, ticks(start), isDead ? 0 : mm.totalPages * 4096, isDead ? 0 : mm.rssPages,
     rlimit === Infinity ? 18446744073709551615n : rlimit,
     isDead ? 0 : layout.startCode, isDead ? 0 : layout.endCode, isDead ? 0 : layout.startStack, 0, 0,
-    low31(task?.pending ?? 0n), low31(task?.sigmask ?? 0n), low31(actionMask(process, (h) => h === 1n)), low31(actionMask(process, (h) => h > 1n)),
-    0, 0, 0, process.exitSignal, 0, 0, 0, 0, 0, 0,
-    ...(isDead ? [0, 0, 0, 0, 0, 0, 0] : [layout.startData, layout.endData, mm.startBrk, layout.argStart, layout.argEnd, layout.envStart, layout.envEnd]),
+    low31(task?.pending ?? 0n), low31(task?.sigmask ?? 0n), low31(actionMask(process, (h) => h === 1n)),
+    low31(actionMask(process, (h) => h > 1n)), 0, 0, 0, process.exitSignal, 0, 0, 0, 0, 0, 0,
+    ...(isDead ? [0, 0, 0] : [layout.startData, layout.endData, mm.startBrk]),
+    ...(isDead ? [0, 0, 0, 0] : [layout.argStart, layout.argEnd, layout.envStart, layout.envEnd]),
     isDead ? process.exitStatus : 0,
   ];
   return `${fields.join(' ')}\n`;
@@ -67,11 +68,14 @@ export function status(process: Process, task: Task | undefined, id: number): st
   ];
   const tail = [
     'HugetlbPages:\t       0 kB', 'CoreDumping:\t0', 'THP_enabled:\t0', `Threads:\t${Math.max(1, process.tasks.length)}`,
-    `SigQ:\t${process.signals.pendingInfo.length}/1024`, `SigPnd:\t${hex64(task?.pending ?? 0n)}`, `ShdPnd:\t${hex64(process.signals.pending)}`,
+    `SigQ:\t${process.signals.pendingInfo.length}/1024`, `SigPnd:\t${hex64(task?.pending ?? 0n)}`,
+    `ShdPnd:\t${hex64(process.signals.pending)}`,
     `SigBlk:\t${hex64(task?.sigmask ?? 0n)}`, `SigIgn:\t${hex64(actionMask(process, (h) => h === 1n))}`,
     `SigCgt:\t${hex64(actionMask(process, (h) => h > 1n))}`, `CapInh:\t${hex64(0n)}`, `CapPrm:\t${hex64(caps)}`, `CapEff:\t${hex64(caps)}`,
-    `CapBnd:\t${hex64(0x1ff_ffff_ffffn)}`, `CapAmb:\t${hex64(0n)}`, `NoNewPrivs:\t${Number(process.noNewPrivs)}`, 'Seccomp:\t0', 'Seccomp_filters:\t0',
-    'Speculation_Store_Bypass:\tunknown', 'SpeculationIndirectBranch:\tunknown', 'Cpus_allowed:\t1', 'Cpus_allowed_list:\t0', 'Mems_allowed:\t1',
+    `CapBnd:\t${hex64(0x1ff_ffff_ffffn)}`, `CapAmb:\t${hex64(0n)}`, `NoNewPrivs:\t${Number(process.noNewPrivs)}`, 'Seccomp:\t0',
+    'Seccomp_filters:\t0',
+    'Speculation_Store_Bypass:\tunknown', 'SpeculationIndirectBranch:\tunknown', 'Cpus_allowed:\t1', 'Cpus_allowed_list:\t0',
+    'Mems_allowed:\t1',
     'Mems_allowed_list:\t0', `voluntary_ctxt_switches:\t${task?.switches ?? 0}`, 'nonvoluntary_ctxt_switches:\t0',
   ];
   return `${head.join('\n')}\n${isDead ? '' : statusLines(process.mm)}${tail.join('\n')}\n`;
@@ -87,7 +91,8 @@ function fdSize(process: Process): number {
 const LIMITS: readonly (readonly [number, string, string])[] = [
   [0, 'Max cpu time', 'seconds'], [1, 'Max file size', 'bytes'], [2, 'Max data size', 'bytes'], [3, 'Max stack size', 'bytes'],
   [4, 'Max core file size', 'bytes'], [5, 'Max resident set', 'bytes'], [6, 'Max processes', 'processes'], [7, 'Max open files', 'files'],
-  [8, 'Max locked memory', 'bytes'], [9, 'Max address space', 'bytes'], [10, 'Max file locks', 'locks'], [11, 'Max pending signals', 'signals'],
+  [8, 'Max locked memory', 'bytes'], [9, 'Max address space', 'bytes'], [10, 'Max file locks', 'locks'],
+  [11, 'Max pending signals', 'signals'],
   [12, 'Max msgqueue size', 'bytes'], [13, 'Max nice priority', ''], [14, 'Max realtime priority', ''], [15, 'Max realtime timeout', 'us'],
 ];
 
@@ -143,6 +148,6 @@ export function fdinfo(file: File, isCloexec: boolean, mountId: number): string 
   const flags = file.flags | (isCloexec ? 0o2000000 : 0);
   const common = `pos:\t${file.pos}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mountId}\nino:\t${file.inode.ino}\n`;
   if (file instanceof EpollFile) return common + file.fdinfo();
-  if (file instanceof EventFd) return `${common}eventfd-count: ${file.counter.toString(16).padStart(16)}\neventfd-semaphore: ${Number(file.semaphore)}\n`;
-  return common;
+  if (!(file instanceof EventFd)) return common;
+  return `${common}eventfd-count: ${file.counter.toString(16).padStart(16)}\neventfd-semaphore: ${Number(file.semaphore)}\n`;
 }

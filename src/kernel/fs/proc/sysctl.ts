@@ -55,29 +55,40 @@ function kernelTree(kernel: Kernel): Tree {
 }
 
 const VM: Tree = {
-  overcommit_memory: '1\n', overcommit_ratio: '50\n', overcommit_kbytes: '0\n', max_map_count: '65530\n', swappiness: '60\n', mmap_min_addr: '65536\n',
+  overcommit_memory: '1\n', overcommit_ratio: '50\n', overcommit_kbytes: '0\n', max_map_count: '65530\n', swappiness: '60\n',
+  mmap_min_addr: '65536\n',
   nr_hugepages: '0\n', nr_overcommit_hugepages: '0\n', min_free_kbytes: '4096\n', legacy_va_layout: '0\n', panic_on_oom: '0\n',
-  oom_kill_allocating_task: '0\n', dirty_ratio: '20\n', dirty_background_ratio: '10\n', vfs_cache_pressure: '100\n', zone_reclaim_mode: '0\n',
+  oom_kill_allocating_task: '0\n', dirty_ratio: '20\n', dirty_background_ratio: '10\n', vfs_cache_pressure: '100\n',
+  zone_reclaim_mode: '0\n',
   unprivileged_userfaultfd: '0\n', mmap_rnd_bits: '28\n', compact_unevictable_allowed: '1\n',
 };
+
+function openFiles(kernel: Kernel): number {
+  let count = 0;
+  for (const process of kernel.processes.values()) if (process.exitStatus < 0) count += process.files.count;
+  return count;
+}
 
 function fsTree(kernel: Kernel): Tree {
   return {
     'file-max': '9223372036854775807\n', 'nr_open': '1048576\n',
-    'file-nr': () => `${[...kernel.processes.values()].reduce((sum, process) => sum + (process.exitStatus < 0 ? process.files.count : 0), 0)}\t0\t9223372036854775807\n`,
+    'file-nr': () => `${openFiles(kernel)}\t0\t9223372036854775807\n`,
     'inode-nr': '1024\t0\n', 'pipe-max-size': '1048576\n', 'pipe-user-pages-soft': '16384\n', 'pipe-user-pages-hard': '0\n',
     'aio-max-nr': '65536\n', 'aio-nr': '0\n', 'lease-break-time': '45\n', 'leases-enable': '1\n', 'suid_dumpable': '0\n',
     'protected_symlinks': '0\n', 'protected_hardlinks': '1\n', 'protected_fifos': '0\n', 'protected_regular': '0\n',
-    epoll: { max_user_watches: '65536\n' }, inotify: { max_user_watches: '8192\n', max_user_instances: '128\n', max_queued_events: '16384\n' },
+    epoll: { max_user_watches: '65536\n' },
+    inotify: { max_user_watches: '8192\n', max_user_instances: '128\n', max_queued_events: '16384\n' },
     mqueue: { msg_max: '10\n', msgsize_max: '8192\n', queues_max: '256\n' },
   };
 }
 
 const NET: Tree = {
-  core: { somaxconn: '4096\n', rmem_default: '212992\n', rmem_max: '212992\n', wmem_default: '212992\n', wmem_max: '212992\n', netdev_max_backlog: '1000\n' },
+  core: { somaxconn: '4096\n', rmem_default: '212992\n', rmem_max: '212992\n', wmem_default: '212992\n', wmem_max: '212992\n',
+    netdev_max_backlog: '1000\n' },
   ipv4: {
     ip_local_port_range: '32768\t60999\n', ip_unprivileged_port_start: '1024\n', ip_forward: '0\n', tcp_fin_timeout: '60\n',
-    tcp_keepalive_time: '7200\n', tcp_keepalive_intvl: '75\n', tcp_keepalive_probes: '9\n', tcp_syncookies: '1\n', tcp_rmem: '4096\t131072\t6291456\n',
+    tcp_keepalive_time: '7200\n', tcp_keepalive_intvl: '75\n', tcp_keepalive_probes: '9\n', tcp_syncookies: '1\n',
+    tcp_rmem: '4096\t131072\t6291456\n',
     tcp_wmem: '4096\t16384\t4194304\n', tcp_tw_reuse: '2\n', tcp_max_syn_backlog: '128\n', tcp_fastopen: '1\n',
   },
   ipv6: { bindv6only: '0\n', conf: { all: { disable_ipv6: '0\n' }, default: { disable_ipv6: '0\n' }, lo: { disable_ipv6: '0\n' } } },
@@ -86,5 +97,7 @@ const NET: Tree = {
 
 /** What lies below /proc/sys. */
 export function sysctlTree(kernel: Kernel): Tree {
-  return { kernel: kernelTree(kernel), vm: VM, fs: fsTree(kernel), net: NET, user: { max_user_namespaces: '0\n' }, debug: {}, dev: {}, abi: {} };
+  return {
+    kernel: kernelTree(kernel), vm: VM, fs: fsTree(kernel), net: NET, user: { max_user_namespaces: '0\n' }, debug: {}, dev: {}, abi: {},
+  };
 }

@@ -26,13 +26,14 @@ function meminfo(kernel: Kernel): string {
     ['FileHugePages', 0], ['FilePmdMapped', 0],
   ];
   const lines = rows.map(([name, value]) => `${`${name}:`.padEnd(16)}${String(value).padStart(8)} kB\n`).join('');
-  return `${lines}HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n`
-    + 'Hugetlb:               0 kB\n';
+  return `${lines}HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\n`
+    + 'Hugepagesize:       2048 kB\nHugetlb:               0 kB\n';
 }
 
 /** CPUID leaf 1 EDX, bit by bit: AT_HWCAP. */
 const FLAGS_EDX = [
-  'fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'apic', '', 'sep', 'mtrr', 'pge', 'mca', 'cmov', 'pat', 'pse36', 'pn', 'clflush',
+  'fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'apic', '', 'sep', 'mtrr', 'pge', 'mca', 'cmov', 'pat', 'pse36', 'pn',
+  'clflush',
   '', 'dts', 'acpi', 'mmx', 'fxsr', 'sse', 'sse2', 'ss', 'ht', 'tm', 'ia64', 'pbe',
 ];
 
@@ -90,8 +91,9 @@ export function mountinfo(vfs: Vfs): string {
     const { dev } = mount.root.inode;
     const flags = mount.options.split(',').filter((option) => option !== 'rw' && option !== 'ro');
     const access = mount.options.split(',')[0];
-    return `${mount.id} ${parent} ${dev >>> 8 & 0xfff}:${dev & 0xff} / ${escaped(pathOf(mount.root))} ${[access, ...flags].join(',')} - ${mount.type} `
-      + `${mount.source} ${access}\n`;
+    const options = [access, ...flags].join(',');
+    return `${mount.id} ${parent} ${dev >>> 8 & 0xfff}:${dev & 0xff} / ${escaped(pathOf(mount.root))} ${options} - `
+      + `${mount.type} ${mount.source} ${access}\n`;
   }).join('');
 }
 
@@ -105,10 +107,13 @@ const DEVICES = 'Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n\nBlo
 /** Files directly below /proc, besides processes. */
 export function systemTree(kernel: Kernel): Tree {
   return {
-    meminfo: () => meminfo(kernel), cpuinfo: () => cpuinfo(kernel), stat: () => stat(kernel), uptime: () => uptime(kernel), loadavg: () => loadavg(kernel),
-    version: `${KERNEL_NAME} version ${KERNEL_RELEASE} (offshoot) ${KERNEL_VERSION}\n`, filesystems: FILESYSTEMS, devices: DEVICES, cmdline: '\n',
+    meminfo: () => meminfo(kernel), cpuinfo: () => cpuinfo(kernel), stat: () => stat(kernel), uptime: () => uptime(kernel),
+    loadavg: () => loadavg(kernel),
+    version: `${KERNEL_NAME} version ${KERNEL_RELEASE} (offshoot) ${KERNEL_VERSION}\n`, filesystems: FILESYSTEMS, devices: DEVICES,
+    cmdline: '\n',
     swaps: 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n', partitions: 'major minor  #blocks  name\n\n', diskstats: '', modules: '',
-    interrupts: '           CPU0       \n', locks: '', misc: '', cgroups: '#subsys_name\thierarchy\tnum_cgroups\tenabled\n', 'key-users': '',
-    vmstat: () => `nr_free_pages ${Math.max(0, kernel.frames.limitPages - kernel.frames.usedPages)}\npgfault 0\npgmajfault 0\npswpin 0\npswpout 0\n`,
+    interrupts: '           CPU0       \n', locks: '', misc: '', cgroups: '#subsys_name\thierarchy\tnum_cgroups\tenabled\n',
+    'key-users': '',
+    vmstat: () => `nr_free_pages ${kernel.frames.freePages}\npgfault 0\npgmajfault 0\npswpin 0\npswpout 0\n`,
   };
 }
