@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { serialize } from 'node:v8';
 import type { Image } from '../image/store.ts';
+import { describeEnd } from '../kernel/end.ts';
 import { runSlice, type RunState } from '../kernel/run.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { saveKernel } from '../kernel/save.ts';
@@ -32,7 +33,7 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
   try {
     const agent = readFileSync(new URL('../guest/agent.py', import.meta.url), 'utf8');
     const kernel = bootGuestKernel(host, image.id, machine, (_stream, bytes) => void printed.push(Buffer.from(bytes)), {
-      argv: ['/usr/bin/python3', '-B', '-c', LOADER, agent, JSON.stringify({ preload: spec.preload })],
+      argv: ['/usr/bin/python3', '-B', '-c', LOADER, agent, JSON.stringify({ preload: spec.preload, setup: spec.setup })],
       uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, limits: {},
     });
     kernel.control.onMessage(() => {
@@ -62,7 +63,7 @@ function runToSnapshot(host: KvmHost, kernel: Kernel, printed: Buffer[]): void {
     const state = runSlice(kernel, BUDGET_NS);
     if (state.kind === 'snapshot') return;
     const failure = failureOf(state);
-    if (failure) throw new OffshootError('template-setup', `The template could not be built: ${failure}. ${tail(printed)}`.trim());
+    if (failure) throw new OffshootError('template-setup', `The template could not be built: ${[failure, tail(printed)].filter(Boolean).join(': ')}.`);
   }
   throw new OffshootError('template-setup', `The template could not be built: no snapshot point after ${BUILD_MS_MAX / 1000} s.`);
 }
@@ -70,7 +71,7 @@ function runToSnapshot(host: KvmHost, kernel: Kernel, printed: Buffer[]): void {
 function failureOf(state: RunState): string | null {
   switch (state.kind) {
     case 'failed': return state.reason;
-    case 'exited': return `its program ended early (${JSON.stringify(state.reason)})`;
+    case 'exited': return `its program ${describeEnd(state.reason)} before its snapshot point`;
     case 'blocked': return state.wakeAtNs === Infinity ? 'its program waits for something that cannot come' : null;
     default: return null;
   }

@@ -18,9 +18,9 @@ export function begin(kernel: Kernel, options: RunOptions): void {
   const { request } = options;
   if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
   const { code, filename, argv, path0 } = request;
-  const header = { codeBytes: code.length, filename, argv, path0, env: options.env, cwd: options.cwd };
-  kernel.control.send(Buffer.from(JSON.stringify(header)));
-  for (let at = 0; at < code.length; at += CHUNK_BYTES) kernel.control.send(code.subarray(at, at + CHUNK_BYTES));
+  const header = Buffer.from(JSON.stringify({ filename, argv, path0, env: options.env, cwd: options.cwd }));
+  const stream = Buffer.concat([Buffer.from(`${header.length} ${code.length}\n`), header, code]);
+  for (let at = 0; at < stream.length; at += CHUNK_BYTES) kernel.control.send(stream.subarray(at, at + CHUNK_BYTES));
 }
 
 function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {

@@ -54,6 +54,7 @@ export interface RunResult {
 }
 
 const OUTPUT_BYTES = 64 << 20;
+const REQUEST_BYTES_MAX = 16 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
 
@@ -109,6 +110,7 @@ export class Sandbox {
     if (this.closed) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
     if (this.used) throw new OffshootError('sandbox-ended', 'This sandbox has run its program: fork another.');
     const limits = this.limits(init);
+    checkSize(request, init);
     this.used = true;
     const output = collect(this.worker, this.number, init);
     const cancel = (): void => this.worker.post({ type: 'cancel', sandbox: this.number });
@@ -153,6 +155,13 @@ export class Sandbox {
     }
     await push(null);
   }
+}
+
+/** What a sandbox is given must fit into its control channel (kernel/fs/control.ts). */
+function checkSize(request: RunRequest, init: RunInit): void {
+  const texts = [...request.argv, ...Object.entries(init.env ?? {}).flat(), init.cwd ?? ''];
+  const bytes = texts.reduce((sum, text) => sum + text.length, request.kind === 'code' ? request.code.length : 0);
+  if (bytes > REQUEST_BYTES_MAX) throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
 }
 
 function collect(worker: WorkerClient, sandbox: number, init: RunInit): { stdout: Buffer[]; stderr: Buffer[] } {

@@ -7,6 +7,8 @@ export interface TemplateSpec {
   readonly image: string;
   /** Modules imported before the snapshot point. */
   readonly preload: readonly string[];
+  /** Python file in the image that runs after the imports, before the snapshot point. */
+  readonly setup?: string;
   readonly uid: number;
   readonly gid: number;
   readonly cwd: string;

@@ -59,10 +59,11 @@ def _setup(path):
 
 
 def _request():
-    """One JSON message, then `codeBytes` bytes of code in messages of at most CHUNK bytes."""
-    request = json.loads(os.read(CONTROL, 2 * CHUNK))
-    parts = []
-    left = request["codeBytes"]
+    """A line with two lengths, the request as JSON, the code: one stream, in messages of at most CHUNK bytes."""
+    lengths, _, data = os.read(CONTROL, CHUNK).partition(b"\n")
+    request_bytes, code_bytes = map(int, lengths.split())
+    parts = [data]
+    left = request_bytes + code_bytes - len(data)
     while left > 0:
         part = os.read(CONTROL, CHUNK)
         if not part:
@@ -70,7 +71,8 @@ def _request():
         parts.append(part)
         left -= len(part)
     os.close(CONTROL)
-    return request, b"".join(parts)
+    data = b"".join(parts)
+    return json.loads(data[:request_bytes]), data[request_bytes:]
 
 
 def _environment(wanted):
@@ -167,6 +169,9 @@ def main():
     _warm()
     if options.get("setup"):
         _setup(options["setup"])
+        left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if left:
+            sys.exit("the setup left threads running: " + ", ".join(left))
     reseed = not _seeded_on_purpose()
     gc.collect()
     gc.freeze()
