@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
 import { execInto } from '../kernel/process/spawn.ts';
 import { byteString } from './guestkernel.ts';
+import { OffshootError } from './errors.ts';
 import type { RunOptions } from './protocol.ts';
 
 /** Bytes of code in one control message; src/guest/agent.py has the same number. */
