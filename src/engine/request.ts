@@ -21,7 +21,11 @@ export function begin(kernel: Kernel, options: RunOptions): void {
   const { code, filename, argv, path0 } = request;
   const header = Buffer.from(JSON.stringify({ filename, argv, path0, env: options.env, cwd: options.cwd }));
   const stream = Buffer.concat([Buffer.from(`${header.length} ${code.length}\n`), header, code]);
-  for (let at = 0; at < stream.length; at += CHUNK_BYTES) kernel.control.send(stream.subarray(at, at + CHUNK_BYTES));
+  for (let at = 0; at < stream.length; at += CHUNK_BYTES) {
+    if (!kernel.control.send(stream.subarray(at, at + CHUNK_BYTES))) {
+      throw new OffshootError('bad-argument', 'The program, its arguments or its environment are too large.');
+    }
+  }
 }
 
 function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {
