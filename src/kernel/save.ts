@@ -77,8 +77,9 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
   const kernel = new Kernel(options, state);
   const fs = restoreFs(state.fs, kernel, options.index, [syntheticMounts(kernel)]);
   kernel.vfs = fs.vfs;
-  const inodeById = (id: number): Inode => kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone');
-  const mms = restoreMms(state.mms, kernel, (id) => inodeById(id));
+  const inodes: Inode[] = [];
+  const inodeById = (id: number): Inode => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone'));
+  const mms = restoreMms(state.mms, kernel, inodeById);
   if (state.vdso) {
     kernel.vdso = Vdso.restore(state.vdso, kernel.frames);
     kernel.vdso.setOffset(kernel.clock.offsetNs);
