@@ -23,19 +23,21 @@ const BUILD_MS_MAX = 600_000;
 /** Room for a fork's first pages inside memory slot 0, so that most runs never need another slot. */
 const HEADROOM_BYTES = 8 << 20;
 
-/** Runs the agent under a name of its own, so that its frames can be told from the user's. */
-const LOADER = "import sys; exec(compile(sys.argv.pop(1), '<offshoot>', 'exec'))";
+/** Runs the agent, which comes as a message, under a name of its own, so that its frames can be told from the user's. */
+const LOADER = "import os; exec(compile(os.read(3, 65536), '<offshoot>', 'exec'))";
 
 /** Builds `spec` on `image` and writes it to `path`. Throws OffshootError with what the setup printed when it fails. */
 export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, builder: string, path: string): void {
   const printed: Buffer[] = [];
   const machine = createMachine(host.kvm, { fd: null }, MEMORY_BYTES);
   try {
-    const agent = readFileSync(new URL('../guest/agent.py', import.meta.url), 'utf8');
+    const agent = readFileSync(new URL('../guest/agent.py', import.meta.url));
     const kernel = bootGuestKernel(host, image.id, machine, (_stream, bytes) => void printed.push(Buffer.from(bytes)), {
-      argv: ['/usr/bin/python3', '-B', '-c', LOADER, agent, JSON.stringify({ preload: spec.preload, setup: spec.setup })],
+      argv: ['/usr/bin/python3', '-B', '-c', LOADER],
       uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, limits: {},
     });
+    kernel.control.send(agent);
+    kernel.control.send(Buffer.from(JSON.stringify({ preload: spec.preload, setup: spec.setup })));
     kernel.control.onMessage(() => {
       kernel.snapshotArmed = true;
     });

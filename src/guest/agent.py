@@ -164,7 +164,7 @@ def _run(request, source):
 
 
 def main():
-    options = json.loads(sys.argv[1])
+    options = json.loads(os.read(CONTROL, 2 * CHUNK))
     _preload(options["preload"])
     _warm()
     if options.get("setup"):
