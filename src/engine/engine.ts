@@ -48,27 +48,39 @@ export class Engine {
   /** Loads a template, building it and its image first when they are missing, damaged or out of date. */
   async template(name: string, init: { readonly rebuild?: boolean } = {}): Promise<Template> {
     if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
-    await this.load(this.places[0], name, init.rebuild ?? false);
+    await this.load(this.livePlaces()[0], name, init.rebuild ?? false);
     return new Template(this, name);
   }
 
   /** What the self-test found out about this host's KVM: its kind, and each check. */
   async selfTest(): Promise<SelfTestReport> {
-    return (await this.places[0].worker.call({ type: 'selftest', home: this.home })) as SelfTestReport;
+    return (await this.livePlaces()[0].worker.call({ type: 'selftest', home: this.home })) as SelfTestReport;
   }
 
   /** Picks the least loaded worker, starting another while there are busy ones and room. */
   async place(template: string): Promise<{ worker: WorkerClient; number: number }> {
     if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
-    let best = this.places.reduce((a, b) => (b.worker.load < a.worker.load ? b : a));
+    let best = this.livePlaces().reduce((a, b) => (b.worker.load < a.worker.load ? b : a));
     if (best.worker.load > 0 && this.places.length < this.workersMax) {
       best = { worker: new WorkerClient(), templates: new Map() };
       this.places.push(best);
     }
     const number = this.nextSandbox++;
     best.worker.attach(number, { output() {}, trace() {} });
-    await this.load(best, template, false);
+    try {
+      await this.load(best, template, false);
+    } catch (error) {
+      best.worker.detach(number);
+      throw error;
+    }
     return { worker: best.worker, number };
+  }
+
+  /** Workers that run; one that was killed is replaced. Never empty. */
+  private livePlaces(): Place[] {
+    for (let i = this.places.length - 1; i >= 0; i--) if (this.places[i].worker.isGone) this.places.splice(i, 1);
+    if (this.places.length === 0) this.places.push({ worker: new WorkerClient(), templates: new Map() });
+    return this.places;
   }
 
   /** Ends all workers and with them all sandboxes. */

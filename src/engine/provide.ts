@@ -2,7 +2,7 @@
 // template), telling the user beforehand. Processes that need the same thing at the same time build it once.
 
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { ensureImage, planImage } from '../image/images.ts';
 import { withLock } from '../image/lock.ts';
 import { findImage, openImage, type Image } from '../image/store.ts';
@@ -34,10 +34,18 @@ export async function provideTemplate(host: KvmHost, name: string, rebuild: bool
     const image = await provideImage(host, spec, onProgress);
     onProgress({ phase: 'template', message: `building template "${name}"`, done: 0, total: 0 });
     const path = templatePath(host.home, name);
+    removeLeftovers(host.home);
     buildTemplate(host, spec, image, builderId(), path);
     onProgress({ phase: 'done', message: `template "${name}" is ready`, done: 1, total: 1 });
     return LoadedTemplate.open(host, path);
   }, {});
+}
+
+/** Files of builds that were killed; called with the lock held, so nobody is writing one. */
+function removeLeftovers(home: string): void {
+  for (const name of readdirSync(templatesDir(home))) {
+    if (name.endsWith('.tmp')) rmSync(`${templatesDir(home)}/${name}`, { force: true });
+  }
 }
 
 /** The template if its file is there, intact and made by this code, on this image, for this processor; else null. */

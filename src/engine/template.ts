@@ -32,7 +32,12 @@ export class Template {
       throw new OffshootError('bad-argument', 'memoryBytes must be between 16 MiB and 4 GiB.');
     }
     const { worker, number } = await this.engine.place(this.name);
-    await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes });
+    try {
+      await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes });
+    } catch (error) {
+      worker.detach(number);
+      throw error;
+    }
     return new Sandbox(worker, number, randomUUID(), this.name, memoryBytes);
   }
 }

@@ -8,7 +8,7 @@
 // The HMAC's key lies in the home directory, so a file from elsewhere is as foreign as a damaged one.
 
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { AREA_BYTES } from '../vmm/layout.ts';
 
 const MAGIC = 'OFFSHOOT';
@@ -44,8 +44,13 @@ export function templateKey(home: string): Buffer {
   if (!existsSync(path)) {
     const aside = `${path}.${process.pid}.tmp`;
     writeFileSync(aside, randomBytes(32), { mode: 0o600 });
-    if (!existsSync(path)) renameSync(aside, path);
-    else rmSync(aside);
+    try {
+      linkSync(aside, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    } finally {
+      rmSync(aside);
+    }
   }
   return readFileSync(path);
 }

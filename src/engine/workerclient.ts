@@ -30,6 +30,8 @@ export class WorkerClient {
   private gone = false;
   /** Sandboxes placed here and not closed: the least loaded worker gets the next. */
   get load(): number { return this.sandboxes.size; }
+  /** The process has ended, by itself or by close(). */
+  get isGone(): boolean { return this.gone; }
 
   constructor() {
     const self = fileURLToPath(import.meta.url);
