@@ -139,6 +139,32 @@ test('memory grows on demand up to its limit, in place', () => {
   }
 });
 
+test('memory up to four gigabytes: frames and page tables at the top', () => {
+  const guest = Guest.make(kvm(), 4 * 2 ** 30);
+  try {
+    const { memory } = guest.machine;
+    assert.equal(memory.grow(4 * 2 ** 30), true);
+    const c = guest.load(assemble('mov 0x600000,%rbx; syscall'));
+    guest.next = 4 * 2 ** 30 - 64 * 4096; // from here on page tables are high as well
+    for (const [i, gva] of [DATA, DATA + 2 ** 39, DATA + 2 ** 31].entries()) {
+      const gpa = guest.page(gva, RW, new Uint8Array([i + 1]));
+      assert.ok(gpa > 3.9 * 2 ** 30);
+      assert.equal(guest.space.entry(gva), gpa + RW);
+    }
+    assert.equal(guest.run(c).kind, 'syscall');
+    assert.equal(c.regs[REG.rbx], 1n);
+    guest.space.unmap(0x50_0000, 2 ** 40);
+    c.regs[REG.rip] = BigInt(CODE);
+    assert.deepEqual(guest.run(c), exception(14, 4, DATA));
+    guest.space.map(DATA, 4 * 2 ** 30 - 4096, RW);
+    memory.u8[4 * 2 ** 30 - 4096] = 77;
+    assert.equal(guest.run(c).kind, 'syscall');
+    assert.equal(c.regs[REG.rbx], 77n);
+  } finally {
+    guest.machine.destroy();
+  }
+});
+
 test('RIP outside the user half is refused, not run', () => {
   withGuest('nop', (guest, c) => {
     c.regs[REG.rip] = 0xffff_8001_0000_2000n;

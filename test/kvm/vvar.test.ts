@@ -1,0 +1,78 @@
+// The time page: near the host's clock, never backwards across a renewal, also when the host's clock jitters or stops.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { hostClock } from '../../src/host/clock.ts';
+import type { HostClock } from '../../src/platform.ts';
+import { REG } from '../../src/platform.ts';
+import { MODE_TSC, Vvar, VvarPage } from '../../src/vmm/vvar.ts';
+import { CODE, Guest, assemble, kvm } from './guest.ts';
+
+const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1);
+
+/** The guest's CLOCK_MONOTONIC now, as its vDSO computes it: rdtsc in the guest, the arithmetic here. */
+function guestClock(): { read: () => number; close: () => void } {
+  const guest = Guest.make(kvm());
+  const c = guest.load(assemble('rdtsc; shl $32,%rdx; or %rdx,%rax; syscall'));
+  const read = (): number => {
+    c.regs[REG.rip] = BigInt(CODE);
+    assert.equal(guest.run(c).kind, 'syscall');
+    const page = VvarPage.read(kvm().area.vvar, 0);
+    assert.equal(page.seq % 2, 0);
+    return Number(page.monotonicNsAtBase + (((c.regs[REG.rax] - page.tscBase) * BigInt(page.mult)) >> BigInt(page.shift)));
+  };
+  return { read, close: () => guest.machine.destroy() };
+}
+
+/** Runs for `ms`, renewing all the time with `clock`, and returns the biggest step back seen. */
+function biggestStepBack(vvar: Vvar, clock: HostClock, ms: number): number {
+  const guest = guestClock();
+  const end = performance.now() + ms * SLOW;
+  let last = 0;
+  let worst = 0;
+  while (performance.now() < end) {
+    vvar.refresh(clock);
+    const now = guest.read();
+    worst = Math.max(worst, last - now);
+    last = now;
+  }
+  guest.close();
+  return worst;
+}
+
+test('time follows the host within what a reading costs', (t) => {
+  const vvar = new Vvar(kvm());
+  if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
+  const guest = guestClock();
+  for (let i = 0; i < 20; i++) {
+    vvar.refresh(hostClock);
+    const before = hostClock.monotonicNs();
+    const now = guest.read();
+    const after = hostClock.monotonicNs();
+    assert.ok(now > before - 50_000 * SLOW && now < after + 50_000 * SLOW, `${before} ${now} ${after}`);
+  }
+  const page = VvarPage.read(kvm().area.vvar, 0);
+  assert.equal(page.mode, MODE_TSC);
+  const realtime = page.realtimeNsAtBase - page.monotonicNsAtBase;
+  const want = hostClock.realtimeNs() - BigInt(Math.round(hostClock.monotonicNs()));
+  assert.ok(realtime - want < 200_000n * BigInt(SLOW) && want - realtime < 200_000n * BigInt(SLOW));
+  guest.close();
+});
+
+test('time never goes backwards across renewals', (t) => {
+  const vvar = new Vvar(kvm());
+  if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
+  assert.ok(biggestStepBack(vvar, hostClock, 700) <= 0);
+  // A clock that is read late by up to 0.3 ms, so that lines are drawn too early and too late.
+  let n = 0;
+  const jittery: HostClock = { ...hostClock, monotonicNs: () => hostClock.monotonicNs() + ((n++ * 7919) % 300) * 1000 };
+  assert.ok(biggestStepBack(new Vvar(kvm()), jittery, 700) <= 0);
+});
+
+test('every renewal is a new generation', () => {
+  const before = VvarPage.get.generation(kvm().area.vvar, 0);
+  const vvar = new Vvar(kvm());
+  vvar.refresh(hostClock);
+  vvar.refresh(hostClock); // too soon: skipped
+  assert.equal(VvarPage.get.generation(kvm().area.vvar, 0), before + (vvar.isFast ? 1 : 0));
+});
