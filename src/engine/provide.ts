@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
-import { ensureImage, planImage } from '../image/images.ts';
+import { ensureImage, isImageCurrent, planImage } from '../image/images.ts';
 import { withLock } from '../image/lock.ts';
 import { findImage, openImage, type Image } from '../image/store.ts';
 import { bakeImage } from './bake.ts';
@@ -69,7 +69,7 @@ function staleness(host: KvmHost, spec: TemplateSpec, header: ReturnType<typeof 
   if (header.fingerprint !== host.fingerprint) return 'it was made on another processor';
   if (header.builder !== builderId()) return 'it was made by another version of Offshoot';
   if (JSON.stringify(header.preload) !== JSON.stringify(spec.preload)) return 'what it loads has changed';
-  if (findImage(host.home, spec.image)?.id !== header.imageId) return 'its image has changed';
+  if (!isImageCurrent(spec.image, host.home) || findImage(host.home, spec.image)?.id !== header.imageId) return 'its image has changed';
   return null;
 }
 

@@ -36,7 +36,7 @@ const BASE = ['base-files', 'bash', 'ca-certificates', 'coreutils', 'dash', 'deb
 
 /** The images that can be asked for by name. */
 export const IMAGES: readonly ImageSpec[] = [
-  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3'], downloadBytes: 45e6, diskBytes: 160e6 },
+  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3', 'libopenblas0-serial'], downloadBytes: 50e6, diskBytes: 210e6 },
 ];
 
 export interface ImageOptions {
@@ -80,6 +80,11 @@ function planBuild(spec: ImageSpec, home: string): ImagePlan {
     message: `The image "${spec.name}" is built once: about ${download} MB of Debian packages are downloaded with apt-get `
       + `(verified, no root needed) and packed into ${imagesDir(home)} (about ${disk} MB with the downloads).`,
   };
+}
+
+/** Whether the name stands for what its spec asks for now; false when it was never built. Opens nothing. */
+export function isImageCurrent(name: string, home: string = offshootHome()): boolean {
+  return findImage(home, name)?.key === keyOf(specOf(name).packages);
 }
 
 /** The image if it is there, intact and what the spec asks for now. */
