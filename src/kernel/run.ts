@@ -52,7 +52,10 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
     if (kernel.endReason) return { kind: 'exited', reason: kernel.endReason };
     if (now >= timers.nextNs) timers.expire(now);
     const task = sched.pick(now);
-    if (!task) return { kind: 'blocked', wakeAtNs: timers.nextNs };
+    if (!task) {
+      kernel.tracer?.idle();
+      return { kind: 'blocked', wakeAtNs: timers.nextNs };
+    }
     if (now >= endNs) return { kind: 'slice' };
     const { process } = task;
     const cpuLeftNs = process.timers.cpuAtNs - (process.timers.cpuAtNs === Infinity ? 0 : process.cpuNs);

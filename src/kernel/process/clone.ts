@@ -60,7 +60,7 @@ export function clone(task: Task, args: CloneArgs): number | Wait {
   if (typeof child === 'number') return child;
   prepareChild(task, child, args);
   task.kernel.addTask(child);
-  task.kernel.tracer?.event(child, `started by ${task.tid}`);
+  task.kernel.tracer?.attached(child);
   if (!has(args, CLONE_VFORK)) return child.tid;
   child.vforkQueue = task.kernel.waits.newQueue();
   return waitOn([child.vforkQueue], { onWake: child.tid, onSignal: child.tid, uninterruptible: true });

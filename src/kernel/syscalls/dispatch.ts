@@ -49,6 +49,7 @@ export function redispatch(task: Task): number {
 
 function settle(task: Task, result: number | Wait): number {
   if (typeof result === 'object') {
+    task.kernel.tracer?.blocked(task);
     task.kernel.block(task, result);
     return 0;
   }

@@ -21,11 +21,16 @@ const PATH_SHOWN_MAX = 4096;
 const ADDRESS_RESULTS = new Set(['mmap', 'brk', 'mremap', 'shmat']);
 const EXITS = new Set(['exit', 'exit_group']);
 
+/** A call that waits: its text, and whether it was shown as unfinished. */
+interface Waiting { readonly name: string; readonly text: string; shown: boolean }
+
 export class Strace implements Tracer {
   private readonly print: (text: string) => void;
-  private readonly firstTid = { tid: 0 };
+  /** Its lines have no pid. */
+  private firstTid = 0;
   /** Calls under way whose arguments will be gone: their text. */
   private readonly entered = new Map<Task, string>();
+  private readonly waiting = new Map<Task, Waiting>();
 
   constructor(print: (text: string) => void) {
     this.print = print;
@@ -35,31 +40,61 @@ export class Strace implements Tracer {
     const row = rowOf(task.syscallNr);
     if (!row) return;
     const text = formatCall(task, row, 0);
-    if (EXITS.has(row.name)) this.line(task.tid, `${text.padEnd(39)} = ?`);
+    if (EXITS.has(row.name)) this.line(task, `${text.padEnd(39)} = ?`);
     else this.entered.set(task, text);
   }
 
   call(task: Task, result: number): void {
     const row = rowOf(task.syscallNr);
     if (row && EXITS.has(row.name)) return;
-    const text = this.entered.get(task) ?? (row ? formatCall(task, row, result) : `syscall_${task.syscallNr}(...)`);
+    const waited = this.waiting.get(task);
+    this.waiting.delete(task);
+    let text = this.entered.get(task) ?? (row ? formatCall(task, row, result) : `syscall_${task.syscallNr}(...)`);
+    if (waited?.shown) text = `<... ${waited.name} resumed>)`;
     this.entered.delete(task);
-    this.line(task.tid, `${text.padEnd(39)} = ${formatResult(row, result)}`);
+    this.line(task, `${text.padEnd(39)} = ${formatResult(row, result)}`);
+  }
+
+  blocked(task: Task): void {
+    const row = rowOf(task.syscallNr);
+    if (row && !this.waiting.has(task)) this.waiting.set(task, { name: row.name, text: formatCall(task, row, -1), shown: false });
+  }
+
+  idle(): void {
+    this.showWaiting(null);
+  }
+
+  attached(task: Task): void {
+    this.print(`strace: Process ${task.tid} attached\n`);
   }
 
   event(task: Task, text: string): void {
-    this.line(task.tid, text);
+    this.line(task, text);
   }
 
   exit(process: Process, status: number): void {
+    for (const task of this.waiting.keys()) if (task.process === process) this.waiting.delete(task);
     const signo = status & 0x7f;
-    this.line(process.pid, signo === 0 ? `+++ exited with ${status >> 8} +++` : `+++ killed by ${signalName(signo)} +++`);
+    this.put(process.pid, signo === 0 ? `+++ exited with ${status >> 8} +++` : `+++ killed by ${signalName(signo)} +++`);
   }
 
-  /** The first task's lines have no pid, as long as there is no other. */
-  private line(tid: number, text: string): void {
-    if (this.firstTid.tid === 0) this.firstTid.tid = tid;
-    this.print(tid === this.firstTid.tid ? `${text}\n` : `[pid ${tid}] ${text}\n`);
+  private line(task: Task, text: string): void {
+    this.showWaiting(task);
+    this.put(task.tid, text);
+  }
+
+  /** As strace: a waiting call is printed unfinished as soon as something of another task is printed. */
+  private showWaiting(except: Task | null): void {
+    for (const [task, call] of this.waiting) {
+      if (call.shown || task === except) continue;
+      call.shown = true;
+      this.put(task.tid, `${call.text.slice(0, -1)} <unfinished ...>`);
+    }
+  }
+
+  private put(tid: number, text: string): void {
+    if (this.firstTid === 0) this.firstTid = tid;
+    this.print(tid === this.firstTid ? `${text}\n` : `[pid ${tid}] ${text}\n`);
   }
 }
 

@@ -8,7 +8,13 @@ export interface Tracer {
   enter(task: Task): void;
   /** A call of `task` ended with `result`; its registers still hold the arguments. */
   call(task: Task, result: number): void;
-  /** A signal is delivered, a task starts: a line of strace's `---` kind. */
+  /** The call of `task` has to wait. */
+  blocked(task: Task): void;
+  /** Nobody can run: what waits is worth showing. */
+  idle(): void;
+  /** A task was made by clone. */
+  attached(task: Task): void;
+  /** A signal is delivered: a line of strace's `---` kind. */
   event(task: Task, text: string): void;
   exit(process: Process, status: number): void;
 }
