@@ -37,7 +37,7 @@ export class Engine {
     this.home = init.home ?? offshootHome();
     this.workersMax = Math.max(1, init.workers ?? availableParallelism());
     this.onProgress = init.onProgress;
-    this.places.push({ worker: new WorkerClient(), templates: new Map() });
+    this.places.push({ worker: new WorkerClient(this.home), templates: new Map() });
   }
 
   /** Starts the first worker. Cheap: nothing is built or loaded before `template()`. */
@@ -62,7 +62,7 @@ export class Engine {
     if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
     let best = this.livePlaces().reduce((a, b) => (b.worker.load < a.worker.load ? b : a));
     if (best.worker.load > 0 && this.places.length < this.workersMax) {
-      best = { worker: new WorkerClient(), templates: new Map() };
+      best = { worker: new WorkerClient(this.home), templates: new Map() };
       this.places.push(best);
     }
     const number = this.nextSandbox++;
@@ -79,7 +79,7 @@ export class Engine {
   /** Workers that run; one that was killed is replaced. Never empty. */
   private livePlaces(): Place[] {
     for (let i = this.places.length - 1; i >= 0; i--) if (this.places[i].worker.isGone) this.places.splice(i, 1);
-    if (this.places.length === 0) this.places.push({ worker: new WorkerClient(), templates: new Map() });
+    if (this.places.length === 0) this.places.push({ worker: new WorkerClient(this.home), templates: new Map() });
     return this.places;
   }
 

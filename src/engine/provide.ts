@@ -1,15 +1,11 @@
-// Makes a template available: loads its file, or builds what is missing first (packages → image → byte-compiled modules →
-// template), telling the user beforehand. Processes that need the same thing at the same time build it once.
+// Makes a template available: loads its file when it is there and still fits, or has it built (provision.ts, loaded only then).
 
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
-import { ensureImage, isImageCurrent, planImage } from '../image/images.ts';
-import { withLock } from '../image/lock.ts';
-import { findImage, openImage, type Image } from '../image/store.ts';
-import { bakeImage } from './bake.ts';
-import { buildTemplate } from './build.ts';
+import { readFileSync, readdirSync } from 'node:fs';
+import { isImageCurrent } from '../image/specs.ts';
+import { findImage } from '../image/store.ts';
 import { OffshootError } from './errors.ts';
-import { templatePath, templatesDir } from './home.ts';
+import { templatePath } from './home.ts';
 import type { KvmHost } from './kvmhost.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { Progress } from './protocol.ts';
@@ -28,24 +24,8 @@ export async function provideTemplate(host: KvmHost, name: string, rebuild: bool
     const ready = tryLoad(host, spec, onProgress);
     if (ready) return ready;
   }
-  return withLock(templatesDir(host.home), async () => {
-    const other = rebuild ? null : tryLoad(host, spec, () => {});
-    if (other) return other;
-    const image = await provideImage(host, spec, onProgress);
-    onProgress({ phase: 'template', message: `building template "${name}"`, done: 0, total: 0 });
-    const path = templatePath(host.home, name);
-    removeLeftovers(host.home);
-    buildTemplate(host, spec, image, builderId(), path);
-    onProgress({ phase: 'done', message: `template "${name}" is ready`, done: 1, total: 1 });
-    return LoadedTemplate.open(host, path);
-  }, {});
-}
-
-/** Files of builds that were killed; called with the lock held, so nobody is writing one. */
-function removeLeftovers(home: string): void {
-  for (const name of readdirSync(templatesDir(home))) {
-    if (name.endsWith('.tmp')) rmSync(`${templatesDir(home)}/${name}`, { force: true });
-  }
+  const { buildMissing } = await import('./provision.ts');
+  return buildMissing(host, spec, builderId(), onProgress, () => (rebuild ? null : tryLoad(host, spec, () => {})));
 }
 
 /** The template if its file is there, intact and made by this code, on this image, for this processor; else null. */
@@ -71,16 +51,6 @@ function staleness(host: KvmHost, spec: TemplateSpec, header: ReturnType<typeof 
   if (JSON.stringify(header.preload) !== JSON.stringify(spec.preload)) return 'what it loads has changed';
   if (!isImageCurrent(spec.image, host.home) || findImage(host.home, spec.image)?.id !== header.imageId) return 'its image has changed';
   return null;
-}
-
-async function provideImage(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): Promise<Image> {
-  const plan = planImage(spec.image, host.home);
-  if (!plan.built) onProgress({ phase: 'plan', message: plan.message, done: 0, total: 0 });
-  const image = await ensureImage(spec.image, { home: host.home, onProgress });
-  const ref = findImage(host.home, spec.image);
-  if (ref?.source.startsWith('extends')) return openImage(host.home, ref.id);
-  onProgress({ phase: 'compile', message: 'byte-compiling Python modules in a sandbox', done: 0, total: 0 });
-  return bakeImage(host, image, spec.image);
 }
 
 let builder: string | null = null;

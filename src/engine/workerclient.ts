@@ -33,10 +33,14 @@ export class WorkerClient {
   /** The process has ended, by itself or by close(). */
   get isGone(): boolean { return this.gone; }
 
-  constructor() {
+  /** `home`: where compiled code of the worker is cached. */
+  constructor(home: string) {
     const self = fileURLToPath(import.meta.url);
     const entry = self.replace(/workerclient\.(ts|js)$/, 'worker.$1');
-    this.child = fork(entry, [], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings'] });
+    this.child = fork(entry, [], {
+      serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings'],
+      env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
+    });
     this.child.on('message', (message) => this.receive(message as FromWorker));
     this.child.on('exit', (code, signal) => this.lost(signal ?? `exit code ${code}`));
     this.child.on('error', (error) => this.lost(error.message));

@@ -1,9 +1,8 @@
 // Images by name: what is built in, building it once, packing directories, adding files to an image.
 //
-// Interface: ensureImage, planImage, packDirectory, extendImage, pruneImages, IMAGES. Ten processes that need an image at the same
+// Interface: ensureImage, planImage, packDirectory, extendImage, pruneImages. Ten processes that need an image at the same
 // time build it once (lock.ts); a build that was killed is resumed by the next one from what was already downloaded.
 
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { imagePath } from '../kernel/fs/imageindex.ts';
@@ -14,30 +13,12 @@ import { explain, ImageError } from './errors.ts';
 import { withLock } from './lock.ts';
 import { ImageBuilder } from './pack.ts';
 import type { OnProgress } from './progress.ts';
+import { keyOf, specOf } from './specs.ts';
+import type { ImageSpec } from './specs.ts';
 import { findImage, imagesDir, isImageName, listImages, offshootHome, openImage, writeRef } from './store.ts';
 import type { Image, ImageRef } from './store.ts';
 import { makeNode, S_IFDIR, S_IFMT } from './tree.ts';
 import type { Attributes, TreeNode } from './tree.ts';
-
-/** Raise when the same packages would give another image: names built before are then built again. */
-const BUILDER_VERSION = 1;
-
-/** An image built from Debian packages. */
-export interface ImageSpec {
-  readonly name: string;
-  readonly packages: readonly string[];
-  /** About how much is downloaded and how much room is needed, in bytes, for saying so beforehand. */
-  readonly downloadBytes: number;
-  readonly diskBytes: number;
-}
-
-const BASE = ['base-files', 'bash', 'ca-certificates', 'coreutils', 'dash', 'debianutils', 'diffutils', 'findutils', 'grep', 'gzip',
-  'hostname', 'libc-bin', 'mawk', 'ncurses-base', 'sed', 'tar', 'tzdata'] as const;
-
-/** The images that can be asked for by name. */
-export const IMAGES: readonly ImageSpec[] = [
-  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3', 'libopenblas0-serial'], downloadBytes: 50e6, diskBytes: 210e6 },
-];
 
 export interface ImageOptions {
   /** See offshootHome. */
@@ -57,16 +38,6 @@ export interface ImagePlan {
   readonly message: string;
 }
 
-function specOf(name: string): ImageSpec {
-  const spec = IMAGES.find((image) => image.name === name);
-  if (spec) return spec;
-  throw new ImageError(`there is no image called ${JSON.stringify(name)}; there is: ${IMAGES.map((image) => image.name).join(', ')}`);
-}
-
-function keyOf(parts: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify([BUILDER_VERSION, ...parts])).digest('hex').slice(0, 16);
-}
-
 /** Says beforehand what `ensureImage(name)` will do. @throws ImageError for an unknown name */
 export function planImage(name: string, home: string = offshootHome()): ImagePlan {
   const spec = specOf(name);
@@ -80,11 +51,6 @@ function planBuild(spec: ImageSpec, home: string): ImagePlan {
     message: `The image "${spec.name}" is built once: about ${download} MB of Debian packages are downloaded with apt-get `
       + `(verified, no root needed) and packed into ${imagesDir(home)} (about ${disk} MB with the downloads).`,
   };
-}
-
-/** Whether the name stands for what its spec asks for now; false when it was never built. Opens nothing. */
-export function isImageCurrent(name: string, home: string = offshootHome()): boolean {
-  return findImage(home, name)?.key === keyOf(specOf(name).packages);
 }
 
 /** The image if it is there, intact and what the spec asks for now. */
