@@ -89,7 +89,8 @@ test('a loop inside the time page can be kicked', () => {
   const guest = Guest.make(kvm());
   const c = guest.load(assemble('mov $0x7ffffffff100,%rdx; jmp *%rdx'));
   kvm().area.vvar.setUint16(0x100, 0xfeeb, true); // jmp to itself, as clock values may happen to read
-  for (let i = 0; i < 3; i++) assert.deepEqual(guest.run(c, 1e6), { kind: 'kick' });
+  const isPvm = kvm().kind === 'pvm'; // on hardware nothing in that page can be run
+  for (let i = 0; i < 3; i++) assert.equal(guest.run(c, 1e6).kind, isPvm ? 'kick' : 'exception');
   kvm().area.vvar.setUint16(0x100, 0, true);
   guest.machine.destroy();
 });
