@@ -3,6 +3,7 @@
 
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import { SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER, SCHED_RR } from '../../abi/linux/sched.ts';
+import { INIT_PID } from '../process/exit.ts';
 import type { Process } from '../process/process.ts';
 import type { Task } from '../process/task.ts';
 import { FULL, INT, PARTIAL, PID, SIZE, STRUCT, UINT, sys } from './row.ts';
@@ -13,7 +14,7 @@ const SCHED_ATTR_BYTES = 56;
 const PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2;
 
 function exists(task: Task, pid: number): boolean {
-  return pid === 0 || task.kernel.tasks.has(pid);
+  return pid === 0 || pid === INIT_PID || task.kernel.tasks.has(pid);
 }
 
 function schedYield(task: Task): number {
