@@ -9,8 +9,9 @@ import { runProgram, staticImage } from './harness.ts';
 const HAS_GCC = spawnSync('gcc', ['--version']).status === 0;
 const skip = HAS_GCC ? false : 'gcc is missing';
 
-const HEADERS = ['stdio', 'stdlib', 'string', 'unistd', 'pthread', 'time', 'signal', 'errno', 'fcntl', 'sys/wait', 'sys/mman', 'sys/syscall', 'sys/auxv', 'stdint']
-  .map((name) => `#include <${name}.h>\n`).join('');
+const HEADERS = [
+  'stdio', 'stdlib', 'string', 'unistd', 'pthread', 'time', 'signal', 'errno', 'fcntl', 'sys/wait', 'sys/mman', 'sys/syscall', 'sys/auxv', 'stdint',
+].map((name) => `#include <${name}.h>\n`).join('');
 
 const PROGRAMS: Record<string, string> = {
   hello: `int main(int c, char **v) { printf("%d %s %s\\n", c, v[1], getenv("HOME")); return 7; }`,
@@ -31,11 +32,27 @@ const PROGRAMS: Record<string, string> = {
     }`,
   threads: `
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; static long sum; static volatile int turns[8];
-    static void *run(void *a) { for (int i = 0; i < 2000; i++) { pthread_mutex_lock(&lock); sum += (long)a; pthread_mutex_unlock(&lock); if (i % 500 == 0) sched_yield(); } turns[(long)a] = 1; return a; }
-    int main(void) { pthread_t t[8]; for (long i = 0; i < 8; i++) pthread_create(&t[i], 0, run, (void *)i); for (int i = 0; i < 8; i++) pthread_join(t[i], 0); printf("%ld\\n", sum); }`,
+    static void *run(void *a) {
+      for (int i = 0; i < 2000; i++) {
+        pthread_mutex_lock(&lock); sum += (long)a; pthread_mutex_unlock(&lock);
+        if (i % 500 == 0) sched_yield();
+      }
+      turns[(long)a] = 1; return a;
+    }
+    int main(void) {
+      pthread_t t[8];
+      for (long i = 0; i < 8; i++) pthread_create(&t[i], 0, run, (void *)i);
+      for (int i = 0; i < 8; i++) pthread_join(t[i], 0);
+      printf("%ld\\n", sum);
+    }`,
   preempt: `
     static volatile int stop; static void *spin(void *a) { while (!stop) ; return a; }
-    int main(void) { pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, spin, 0); usleep(30000); stop = 1; for (int i = 0; i < 3; i++) pthread_join(t[i], 0); puts("stopped"); }`,
+    int main(void) {
+      pthread_t t[3]; for (int i = 0; i < 3; i++) pthread_create(&t[i], 0, spin, 0);
+      usleep(30000); stop = 1;
+      for (int i = 0; i < 3; i++) pthread_join(t[i], 0);
+      puts("stopped");
+    }`,
   children: `
     int main(int c, char **v) {
       if (c > 1) { printf("child %s\\n", v[1]); return 3; }
@@ -45,7 +62,7 @@ const PROGRAMS: Record<string, string> = {
       int codes = 0; while (wait(&status) > 0) codes += WEXITSTATUS(status);
       printf("%d bytes, codes %d\\n", at, codes);
     }`,
-  memory: `int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) { puts("malloc failed"); return 0; } memset(p, 1, 1 << 20); } }`,
+  memory: `int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) return puts("malloc failed"); memset(p, 1, 1 << 20); } }`,
   output: `int main(void) { char line[1000]; memset(line, 'x', 1000); for (;;) if (write(1, line, 1000) < 0) return 1; }`,
   segv: `int main(void) { *(volatile int *)0x1234 = 1; }`,
   jump: `int main(void) { void (*f)(void) = (void (*)(void))0xffff800000000000UL; f(); }`,

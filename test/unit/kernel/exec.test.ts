@@ -58,7 +58,11 @@ test('a static program: stack, auxiliary vector, registers', () => {
 });
 
 test('.bss reads as zero to the end of its page and beyond', () => {
-  const data = elf({ segments: [{ vaddr: 0x400000, offset: 0, filesz: 0x2000, flags: 5 }, { vaddr: 0x602000, offset: 0x2000, filesz: 0x10, memsz: 0x3000, flags: 6 }] });
+  const data = elf({
+    segments: [
+      { vaddr: 0x400000, offset: 0, filesz: 0x2000, flags: 5 }, { vaddr: 0x602000, offset: 0x2000, filesz: 0x10, memsz: 0x3000, flags: 6 },
+    ],
+  });
   const full = new Uint8Array(0x3000).fill(0xaa);
   full.set(data);
   const kit = new Kit({ 'bin/prog': { data: full, mode: 0o755 } });
@@ -90,12 +94,16 @@ test('files that cannot be executed', () => {
   const truncated = elf().slice(0, 100);
   const kit = new Kit({
     'bin/text': { data: 'hello', mode: 0o755 }, 'bin/noexec': { data: elf(), mode: 0o644 }, 'bin/short': { data: truncated, mode: 0o755 },
-    'bin/arm': { data: elf({ machine: 183 }), mode: 0o755 }, 'bin/kernel': { data: elf({ segments: [{ vaddr: 0x7fff_ffff_f000, offset: 0, filesz: 4096, flags: 5 }] }), mode: 0o755 },
+    'bin/arm': { data: elf({ machine: 183 }), mode: 0o755 },
+    'bin/kernel': { data: elf({ segments: [{ vaddr: 0x7fff_ffff_f000, offset: 0, filesz: 4096, flags: 5 }] }), mode: 0o755 },
     'bin/noload': { data: elf({ segments: [] }), mode: 0o755 },
     'bin/nointerp': { data: elf({ interp: '/lib/none' }), mode: 0o755 },
     'bin/misaligned': { data: elf({ segments: [{ vaddr: 0x400010, offset: 0, filesz: 4096, flags: 5 }] }), mode: 0o755 },
   });
-  for (const [name, errno] of [['text', 8], ['noexec', 13], ['short', 8], ['arm', 8], ['kernel', 22], ['noload', 8], ['nointerp', 2], ['misaligned', 22], ['missing', 2]]) {
+  const expected = [
+    ['text', 8], ['noexec', 13], ['short', 8], ['arm', 8], ['kernel', 22], ['noload', 8], ['nointerp', 2], ['misaligned', 22], ['missing', 2],
+  ];
+  for (const [name, errno] of expected) {
     assert.equal(start(kit, `/bin/${name}`), -(errno as number), String(name));
   }
   assert.equal(start(kit, '/bin'), -13);

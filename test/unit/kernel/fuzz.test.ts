@@ -28,12 +28,16 @@ const NASTY: readonly bigint[] = [
   0x8000_0000_0000_0000n, 0xffff_ffff_ffff_f000n, 0xffff_ffff_ffff_ff9cn, 0xffff_ffff_ffff_ffffn, 0xffff_ffff_ffff_fffen,
 ];
 
+const PATHS = [
+  '/etc/file', '/tmp/new', '/proc/self/maps', '/dev/null', '.', '', '/link', '/dir', 'a/b/c', '/dev/zero', '/proc/self/mem',
+];
+
 function newKit(random: () => number): { kit: Kit; pool: bigint[] } {
-  const kit = new Kit({ 'etc/file': { data: 'contents' }, 'bin/x': { data: 'x', mode: 0o755 }, 'dir/sub/leaf': { data: '' }, link: { target: '/etc/file' } },
-    { diskBytesMax: 4 << 20, processesMax: 16 });
+  const files = { 'etc/file': { data: 'contents' }, 'bin/x': { data: 'x', mode: 0o755 }, 'dir/sub/leaf': { data: '' }, link: { target: '/etc/file' } };
+  const kit = new Kit(files, { diskBytesMax: 4 << 20, processesMax: 16 });
   const junk = new Uint8Array(4096).map(() => Math.floor(random() * 256));
   const pool = [...NASTY];
-  for (const text of ['/etc/file', '/tmp/new', '/proc/self/maps', '/dev/null', '.', '', '/link', '/dir', 'a/b/c', '/dev/zero', '/proc/self/mem']) pool.push(BigInt(kit.text(text)));
+  for (const text of PATHS) pool.push(BigInt(kit.text(text)));
   pool.push(BigInt(kit.put(junk)), BigInt(kit.put(new Uint8Array(4096))), BigInt(kit.buffer), BigInt(kit.buffer + 4090), BigInt(kit.buffer + (1 << 20) - 3));
   pool.push(BigInt(kit.words(kit.buffer, 64, kit.buffer + 100, 5000, 0x10, 16)), BigInt(kit.words(0, 1000)), BigInt(kit.words(1, 0)));
   for (const path of ['/etc/file', '/dir', '/dev/null', '/dev/urandom']) kit.call('openat', -100, kit.text(path), path === '/etc/file' ? 2 : 0, 0);
