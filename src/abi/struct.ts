@@ -47,8 +47,12 @@ export const i16: Field<number> = { size: 2, align: 2, get: (v, at) => v.getInt1
 export const u32: Field<number> = { size: 4, align: 4, get: (v, at) => v.getUint32(at, true), set: (v, at, x) => v.setUint32(at, x, true) };
 export const i32: Field<number> = { size: 4, align: 4, get: (v, at) => v.getInt32(at, true), set: (v, at, x) => v.setInt32(at, x, true) };
 /** 64 bits as a bigint: exact, slower (it allocates). Values above 2^64 wrap. */
-export const u64: Field<bigint> = { size: 8, align: 8, get: (v, at) => v.getBigUint64(at, true), set: (v, at, x) => v.setBigUint64(at, x, true) };
-export const i64: Field<bigint> = { size: 8, align: 8, get: (v, at) => v.getBigInt64(at, true), set: (v, at, x) => v.setBigInt64(at, x, true) };
+export const u64: Field<bigint> = {
+  size: 8, align: 8, get: (v, at) => v.getBigUint64(at, true), set: (v, at, x) => v.setBigUint64(at, x, true),
+};
+export const i64: Field<bigint> = {
+  size: 8, align: 8, get: (v, at) => v.getBigInt64(at, true), set: (v, at, x) => v.setBigInt64(at, x, true),
+};
 
 /** Unsigned 64 bits as a number, for user addresses and sizes: exact up to 2^53, rounded above. */
 export const addr: Field<number> = {

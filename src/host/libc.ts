@@ -26,7 +26,8 @@ const c = {
   ftruncate: libc.func('int ftruncate(int, int64_t)') as (fd: number, size: number) => number,
   pthread_sigmask: libc.func('int pthread_sigmask(int, void *, void *)') as (how: number, set: Bytes, old: null) => number,
   timer_create: libc.func('int timer_create(int, void *, void *)') as (clock: number, event: Bytes, id: Bytes) => number,
-  timer_settime: libc.func('int timer_settime(int64_t, int, void *, void *)') as (id: number, flags: number, value: Bytes, old: null) => number,
+  timer_settime: libc.func('int timer_settime(int64_t, int, void *, void *)') as
+    (id: number, flags: number, value: Bytes, old: null) => number,
   timer_delete: libc.func('int timer_delete(int64_t)') as (id: number) => number,
   sigtimedwait: libc.func('int sigtimedwait(void *, void *, void *)') as (set: Bytes, info: null, timeout: Bytes) => number,
   gettid: libc.func('int gettid()') as () => number,
@@ -119,7 +120,9 @@ export function blockSignal(signal: number): void {
 }
 
 const Timespec = struct('timespec', 16, { tv_sec: i64, tv_nsec: i64 });
-const SigEvent = struct('sigevent', 64, { sigev_value: u64, sigev_signo: i32, sigev_notify: i32, sigev_notify_thread_id: i32, _pad: bytes(44) });
+const SigEvent = struct('sigevent', 64, {
+  sigev_value: u64, sigev_signo: i32, sigev_notify: i32, sigev_notify_thread_id: i32, _pad: bytes(44),
+});
 const NO_WAIT = new Uint8Array(Timespec.size);
 
 /** Takes a pending blocked signal without waiting. False when none was pending. */

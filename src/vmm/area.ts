@@ -7,7 +7,7 @@
 
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, MFD_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import { PAGE_SIZE, PTE_A, PTE_D, PTE_NX, PTE_P, PTE_PS, PTE_W } from '../abi/x86/cpu.ts';
-import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, RSP0_OFFSET, Tss } from '../abi/x86/descriptors.ts';
+import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, Tss } from '../abi/x86/descriptors.ts';
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
 import * as L from './layout.ts';
@@ -72,7 +72,7 @@ export class Area {
     gdt(L.SEL_TSS + 8, high);
 
     const tss = L.GDT_GPA + L.TSS_OFFSET;
-    view.setBigUint64(tss + RSP0_OFFSET, L.SUPER_BASE + BigInt(L.STACK_LOW + PAGE_SIZE), true);
+    view.setBigUint64(tss + Tss.offset.rsp0, L.SUPER_BASE + BigInt(L.STACK_LOW + PAGE_SIZE), true);
     // Ring 3 runs the stub on PVM-style hosts, so its port is open there; every other port is closed.
     view.setUint16(tss + Tss.offset.iomap_base, Tss.size, true);
     this.#bytes.fill(0xff, tss + Tss.size, tss + TSS_LIMIT + 1);

@@ -196,7 +196,9 @@ export class PageTables implements AddressSpace {
    * Calls `leaf(gpa of the entry, gva)` for each present page of [start, end) under `table`, whose first entry maps `base`.
    * `prune`: frees the tables that are empty afterwards.
    */
-  #visit(table: number, level: number, base: number, start: number, end: number, leaf: (at: number, gva: number) => void, prune: boolean): void {
+  #visit(
+    table: number, level: number, base: number, start: number, end: number, leaf: (at: number, gva: number) => void, prune: boolean,
+  ): void {
     const span = SPAN[level];
     const first = start > base ? Math.floor((start - base) / span) : 0;
     for (let i = first; i < 512; i++) {

@@ -204,7 +204,8 @@ function checkXsave(probe: Probe): Outcome {
     machine.saveFpu(context);
     const stored = machine.memory.u8.subarray(gpa + 16, gpa + 32).every((byte) => byte === i + 1);
     const saved = context.fpu !== null && (context.fpu[XSAVE_XSTATE_BV] & 2) !== 0;
-    if (trap.kind !== 'syscall' || !stored || !saved) return [false, `context ${i}: ${show(trap)}, register kept: ${stored}, saved: ${saved}`];
+    const ok = trap.kind === 'syscall' && stored && saved;
+    if (!ok) return [false, `context ${i}: ${show(trap)}, register kept: ${stored}, saved: ${saved}`];
   }
   return [true, 'two contexts kept their vector registers'];
 }

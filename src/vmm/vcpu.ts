@@ -6,7 +6,7 @@
 
 import { KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET } from '../abi/kvm/constants.ts';
 import * as nr from '../abi/kvm/ioctls.ts';
-import { DeviceAttr, MsrEntry, Msrs, Run, Segment, SignalMask, Sregs, VcpuEvents, Xcrs } from '../abi/kvm/structs.ts';
+import { DeviceAttr, MsrEntry, Msrs, Run, Segment, SignalMask, Sregs } from '../abi/kvm/structs.ts';
 import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import { buffer } from '../abi/struct.ts';
 import type { Region } from '../host/arena.ts';
@@ -99,13 +99,7 @@ export class Vcpu {
     ioctlPointer('KVM_SET_CPUID2', this.fd, nr.KVM_SET_CPUID2, table);
   }
 
-  setXcr0(value: bigint): void {
-    const xcrs = buffer(Xcrs.size);
-    Xcrs.write(xcrs.view, 0, { nr_xcrs: 1, xcr0: { xcr: 0, reserved: 0, value } });
-    ioctlPointer('KVM_SET_XCRS', this.fd, nr.KVM_SET_XCRS, xcrs.u8);
-  }
-
-  /** KVM_SET_XCRS with a struct made before. */
+  /** Takes a struct kvm_xcrs. */
   setXcrs(xcrs: Uint8Array): void {
     ioctlPointer('KVM_SET_XCRS', this.fd, nr.KVM_SET_XCRS, xcrs);
   }
@@ -141,8 +135,9 @@ export class Vcpu {
     ioctlPointer('KVM_GET_SREGS', this.fd, nr.KVM_GET_SREGS, into);
   }
 
+  /** Takes a struct kvm_vcpu_events to fill in. */
   getVcpuEvents(into: Uint8Array): void {
-    ioctlPointer('KVM_GET_VCPU_EVENTS', this.fd, nr.KVM_GET_VCPU_EVENTS, into.length === VcpuEvents.size ? into : into.subarray(0, VcpuEvents.size));
+    ioctlPointer('KVM_GET_VCPU_EVENTS', this.fd, nr.KVM_GET_VCPU_EVENTS, into);
   }
 
   /** Makes the guest's TSC the host's plus `offset`. False when this KVM has no such attribute. */

@@ -13,9 +13,13 @@ const SEED = Number(process.env['OFFSHOOT_FUZZ_SEED'] ?? 1);
 const SLICE_NS = 2e6;
 
 /** Starts of instructions that are worth more than chance: system, string, port, far control transfer, prefixes. */
-const STARTS = ['', '', '0f', '0f', '0f01', '0f00', '0fae', '0fc7', '660f', 'f30f', '48cf', '48cb', 'cf', '8e', 'f0', '62', 'c4e2', 'c5', 'e67e', 'e47e',
-  'f36c', 'f36e', '0f05', '0f07', '0f34', '0f35', 'ff', 'cd', '0f30', '0f22', 'fa', 'fb', '9d', 'f4', '410f01'].map((hex) => Buffer.from(hex, 'hex'));
-const STACKS = [0n, BigInt(STACK_TOP - 512), 1n << 63n, 0xffff_8001_0000_5000n, 0x7fff_ffff_f900n, 0xffff_ffff_ffff_fff8n, 0x8000_0000_0000n];
+const STARTS = [
+  '', '', '0f', '0f', '0f01', '0f00', '0fae', '0fc7', '660f', 'f30f', '48cf', '48cb', 'cf', '8e', 'f0', '62', 'c4e2', 'c5', 'e67e',
+  'e47e', 'f36c', 'f36e', '0f05', '0f07', '0f34', '0f35', 'ff', 'cd', '0f30', '0f22', 'fa', 'fb', '9d', 'f4', '410f01',
+].map((hex) => Buffer.from(hex, 'hex'));
+const STACKS = [
+  0n, BigInt(STACK_TOP - 512), 1n << 63n, 0xffff_8001_0000_5000n, 0x7fff_ffff_f900n, 0xffff_ffff_ffff_fff8n, 0x8000_0000_0000n,
+];
 const BASES = [0n, BigInt(DATA), 0xffff_8001_0000_0000n, 0xffff_ffff_8000_0000n];
 const SELECTORS = [0x10n, 0x33n, 0x2bn, 0n, 0x23n, 0x18n];
 
@@ -43,7 +47,7 @@ function prepare(guest: Guest, c: ReturnType<Guest['load']>, random: Random): Bu
   const gpa = guest.space.entry(CODE) & ~0xfff;
   u8.fill(0xcc, gpa, gpa + 4096);
   u8.set(code, gpa);
-  for (let i = 0; i < REG.rip; i++) c.regs[i] = random.below(3) === 0 ? BigInt(DATA) : random.below(2) === 0 ? random.of(STACKS) : BigInt(random.below(2 ** 47));
+  for (let i = 0; i < REG.rip; i++) c.regs[i] = random.of([BigInt(DATA), random.of(STACKS), BigInt(random.below(2 ** 47))]);
   c.regs[REG.rsp] = random.of(STACKS);
   c.regs[REG.rip] = BigInt(CODE);
   c.regs[REG.rflags] = BigInt(random.below(2 ** 22));

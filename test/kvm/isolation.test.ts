@@ -52,7 +52,8 @@ test('after a forged exit the program goes on undamaged', () => {
 });
 
 test('a repeated port instruction is not finished in another context', () => {
-  for (const [instruction, register] of [['rep insb', 'rdi'], ['rep insl', 'rdi'], ['rep outsb', 'rsi'], ['insb', 'rdi'], ['outsl', 'rsi']] as const) {
+  const cases = [['rep insb', 'rdi'], ['rep insl', 'rdi'], ['rep outsb', 'rsi'], ['insb', 'rdi'], ['outsl', 'rsi']] as const;
+  for (const [instruction, register] of cases) {
     const guest = Guest.make(kvm());
     const c = guest.load(assemble(`mov $0x7e,%edx; mov $-1,%rcx; mov $0x600000,%${register}; ${instruction}`));
     const victim = context(0x50_0000);
@@ -127,8 +128,10 @@ test('odd flags at a system call are harmless and come back', () => {
 });
 
 test('privileged instructions are faults', () => {
-  const cases = ['cli', 'hlt', 'mov %cr3,%rax', 'mov %rax,%cr3', 'mov %rax,%cr0', 'mov %rax,%db7', 'rdmsr', 'wrmsr', 'invlpg (%rax)', 'lgdt 0x400000',
-    'lidt 0x400000', 'ltr %ax', 'lmsw %ax', 'clts', 'swapgs', 'wbinvd', 'xsetbv', 'sysretq', 'sysexit', 'iretq'];
+  const cases = [
+    'cli', 'hlt', 'mov %cr3,%rax', 'mov %rax,%cr3', 'mov %rax,%cr0', 'mov %rax,%db7', 'rdmsr', 'wrmsr', 'invlpg (%rax)', 'lgdt 0x400000',
+    'lidt 0x400000', 'ltr %ax', 'lmsw %ax', 'clts', 'swapgs', 'wbinvd', 'xsetbv', 'sysretq', 'sysexit', 'iretq',
+  ];
   for (const source of cases) {
     const { trap } = attack(`mov $0x18,%eax; push %rax; ${source}`);
     assert.equal(trap.kind, 'exception', source);
@@ -157,7 +160,8 @@ test('selectors other than ring 3\'s own are refused', () => {
 });
 
 test('supervisor memory cannot be read, written or run', () => {
-  for (const address of ['0xffff800000000000', '0xffff800000010000', '0xffff800100000000', '0xffff800100002000', '0xffff800100003100', '0xffffffff81000000']) {
+  const supervisor = ['0xffff800000000000', '0xffff800000010000', '0xffff800100000000', '0xffff800100002000', '0xffff800100003100'];
+  for (const address of [...supervisor, '0xffffffff81000000']) {
     for (const source of ['mov (%rdx),%rax', 'mov %rax,(%rdx)', 'jmp *%rdx']) {
       const { trap } = attack(`movabs $${address},%rdx; ${source}`);
       assert.ok(trap.kind === 'exception' && trap.vector === 14, `${source} ${address}: ${JSON.stringify(trap)}`);

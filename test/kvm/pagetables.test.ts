@@ -19,7 +19,8 @@ function random(seed: number): (below: number) => number {
 }
 
 /** Pages in several tables of every level. */
-const PLACES = Array.from({ length: 48 }, (_, i) => 0x4000_0000 + (i % 4) * 4096 + (i % 3) * 2 ** 21 + ((i >> 2) % 4) * 2 ** 30 + (i >> 4) * 2 ** 39);
+const PLACES = Array.from({ length: 48 }, (_, i) =>
+  0x4000_0000 + (i % 4) * 4096 + (i % 3) * 2 ** 21 + ((i >> 2) % 4) * 2 ** 30 + (i >> 4) * 2 ** 39);
 
 class Storm {
   readonly guest = Guest.make(kvm());

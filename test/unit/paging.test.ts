@@ -69,7 +69,9 @@ function random(seed: number): (below: number) => number {
 }
 
 /** Addresses that share and do not share tables at every level. */
-const PLACES = [0x40_0000, 0x40_1000, 0x60_0000, 0x1_4000_0000, 0x1_4000_1000, 0x7f00_0000_0000, 0x7fff_ffff_e000, 0x7fff_ffff_d000, 0x20_0000_0000];
+const PLACES = [
+  0x40_0000, 0x40_1000, 0x60_0000, 0x1_4000_0000, 0x1_4000_1000, 0x7f00_0000_0000, 0x7fff_ffff_e000, 0x7fff_ffff_d000, 0x20_0000_0000,
+];
 
 /** Random operations; returns how often the caching processor was wrong. */
 function storm(world: World, rounds: number, replay: boolean): number {
@@ -110,7 +112,8 @@ function storm(world: World, rounds: number, replay: boolean): number {
       for (const page of PLACES) {
         const entry = models[i].get(page) ?? 0;
         const seen = world.walk(spaces[i].root, page);
-        const want = entry === 0 ? 0 : ((entry & ~0xfff) >>> 0) + ((entry & PAGE_WRITE) !== 0 ? 1 : 0) + ((entry & PAGE_EXEC) !== 0 ? 2 : 0);
+        const bits = ((entry & PAGE_WRITE) !== 0 ? 1 : 0) + ((entry & PAGE_EXEC) !== 0 ? 2 : 0);
+        const want = entry === 0 ? 0 : ((entry & ~0xfff) >>> 0) + bits;
         // Stale permissions are only allowed to be too small: the processor looks again after the fault.
         const isSpurious = seen !== 0 && entry !== 0 && seen - (seen & 3) === want - (want & 3) && (seen & 3 & ~want) === 0;
         if (seen !== want && !isSpurious) wrong++;

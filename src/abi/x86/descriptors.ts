@@ -1,6 +1,6 @@
 // Segment descriptors, IDT gates and the 64-bit TSS as bytes (Intel SDM vol. 3A, 3.4.5, 6.14.1, 7.7).
 
-import { bytes, struct, u16, u32, u64, u8 } from '../struct.ts';
+import { bytes, struct, u16, u32, u8 } from '../struct.ts';
 
 /** Fields of a descriptor that matter in long mode. */
 export interface Descriptor {
@@ -30,7 +30,9 @@ export function tssDescriptor(base: bigint, limit: number): [bigint, bigint] {
   return [low, base >> 32n];
 }
 
-export const Gate = struct('idt_gate', 16, { offset_low: u16, selector: u16, ist: u8, type: u8, offset_mid: u16, offset_high: u32, reserved: u32 });
+export const Gate = struct('idt_gate', 16, {
+  offset_low: u16, selector: u16, ist: u8, type: u8, offset_mid: u16, offset_high: u32, reserved: u32,
+});
 
 /** Writes a 64-bit interrupt gate. `dpl` 3 lets ring 3 use it with `int n`. */
 export function writeGate(view: DataView, at: number, handler: bigint, selector: number, dpl: number): void {
@@ -40,9 +42,8 @@ export function writeGate(view: DataView, at: number, handler: bigint, selector:
   });
 }
 
+/** Its 64-bit fields are not naturally aligned, hence bytes. */
 export const Tss = struct('tss64', 104, {
-  reserved0: u32, rsp0: bytes(8), rsp1: bytes(8), rsp2: bytes(8), reserved1: bytes(8), ist: bytes(56), reserved2: bytes(10), iomap_base: u16,
+  reserved0: u32, rsp0: bytes(8), rsp1: bytes(8), rsp2: bytes(8), reserved1: bytes(8), ist: bytes(56), reserved2: bytes(10),
+  iomap_base: u16,
 });
-export const RSP0_OFFSET = Tss.offset.rsp0;
-/** rsp0 is not naturally aligned, so it is written by hand as this kind. */
-export const Rsp = u64;
