@@ -14,11 +14,14 @@ import { promisify } from 'node:util';
 
 const CASES = fileURLToPath(new URL('cases/', import.meta.url));
 
+export type Language = 'c' | 'python' | 'shell';
+const LANGUAGES: Readonly<Record<string, Language>> = { c: 'c', py: 'python', sh: 'shell' };
+
 export interface Case {
   readonly name: string;
   readonly path: string;
   readonly what: string;
-  readonly language: 'c' | 'python';
+  readonly language: Language;
   readonly uid: number;
   readonly links: readonly ('static' | 'dynamic')[];
   readonly timeoutMs: number;
@@ -41,22 +44,23 @@ function readCase(file: string): Case {
     head.push(match[1]);
   }
   const directive = (key: string): string | null => head.find((line) => line.startsWith(`${key}: `))?.slice(key.length + 2) ?? null;
-  const isC = file.endsWith('.c');
+  const [name, extension] = file.split('.');
+  const language = LANGUAGES[extension];
   const link = directive('link') ?? 'static';
   return {
-    name: file.replace(/\.(c|py)$/, ''), path, what: head[0] ?? '', language: isC ? 'c' : 'python',
-    uid: Number(directive('uid') ?? 1000), links: !isC ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
+    name, path, what: head[0] ?? '', language,
+    uid: Number(directive('uid') ?? 1000), links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
     timeoutMs: Number(directive('timeout') ?? 20) * 1000, differs: directive('differs'),
   };
 }
 
 /** Every case, by name. */
 export function loadCases(): Case[] {
-  return readdirSync(CASES).filter((file) => /\.(c|py)$/.test(file)).sort().map(readCase);
+  return readdirSync(CASES).filter((file) => /\.(c|py|sh)$/.test(file)).sort().map(readCase);
 }
 
 export function variantsOf(one: Case): Variant[] {
-  if (one.language === 'python') return [{ name: one.name, case: one, link: null }];
+  if (one.language !== 'c') return [{ name: one.name, case: one, link: null }];
   return one.links.map((link) => ({ name: one.links.length > 1 ? `${one.name}-${link}` : one.name, case: one, link }));
 }
 
@@ -65,7 +69,7 @@ const CFLAGS = ['-std=gnu11', '-O1', '-s', '-w', '-pthread', '-fno-builtin'];
 const LIBRARIES = ['-lm', '-ldl', '-lrt'];
 
 /**
- * Builds a variant and returns the program's path; a Python case is its own source. Programs are kept by their content's hash.
+ * Builds a variant and returns the program's path; other cases are their own source. Programs are kept by their content's hash.
  * Rejects with the compiler's words.
  */
 export async function build(variant: Variant): Promise<string> {

@@ -23,7 +23,7 @@ describe('conformance', { concurrency: 2 }, () => {
     const { uid, timeoutMs, differs, language } = variant.case;
     const skip = language === 'c' && !HAS_GCC ? 'gcc is missing' : (cannotRunInSandbox(uid) ?? cannotRunNatively(uid) ?? false);
     test(variant.name, { skip }, async () => {
-      const job = { program: await build(variant), isPython: language === 'python', uid, timeoutMs };
+      const job = { program: await build(variant), language, uid, timeoutMs };
       const expected = await runNatively(job);
       const actual = await sandboxes.run(job);
       if (differs === null) assert.deepEqual(actual, expected);

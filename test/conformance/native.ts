@@ -6,12 +6,13 @@ import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync,
 import { constants, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Language } from './cases.ts';
 
 /** One program to run. It is copied to the directory above its working directory, which is empty and belongs to `uid`. */
 export interface Job {
-  /** The program on the host: an ELF file or a Python source. */
+  /** The program on the host: an ELF file or a source. */
   readonly program: string;
-  readonly isPython: boolean;
+  readonly language: Language;
   readonly uid: number;
   readonly timeoutMs: number;
 }
@@ -29,7 +30,9 @@ export const ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', LANG: 'C.UTF-8', TZ: 'UTC', PYTHONDONTWRITEBYTECODE: '1', CASE_VARIABLE: 'of the case',
 };
 
-const PYTHON = '/usr/bin/python3';
+/** What runs the sources that are not compiled. */
+const INTERPRETERS: Readonly<Record<Language, string[]>> = { c: [], python: ['/usr/bin/python3'], shell: ['/bin/bash'] };
+const FILE_NAMES: Readonly<Record<Language, string>> = { c: 'case', python: 'case.py', shell: 'case.sh' };
 const OUTPUT_BYTES_MAX = 1 << 20;
 
 /** Outcomes by file name of the program, written by tools/hwkvm/record.ts. */
@@ -46,9 +49,14 @@ function recorded(program: string): Outcome {
   return outcome;
 }
 
+/** What the program is called where it runs. */
+export function fileNameOf(job: Job): string {
+  return FILE_NAMES[job.language];
+}
+
 /** The command of a job whose program lies at `path`. */
 export function commandOf(job: Job, path: string): string[] {
-  return job.isPython ? [PYTHON, path] : [path];
+  return [...INTERPRETERS[job.language], path];
 }
 
 /** Whether this machine can run a case for `uid` natively; the reason when not. */
@@ -63,7 +71,7 @@ export async function runNatively(job: Job): Promise<Outcome> {
   const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'conformance-'));
   try {
     chmodSync(root, 0o755);
-    const program = join(root, job.isPython ? 'case.py' : 'case');
+    const program = join(root, fileNameOf(job));
     copyFileSync(job.program, program);
     chmodSync(program, 0o755);
     const cwd = join(root, 'work');

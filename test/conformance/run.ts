@@ -46,7 +46,7 @@ let failed = 0;
 for (const variant of loadCases().flatMap(variantsOf).filter(({ name }) => pattern.test(name))) {
   if (sandboxes && cannotRunInSandbox(variant.case.uid)) continue;
   const { uid, timeoutMs } = variant.case;
-  const job: Job = { program: await build(variant), isPython: variant.link === null, uid, timeoutMs };
+  const job: Job = { program: await build(variant), language: variant.case.language, uid, timeoutMs };
   const expected = await runNatively(job);
   const start = performance.now();
   const actual = sandboxes ? await sandboxes.run(job, values.trace ? say : undefined) : await runNatively(job);

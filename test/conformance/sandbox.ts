@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Engine, type Template } from '../../src/engine/index.ts';
-import { ENV, commandOf, type Job, type Outcome } from './native.ts';
+import { ENV, commandOf, fileNameOf, type Job, type Outcome } from './native.ts';
 
 const ROOT = '/tmp/case';
 
@@ -51,7 +51,7 @@ export function cannotRunInSandbox(uid: number): string | null {
 
 /** Python rather than a shell: the template has it loaded, so a case costs one program start. */
 function script(job: Job): string {
-  const program = `${ROOT}/${job.isPython ? 'case.py' : 'case'}`;
+  const program = `${ROOT}/${fileNameOf(job)}`;
   return `
 import os, signal, sys
 os.makedirs('${ROOT}/work')

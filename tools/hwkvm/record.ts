@@ -15,7 +15,7 @@ export async function recordNative(): Promise<void> {
     const { uid, timeoutMs, language } = variant.case;
     if (cannotRunNatively(uid) !== null) continue;
     const program = await build(variant);
-    outcomes[basename(program)] = await runNatively({ program, isPython: language === 'python', uid, timeoutMs });
+    outcomes[basename(program)] = await runNatively({ program, language, uid, timeoutMs });
   }
   writeFileSync(RECORDED, JSON.stringify(outcomes));
   console.error(`hwkvm: ${Object.keys(outcomes).length} conformance cases compiled and run here, in ${dirname(RECORDED)}`);

@@ -1,5 +1,4 @@
 // signalfd(2): pending signals read from a descriptor; poll; errnos.
-// differs: signalfd is not implemented
 #include "case.h"
 #include <poll.h>
 #include <sys/signalfd.h>
