@@ -13,6 +13,8 @@ import { Pipe, PipeFile, PipeInode, adoptFifo } from '../ipc/pipe.ts';
 import type { PipeState } from '../ipc/pipe.ts';
 import { SocketFile } from '../ipc/socket.ts';
 import type { SocketState } from '../ipc/socket.ts';
+import { SignalFd } from '../ipc/signalfd.ts';
+import type { SignalFdState } from '../ipc/signalfd.ts';
 import { TimerFd } from '../ipc/timerfd.ts';
 import type { TimerFdState } from '../ipc/timerfd.ts';
 import { ControlFile } from './control.ts';
@@ -114,6 +116,10 @@ export function registerKinds(): void {
   registerFileKind('socket', socketKind);
   registerFileKind('timerfd', timerKind);
   registerFileKind('text', textKind);
+  registerFileKind('signalfd', {
+    save: (file) => (file as SignalFd).save(),
+    restore: (state, loader) => new SignalFd(loader.kernel, state.extra as SignalFdState, state.flags),
+  });
   registerFileKind('eventfd', {
     save: (file) => (file as EventFd).save(),
     restore: (state, { kernel }) => new EventFd(kernel.waits, state.extra as EventFdState, state.flags),

@@ -57,6 +57,7 @@ function send(process: Process, target: Task | null, info: SigInfo): number {
   if (!addPending(target ?? process.signals, info)) return -11;
   if (target) wakeForSignal(target, signo);
   else wakeOne(process, signo);
+  if (process.signals.fdQueue !== 0) process.kernel.waits.wake(process.signals.fdQueue);
   return 0;
 }
 

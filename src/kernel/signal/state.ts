@@ -94,6 +94,7 @@ export interface SignalStateData {
   readonly actions: readonly (SigAction | undefined)[];
   readonly pending: bigint;
   readonly pendingInfo: readonly SigInfo[];
+  readonly fdQueue: number;
 }
 
 export class SignalState implements PendingHolder {
@@ -101,6 +102,8 @@ export class SignalState implements PendingHolder {
   actions: (SigAction | undefined)[];
   pending = 0n;
   pendingInfo: SigInfo[] = [];
+  /** Woken when a signal becomes pending, for signalfd readers; 0: there never was one. Inherited by fork. */
+  fdQueue = 0;
 
   constructor(actions: (SigAction | undefined)[] = []) {
     this.actions = actions;
@@ -117,17 +120,20 @@ export class SignalState implements PendingHolder {
 
   /** For fork: the same actions, nothing pending. */
   fork(share: boolean): SignalState {
-    return new SignalState(share ? this.actions : this.actions.slice());
+    const child = new SignalState(share ? this.actions : this.actions.slice());
+    child.fdQueue = this.fdQueue;
+    return child;
   }
 
   save(): SignalStateData {
-    return { actions: this.actions.slice(), pending: this.pending, pendingInfo: this.pendingInfo.slice() };
+    return { actions: this.actions.slice(), pending: this.pending, pendingInfo: this.pendingInfo.slice(), fdQueue: this.fdQueue };
   }
 
   static restore(state: SignalStateData): SignalState {
     const signals = new SignalState(state.actions.slice());
     signals.pending = state.pending;
     signals.pendingInfo = state.pendingInfo.slice();
+    signals.fdQueue = state.fdQueue;
     return signals;
   }
 }

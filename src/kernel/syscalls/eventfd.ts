@@ -75,7 +75,6 @@ function timerfdGettime(task: Task, fd: number, value: number): number {
   return typeof timer === 'number' ? timer : writeSetting(task, value, timer.get());
 }
 
-const NO_SIGNALFD = 'signals reach programs through handlers and sigwait only';
 const NO_AIO = 'asynchronous I/O interfaces of the kernel are not implemented; programs fall back to threads';
 
 export const rows: readonly SyscallRow[] = [
@@ -85,8 +84,6 @@ export const rows: readonly SyscallRow[] = [
   sys(286, 'timerfd_settime', timerfdSettime, PARTIAL('the clock is never set, so TFD_TIMER_CANCEL_ON_SET never cancels'),
     [FD, FLAGS, STRUCT, STRUCT]),
   sys(287, 'timerfd_gettime', timerfdGettime, FULL, [FD, STRUCT]),
-  ENOSYS(282, 'signalfd', NO_SIGNALFD),
-  ENOSYS(289, 'signalfd4', NO_SIGNALFD),
   ENOSYS(206, 'io_setup', NO_AIO),
   ENOSYS(207, 'io_destroy', NO_AIO),
   ENOSYS(208, 'io_getevents', NO_AIO),

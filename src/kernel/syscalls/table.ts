@@ -23,6 +23,7 @@ import { rows as rlimitRows } from './rlimit.ts';
 import { rows as rwRows } from './rw.ts';
 import { rows as schedRows } from './sched.ts';
 import { rows as signalRows } from './signal.ts';
+import { rows as signalfdRows } from './signalfd.ts';
 import { rows as socketRows } from './socket.ts';
 import { rows as sockmsgRows } from './sockmsg.ts';
 import { rows as sockoptRows } from './sockopt.ts';
@@ -56,6 +57,7 @@ export const ROWS: readonly SyscallRow[] = [
   ...rwRows,
   ...schedRows,
   ...signalRows,
+  ...signalfdRows,
   ...socketRows,
   ...sockmsgRows,
   ...sockoptRows,
