@@ -49,7 +49,8 @@ function readCase(file: string): Case {
   const link = directive('link') ?? 'static';
   return {
     name, path, what: head[0] ?? '', language,
-    uid: Number(directive('uid') ?? 1000), links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
+    uid: Number(directive('uid') ?? 1000),
+    links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
     timeoutMs: Number(directive('timeout') ?? 20) * 1000, differs: directive('differs'),
   };
 }

@@ -27,7 +27,8 @@ export interface Outcome {
 
 /** The environment of every run, natively and in a sandbox. */
 export const ENV: Readonly<Record<string, string>> = {
-  PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', LANG: 'C.UTF-8', TZ: 'UTC', PYTHONDONTWRITEBYTECODE: '1', CASE_VARIABLE: 'of the case',
+  PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/tmp', LANG: 'C.UTF-8', TZ: 'UTC', PYTHONDONTWRITEBYTECODE: '1',
+  CASE_VARIABLE: 'of the case',
 };
 
 /** What runs the sources that are not compiled. */

@@ -52,7 +52,8 @@ for (const variant of loadCases().flatMap(variantsOf).filter(({ name }) => patte
   const actual = sandboxes ? await sandboxes.run(job, values.trace ? say : undefined) : await runNatively(job);
   const found = differences(lines(expected), lines(actual));
   if (found.length > 0) failed++;
-  say(`${found.length === 0 ? 'ok  ' : 'FAIL'} ${variant.name} ${(performance.now() - start).toFixed(0)} ms${variant.case.differs ? ' (known)' : ''}`);
+  const known = variant.case.differs ? ' (known)' : '';
+  say(`${found.length === 0 ? 'ok  ' : 'FAIL'} ${variant.name} ${(performance.now() - start).toFixed(0)} ms${known}`);
   if (found.length > 0) say(found.slice(0, 40).map((line) => line.slice(0, 300)).join('\n'));
   if (values.print) say(actual.stdout);
 }

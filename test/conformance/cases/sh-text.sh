@@ -20,7 +20,8 @@ s="hello world"; echo "${s^} ${s/o/0} ${s//o/0} ${#s} ${s:3:4} ${s%% *} ${s##* }
 declare -A map=([one]=1 [two]=2); echo "${map[two]} ${#map[@]}"; a=(x y z); echo "${a[@]:1} ${#a[*]} ${a[-1]}"
 while IFS=, read -r first second; do echo "$second-$first"; done <<< $'a,b\nc,d'
 case abc in a*) echo starts;; esac; [[ abc123 =~ ([a-z]+)([0-9]+) ]] && echo "${BASH_REMATCH[2]}"
-split -l 2 data part- && wc -l part-*; csplit -s data /fig/ && cat xx01; cat data | tee copy | md5sum | cut -c1-8; cmp data copy && echo equal
+split -l 2 data part- && wc -l part-*; csplit -s data /fig/ && cat xx01
+cat data | tee copy | md5sum | cut -c1-8; cmp data copy && echo equal
 date -u -d @1700000000 +'%F %T %Z'; TZ=Europe/Berlin date -d '2024-07-01 12:00 UTC' +%H:%M; date -u -d '2024-02-28 +2 days' +%F
 numfmt --to=iec 1048576; shuf -i 1-10 | sort -n | tr '\n' ' '; echo; seq 3 | while read -r n; do echo -n "$n;"; done; echo
 cat <<-'END' | od -An -tx1
