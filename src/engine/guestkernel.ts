@@ -3,12 +3,12 @@
 import { VDSO_IMAGE, VDSO_MONOTONIC_OFFSET_AT, VDSO_VVAR_ADDRESS_AT } from '../guest/vdso.ts';
 import type { BootOptions } from '../kernel/boot.ts';
 import { bootKernel } from '../kernel/boot.ts';
-import type { Kernel, CpuInfo, VdsoSource } from '../kernel/kernel.ts';
+import type { Kernel, VdsoSource } from '../kernel/kernel.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { spawn } from '../kernel/process/spawn.ts';
 import { restoreKernel } from '../kernel/save.ts';
 import type { Machine } from '../platform.ts';
-import type { Kvm } from '../vmm/kvm.ts';
+import { cpuInfo } from '../vmm/cpuinfo.ts';
 import { VVAR_GVA } from '../vmm/layout.ts';
 import { OffshootError } from './errors.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
@@ -36,14 +36,6 @@ const VDSO: VdsoSource = {
 function bootOptions(host: KvmHost, image: MappedImage, machine: Machine, output: Output): BootOptions {
   return { machine, host: host.guestHost(image, output), index: image.image.index, cpu: cpuInfo(host.kvm), vdso: VDSO };
 }
-
-/** What programs are told about the processor: AT_HWCAP is CPUID leaf 1 EDX, as Linux has it. */
-function cpuInfo(kvm: Kvm): CpuInfo {
-  const features = kvm.leaves.find((leaf) => leaf.function === 1);
-  return { hwcap: (features?.edx ?? 0) >>> 0, hwcap2: HWCAP2_FSGSBASE, xsaveBytes: kvm.xsaveBytes, xfeatures: kvm.xcr0 };
-}
-
-const HWCAP2_FSGSBASE = 2;
 
 /** A fresh kernel on `machine` with `program` ready to run. Throws OffshootError when it cannot be started. */
 export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine, output: Output, program: FirstProgram): Kernel {

@@ -10,6 +10,7 @@ import {
   KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_GET_SUPPORTED_CPUID, KVM_GET_VCPU_MMAP_SIZE,
 } from '../abi/kvm/ioctls.ts';
 import { Cpuid2, CpuidEntry2, Xsave } from '../abi/kvm/structs.ts';
+import { EINTR } from '../abi/linux/errno.ts';
 import { O_CLOEXEC, O_RDWR } from '../abi/linux/host.ts';
 import { buffer } from '../abi/struct.ts';
 import { Arena } from '../host/arena.ts';
@@ -29,6 +30,7 @@ export interface CpuidLeaf {
 }
 
 const CPUID_ENTRIES_MAX = 256;
+const CREATE_ATTEMPTS_MAX = 100;
 
 /** The open /dev/kvm with everything that is the same for all VMs of this process. */
 export class Kvm {
@@ -72,8 +74,12 @@ export class Kvm {
     return libc.ioctlInteger('KVM_CHECK_EXTENSION', this.fd, KVM_CHECK_EXTENSION, capability);
   }
 
-  /** KVM_CREATE_VM: the descriptor of a new VM. */
+  /** KVM_CREATE_VM: the descriptor of a new VM. A signal of the process (a profiler's, say) may interrupt it: EINTR is tried again. */
   createVm(): number {
+    for (let attempt = 1; attempt < CREATE_ATTEMPTS_MAX; attempt++) {
+      const fd = libc.ioctlTry(this.fd, KVM_CREATE_VM, 0);
+      if (fd !== -EINTR) return fd >= 0 ? fd : libc.ioctlInteger('KVM_CREATE_VM', this.fd, KVM_CREATE_VM, 0);
+    }
     return libc.ioctlInteger('KVM_CREATE_VM', this.fd, KVM_CREATE_VM, 0);
   }
 
