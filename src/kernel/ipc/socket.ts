@@ -246,8 +246,10 @@ export class SocketFile extends File {
     if (this.key !== '') this.kernel.sockets.leave(this.key, this);
     const { peer } = this;
     if (peer && !this.isDatagram) {
-      peer.inShut = peer.outShut = true;
+      peer.inShut = true;
       if (this.inbox.length > 0) peer.error = ECONNRESET;
+      // TCP has only said that nothing more comes: what the peer sends still goes out, and is answered with a reset.
+      if (peer.domain === AF_UNIX || !peer.isStream || peer.error !== 0) peer.outShut = true;
       peer.peer = null;
       peer.changed();
     }

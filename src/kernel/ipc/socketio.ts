@@ -79,7 +79,7 @@ export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, optio
   if (ipc.socketBytes + Math.min(src.length, SOCKET_BUFFER) > SOCKET_BYTES_MAX) return -ENOBUFS;
   if (options.files.length > 0 && ipc.filesInFlight + options.files.length > FILES_IN_FLIGHT_MAX) return -ETOOMANYREFS;
   if (socket.isDatagram) return sendDatagram(socket, task, src, options);
-  if (options.to || options.nobody) return socket.phase === 'connected' ? -EISCONN : -EOPNOTSUPP;
+  if (socket.domain === AF_UNIX && (options.to || options.nobody)) return socket.phase === 'connected' ? -EISCONN : -EOPNOTSUPP;
   if (socket.phase !== 'connected') return socket.domain === AF_UNIX ? -ENOTCONN : pipeError(socket, task, options, 0);
   return socket.isStream ? sendStream(socket, task, src, options) : sendPacket(socket, task, src, options);
 }
@@ -95,7 +95,12 @@ function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: Se
   const total = options.stream?.total ?? src.length;
   const rest = options.stream ? src : src.subarray(written);
   const { peer } = socket;
-  if (socket.outShut || !peer || peer.inShut) return pipeError(socket, task, options, written);
+  if (!peer && !socket.outShut && socket.domain !== AF_UNIX) {
+    socket.outShut = true;
+    socket.changed();
+    return total;
+  }
+  if (socket.outShut || !peer || (peer.inShut && socket.domain === AF_UNIX)) return pipeError(socket, task, options, written);
   const room = Math.max(0, SOCKET_BUFFER - peer.inboxCharge - MESSAGE_OVERHEAD);
   const n = Math.min(room, rest.length);
   if (n > 0) {
