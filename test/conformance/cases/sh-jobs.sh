@@ -14,7 +14,7 @@ timeout -s KILL 0.1 sleep 5 2>/dev/null; echo "timeout kill $?"
 trap 'echo "got USR1"' USR1; kill -USR1 $$; echo after
 trap 'echo leaving' EXIT
 (trap 'echo subshell leaving' EXIT; exit 3); echo "subshell $?"
-sleep 10 & kill $!; wait $! 2>/dev/null; echo "terminated $?"
+sleep 10 & until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.01; done; kill $!; wait $! 2>/dev/null; echo "terminated $?"
 for i in 1 2 3 4 5; do (sleep 0.0$i; echo "job $i" >> log) & done; wait; sort log
 seq 20 | xargs -n 6 echo; seq 8 | xargs -P 4 -I{} sh -c 'echo $(({} * {}))' | sort -n | tr '\n' ' '; echo
 x=outer; (x=inner; echo $x); echo $x
