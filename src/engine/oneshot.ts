@@ -7,6 +7,7 @@ import { createMachine } from '../vmm/machine.ts';
 import { OffshootError } from './errors.ts';
 import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
+import { endWithParent } from './parent.ts';
 
 /** What to run. */
 export interface OneShot {
@@ -35,6 +36,7 @@ export function runToEnd(host: KvmHost, imageId: string, shot: OneShot): OneShot
     });
     kernel.streams.stdin.close();
     for (;;) {
+      endWithParent();
       host.refreshClock();
       const state = runSlice(kernel, BUDGET_NS);
       if (state.kind === 'exited') {
