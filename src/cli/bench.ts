@@ -32,7 +32,7 @@ interface Bench {
 const NAMES = ['fork', 'exec', 'template'] as const;
 const CASES = [
   { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
-  { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\d\S* \d\S* \d\S*\]\n$/ },
+  { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\s*\d\S*\s+\d\S*\s+\d\S*\s*\]\n$/ },
 ] as const;
 
 /** offshoot bench fork|exec|template [--json] [-n N] */
