@@ -57,6 +57,8 @@ export class WaitQueues {
   private next = 1;
   private readonly waiters = new Map<number, Task[]>();
   private readonly watchers = new Map<number, QueueWatcher[]>();
+  /** How many watches there are: whoever lets a guest add some bounds them. */
+  watchCount = 0;
   /** Called for each task woken, with its Wait still in `task.wait`. Set by the scheduler. */
   onWake: (task: Task) => void = () => {};
 
@@ -107,15 +109,19 @@ export class WaitQueues {
 
   /** Watchers are not saved: who watches registers again when it is restored. */
   watch(id: number, watcher: QueueWatcher): void {
+    this.watchCount++;
     const list = this.watchers.get(id);
     if (list) list.push(watcher);
     else this.watchers.set(id, [watcher]);
   }
 
   unwatch(id: number, watcher: QueueWatcher): void {
-    const list = this.watchers.get(id)?.filter((w) => w !== watcher) ?? [];
-    if (list.length > 0) this.watchers.set(id, list);
-    else this.watchers.delete(id);
+    const list = this.watchers.get(id);
+    const at = list?.indexOf(watcher) ?? -1;
+    if (!list || at < 0) return;
+    this.watchCount--;
+    list.splice(at, 1);
+    if (list.length === 0) this.watchers.delete(id);
   }
 
   save(): number {

@@ -4,6 +4,7 @@
 // Interface: Dentry, Mount, childOf (one step down, across mounts), parentOf (".."), pathOf (text), isBelow.
 // The tree is a cache of what the file systems hold, positive entries only; savefs stores just the dentries in use.
 
+import { PATH_MAX } from '../../abi/linux/fcntl.ts';
 import type { Task } from '../process/task.ts';
 import type { Inode } from './inode.ts';
 
@@ -91,11 +92,14 @@ export function parentOf(dir: Dentry, root: Dentry): Dentry {
   return topOf(at.parent);
 }
 
-/** Absolute path of a dentry as seen from `root`; null when it is not below root. Without " (deleted)". */
+/**
+ * Absolute path of a dentry as seen from `root`; null when it is not below root. Without " (deleted)". Of a path longer than
+ * PATH_MAX only the end, itself longer than PATH_MAX: directories can lie so deep that no text should say it.
+ */
 export function pathBelow(dentry: Dentry, root: Dentry): string | null {
   let path = '';
   let at = dentry;
-  while (at !== root) {
+  while (at !== root && path.length < PATH_MAX) {
     if (!at.parent) {
       if (!at.mount?.at) return null;
       at = at.mount.at;
@@ -112,10 +116,11 @@ export function isUnlinked(dentry: Dentry): boolean {
   return dentry.unlinked;
 }
 
-/** Path for /proc/self/fd, maps and error messages: from the real root, " (deleted)" appended as Linux does. */
+/** Path for /proc/self/fd, maps and error messages: from the real root, " (deleted)" appended as Linux does. "//toolong" beyond PATH_MAX. */
 export function pathOf(dentry: Dentry): string {
   let path = '';
   for (let at: Dentry | null = dentry; at;) {
+    if (path.length >= PATH_MAX) return '//toolong';
     if (at.parent) {
       path = `/${at.name}${path}`;
       at = at.parent;

@@ -2,11 +2,14 @@
 //
 // Interface: FdTable. Each entry holds one reference of its File. Descriptors are always the lowest free one.
 
-import { EBADF, EMFILE } from '../../abi/linux/errno.ts';
-import type { File } from './file.ts';
+import { EBADF, EMFILE, ENFILE } from '../../abi/linux/errno.ts';
+import type { File, FileCount } from './file.ts';
 
 /** Linux's /proc/sys/fs/nr_open. */
 export const NR_OPEN = 1_048_576;
+
+/** Open file descriptions of a sandbox: they and what they hold live in the worker's heap. */
+export const FILES_MAX = 65536;
 
 /** Plain data; files are numbers savefs gave them. */
 export interface FdTableState {
@@ -24,9 +27,12 @@ export class FdTable {
   private readonly cloexec = new Set<number>();
   /** No descriptor below it is free. */
   private firstFree = 0;
+  /** The open files of all tables of the sandbox. */
+  private readonly counter: FileCount;
 
-  constructor(limit = 1024) {
+  constructor(limit = 1024, counter: FileCount = { files: 0 }) {
     this.limit = limit;
+    this.counter = counter;
   }
 
   /** The file, without a new reference; null when the descriptor is not open. */
@@ -48,11 +54,15 @@ export class FdTable {
     return fd < this.limit;
   }
 
-  /** Takes over the caller's reference: the lowest free descriptor ≥ minFd, or -EMFILE (the reference stays the caller's). */
+  /** Takes over the caller's reference: the lowest free descriptor ≥ minFd, or -EMFILE, -ENFILE (the reference stays the caller's). */
   install(file: File, minFd = 0, cloexec = false): number {
     let fd = Math.max(minFd, this.firstFree);
     while (this.files[fd]) fd++;
     if (fd >= this.limit) return -EMFILE;
+    if (!file.counted) {
+      if (this.counter.files >= FILES_MAX) return -ENFILE;
+      file.countIn(this.counter);
+    }
     if (minFd <= this.firstFree) this.firstFree = fd + 1;
     this.put(fd, file, cloexec);
     return fd;
@@ -121,7 +131,7 @@ export class FdTable {
 
   /** A table for a forked child: same files, one more reference each. */
   clone(): FdTable {
-    const copy = new FdTable(this.limit);
+    const copy = new FdTable(this.limit, this.counter);
     this.forEach((fd, file) => copy.put(fd, file.ref(), this.cloexec.has(fd)));
     copy.firstFree = this.firstFree;
     return copy;
@@ -147,8 +157,8 @@ export class FdTable {
   }
 
   /** `fileOf` gives the restored file, whose reference count already counts this table. */
-  static restore(state: FdTableState, fileOf: (id: number) => File): FdTable {
-    const table = new FdTable(state.limit);
+  static restore(state: FdTableState, fileOf: (id: number) => File, counter?: FileCount): FdTable {
+    const table = new FdTable(state.limit, counter);
     table.refs = state.refs;
     for (const { fd, file, cloexec } of state.entries) table.put(fd, fileOf(file), cloexec);
     while (table.files[table.firstFree]) table.firstFree++;

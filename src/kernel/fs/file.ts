@@ -9,6 +9,9 @@ import type { Dentry } from './dentry.ts';
 import { pathOf } from './dentry.ts';
 import type { Inode } from './inode.ts';
 
+/** How many open file descriptions there are. */
+export interface FileCount { files: number }
+
 export abstract class File {
   readonly inode: Inode;
   /** O_ACCMODE and status flags (O_APPEND, O_NONBLOCK, …), without creation flags and O_CLOEXEC. */
@@ -21,6 +24,7 @@ export abstract class File {
   readonly label: string;
   /** Descriptors and calls under way that hold it. */
   refs = 1;
+  private countedIn: FileCount | null = null;
 
   constructor(inode: Inode, flags: number, path: string) {
     this.inode = inode;
@@ -79,7 +83,17 @@ export abstract class File {
   }
 
   unref(): void {
-    if (--this.refs === 0) this.release();
+    if (--this.refs !== 0) return;
+    if (this.countedIn) this.countedIn.files--;
+    this.release();
+  }
+
+  get counted(): boolean { return this.countedIn !== null; }
+
+  /** Counts it, until it is released. */
+  countIn(counter: FileCount): void {
+    this.countedIn = counter;
+    counter.files++;
   }
 }
 

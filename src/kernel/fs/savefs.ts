@@ -295,7 +295,7 @@ export function restoreFs(state: FsState, kernel: Kernel, index: ImageIndex, att
   const vfs = buildVfs(kernel, index, attach, state.vfs);
   kernel.vfs = vfs;
   const loader = new Loader(kernel, vfs, state);
-  const tables = state.tables.map((table) => FdTable.restore(table, (id) => loader.file(id)));
+  const tables = state.tables.map((table) => FdTable.restore(table, (id) => loader.file(id), kernel.ipc));
   const contexts = state.contexts.map((context) => {
     const made = new FsContext(loader.dentry(context.root), loader.dentry(context.cwd), context.umask);
     made.refs = context.refs;

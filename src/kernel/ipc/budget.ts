@@ -17,4 +17,6 @@ export class IpcBudget {
   socketBytes = 0;
   sockets = 0;
   filesInFlight = 0;
+  /** Open files of all processes, counted by FdTable. */
+  files = 0;
 }

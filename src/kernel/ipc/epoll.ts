@@ -14,8 +14,8 @@ import { AnonInode } from '../fs/pseudo.ts';
 import type { QueueWatcher, WaitQueues } from '../wait.ts';
 import type { MonotonicClock } from './timerfd.ts';
 
-/** Items of one epoll instance (Linux bounds them per user: max_user_watches). */
-const ITEMS_MAX = 65536;
+/** Queues watched by all epoll instances of a sandbox (Linux: /proc/sys/fs/epoll/max_user_watches). */
+const WATCHES_MAX = 65536;
 /** Epoll instances one may contain, and be contained in: with the depth this bounds the ways a wake or a poll can take. */
 const NESTED_MAX = 16;
 /** The flags that survive a fired EPOLLONESHOT. */
@@ -123,7 +123,7 @@ export class EpollFile extends File {
       file.parents.push(this);
     }
     this.prune();
-    if (this.items.length >= ITEMS_MAX) return -ENOSPC;
+    if (this.waits.watchCount >= WATCHES_MAX) return -ENOSPC;
     const item = new Item(this, fd, file, (events | POLLERR | POLLHUP) >>> 0, data);
     this.items.push(item);
     item.watch(this.waits);

@@ -52,8 +52,9 @@ function copyPages(parent: Mm, child: Mm, vma: Vma): boolean {
 }
 
 function copyHidden(parent: Mm, child: Mm, vma: Vma): void {
-  for (const [gva, gpa] of parent.pages.hidden) {
-    if (gva < vma.start || gva >= vma.end) continue;
+  if (parent.pages.hidden.size === 0) return;
+  for (const gva of parent.pages.hidden.in(vma.start, vma.end)) {
+    const gpa = parent.pages.hidden.get(gva) as number;
     parent.kernel.frames.ref(gpa);
     child.pages.hidden.set(gva, gpa);
     child.pages.rss++;

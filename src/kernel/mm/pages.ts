@@ -9,6 +9,7 @@ import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../../platform.ts';
 import { PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/linux/mman.ts';
 import { Shmem } from './backing.ts';
 import type { Frames } from './frames.ts';
+import { HiddenPages } from './hidden.ts';
 import { isShared } from './vma.ts';
 import type { Vma } from './vma.ts';
 
@@ -32,7 +33,7 @@ export class Pages {
   /** Counts changes of the page tables: a fault that repeats without one makes no progress. */
   changes = 0;
   /** gva → gpa of pages in PROT_NONE areas. */
-  readonly hidden: Map<number, number>;
+  readonly hidden: HiddenPages;
   private readonly tags = new Float64Array(CACHE_SLOTS).fill(-1);
   private readonly gpas = new Float64Array(CACHE_SLOTS);
   private readonly writable = new Uint8Array(CACHE_SLOTS);
@@ -40,7 +41,7 @@ export class Pages {
   constructor(space: AddressSpace, frames: Frames, hidden: ReadonlyMap<number, number> = new Map()) {
     this.space = space;
     this.frames = frames;
-    this.hidden = new Map(hidden);
+    this.hidden = new HiddenPages(hidden);
   }
 
   /** gpa that gva's page is mapped to with the access wanted, or 0. */
@@ -187,13 +188,6 @@ export class Pages {
   }
 
   private hiddenIn(start: number, end: number): number[] {
-    if (this.hidden.size === 0) return [];
-    const found: number[] = [];
-    if ((end - start) / PAGE_SIZE < this.hidden.size) {
-      for (let gva = start; gva < end; gva += PAGE_SIZE) if (this.hidden.has(gva)) found.push(gva);
-    } else {
-      for (const gva of this.hidden.keys()) if (gva >= start && gva < end) found.push(gva);
-    }
-    return found;
+    return this.hidden.size === 0 ? [] : this.hidden.in(start, end);
   }
 }

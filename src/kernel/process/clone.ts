@@ -1,6 +1,6 @@
 // Making threads and processes: clone(2), fork(2), vfork(2). The argument layer is syscalls/clone.ts.
 
-import { EAGAIN, EINVAL, EPERM } from '../../abi/linux/errno.ts';
+import { EAGAIN, EINVAL, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_NEW_ANY, CLONE_PARENT,
   CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, RLIMIT_NPROC,
@@ -12,6 +12,9 @@ import { SNAPSHOT, waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
+
+/** Areas of all address spaces together beyond which there is no fork. */
+const AREAS_MAX = 1 << 19;
 
 export interface CloneArgs {
   /** Low 32 bits of the flags, without CSIGNAL, and CLONE_CLEAR_SIGHAND. */
@@ -46,9 +49,20 @@ function check(task: Task, args: CloneArgs): number {
     kernel.count('clone CLONE_THREAD without CLONE_FILES or CLONE_FS');
     return -EINVAL;
   }
-  const mine = [...kernel.tasks.values()].filter((other) => other.process.credentials.ruid === task.process.credentials.ruid);
-  const limit = Math.min(kernel.limits.processesMax, task.process.credentials.euid === 0 ? Infinity : task.process.rlimits[RLIMIT_NPROC].soft);
-  return kernel.tasks.size >= kernel.limits.processesMax || mine.length >= limit ? -EAGAIN : 0;
+  return hasRoom(task) ? 0 : -EAGAIN;
+}
+
+/** Whether one more task is allowed. The dead count until they are waited for: they hold a pid. */
+function hasRoom({ kernel, process }: Task): boolean {
+  const { ruid, euid } = process.credentials;
+  let all = 0;
+  let mine = 0;
+  for (const other of kernel.processes.values()) {
+    const count = Math.max(1, other.tasks.length);
+    all += count;
+    if (other.credentials.ruid === ruid) mine += count;
+  }
+  return all < kernel.limits.processesMax && (euid === 0 || mine < process.rlimits[RLIMIT_NPROC].soft);
 }
 
 /** Makes the child and returns its tid to the parent; the child sees 0. A vfork parent waits. */
@@ -86,8 +100,18 @@ function newThread(task: Task): Task {
   return new Task(task.kernel, task.kernel.allocPid(), task.process, copyContext(task.context), task.comm);
 }
 
+/** What areas and hidden pages of all processes take of the worker's memory is bounded: a copy of them costs the guest nothing. */
+function hasRoomForAreas({ kernel, process }: Task): boolean {
+  let areas = 0;
+  for (const { mm, exitStatus } of [process, ...kernel.processes.values()]) {
+    if (exitStatus < 0) areas += mm.list.count + mm.pages.hidden.size / 2;
+  }
+  return areas <= AREAS_MAX;
+}
+
 function newProcess(task: Task, args: CloneArgs): Task | number {
   const { kernel, process } = task;
+  if (!has(args, CLONE_VM) && !hasRoomForAreas(task)) return -ENOMEM;
   const mm = has(args, CLONE_VM) ? process.mm.share() : process.mm.fork();
   if (typeof mm === 'number') return mm;
   const signals = process.signals.fork(has(args, CLONE_SIGHAND));

@@ -13,6 +13,9 @@ import { siginfo } from '../signal/state.ts';
 import type { Process } from './process.ts';
 import type { Task } from './task.ts';
 
+/** _NSIG. */
+const SIGNAL_MAX = 64;
+
 /** The kernel's own place in the process tree. */
 export const INIT_PID = 1;
 
@@ -90,9 +93,11 @@ function notifyParent(process: Process): void {
   if (!parent || parent.exitStatus >= 0) return reap(process, null);
   const action = parent.signals.action(SIGCHLD);
   const unwanted = process.exitSignal === SIGCHLD && (action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0);
-  if (process.exitSignal !== 0) signalProcess(parent, childInfo(process, process.exitSignal));
-  if (unwanted) reap(process, parent);
+  // Woken first: a parent in wait4 gets the child before the signal's handler runs, not EINTR.
   kernel.waits.wake(parent.childQueue);
+  // clone(2) takes any byte for the exit signal; what is none is not sent.
+  if (process.exitSignal >= 1 && process.exitSignal <= SIGNAL_MAX) signalProcess(parent, childInfo(process, process.exitSignal));
+  if (unwanted) reap(process, parent);
 }
 
 /** Forgets a dead process; its times go to the parent that waited for it. */

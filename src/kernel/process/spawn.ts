@@ -33,7 +33,7 @@ export function spawn(kernel: Kernel, path: string, argv: readonly string[], env
   const mm = Mm.create(kernel);
   if (typeof mm === 'number') return mm;
   const rlimits = defaultRlimits(kernel.limits);
-  const files = new FdTable(rlimits[RLIMIT_NOFILE].soft);
+  const files = new FdTable(rlimits[RLIMIT_NOFILE].soft, kernel.ipc);
   const stdio = options.files ?? [kernel.streams.openStdin(), kernel.streams.openOutput(1), kernel.streams.openOutput(2)];
   stdio.forEach((file, fd) => files.installAt(fd, file));
   const { root } = kernel.vfs;

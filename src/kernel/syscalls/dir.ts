@@ -1,6 +1,6 @@
 // Directories and where paths start: mkdir(2), rmdir(2), getdents64(2), chdir(2), getcwd(2), chroot(2), umask(2).
 
-import { EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE } from '../../abi/linux/errno.ts';
+import { EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE } from '../../abi/linux/errno.ts';
 import { AT_FDCWD, PATH_MAX } from '../../abi/linux/fcntl.ts';
 import { pathBelow } from '../fs/dentry.ts';
 import type { Dentry } from '../fs/dentry.ts';
@@ -93,6 +93,7 @@ function getcwd(task: Task, buf: number, size: number): number {
   if (cwd.unlinked) return -ENOENT;
   const below = pathBelow(cwd, root);
   const path = below ?? `(unreachable)${pathBelow(cwd, task.kernel.vfs.root) ?? '/'}`;
+  if (path.length >= PATH_MAX) return -ENAMETOOLONG;
   const bytes = new Uint8Array(path.length + 1);
   for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
   if (bytes.length > size) return -ERANGE;

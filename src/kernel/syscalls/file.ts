@@ -161,7 +161,9 @@ function memfdCreate(task: Task, nameAt: number, flags: number): number {
   if (!task.process.files.hasRoom()) return -EMFILE;
   const file = task.kernel.vfs.memfd(task, name, flags);
   if (typeof file === 'number') return file;
-  return task.process.files.install(file, 0, (flags & MFD_CLOEXEC) !== 0);
+  const fd = task.process.files.install(file, 0, (flags & MFD_CLOEXEC) !== 0);
+  if (fd < 0) file.unref();
+  return fd;
 }
 
 function openByHandleAt(): number {

@@ -174,8 +174,9 @@ export class ProcessTimers implements TimerOwner {
   }
 
   expirePosix(timer: ArmedTimer, nowNs: number): void {
+    if (this.posix.get(timer.data.id) !== timer) return;
     this.firePosix(timer.data, nowNs);
-    this.rearm();
+    this.process.kernel.timers.arm(timer, timer.data.atNs);
   }
 
   private firePosix(data: PosixTimerData, now: number): void {

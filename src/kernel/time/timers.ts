@@ -2,48 +2,100 @@
 //
 // Interface: an owner arms one expiry at a time; `expire` calls owners whose time has come. Not saved: owners hold their
 // own times as data and arm again when they are restored.
+// A guest may arm tens of thousands of timers: a binary heap, from which entries that were moved or disarmed are dropped when
+// they come to the top, or all together when they are more than half of it.
 
 export interface TimerOwner {
   /** Its time has come; it is no longer armed and may arm itself again. */
   expire(nowNs: number): void;
 }
 
+interface Entry { readonly owner: TimerOwner; readonly atNs: number }
+
+/** Stale entries kept in any case. */
+const STALE_MIN = 64;
+
 export class Timers {
-  private readonly armed = new Map<TimerOwner, number>();
-  private next = Infinity;
+  /** Who is armed, with the one entry of the heap that counts. */
+  private readonly armed = new Map<TimerOwner, Entry>();
+  private heap: Entry[] = [];
 
   /** Sets (or moves) the owner's expiry; Infinity disarms. */
   arm(owner: TimerOwner, atNs: number): void {
     if (atNs === Infinity) return this.disarm(owner);
-    const before = this.armed.get(owner);
-    this.armed.set(owner, atNs);
-    if (atNs <= this.next) this.next = atNs;
-    else if (before === this.next) this.recompute();
+    if (this.armed.get(owner)?.atNs === atNs) return;
+    const entry = { owner, atNs };
+    this.armed.set(owner, entry);
+    this.heap.push(entry);
+    this.rise(this.heap.length - 1);
+    this.tidy();
   }
 
   disarm(owner: TimerOwner): void {
-    const before = this.armed.get(owner);
-    if (before === undefined) return;
-    this.armed.delete(owner);
-    if (before === this.next) this.recompute();
+    if (this.armed.delete(owner)) this.tidy();
   }
 
   /** The next expiry, Infinity when nothing is armed. */
   get nextNs(): number {
-    return this.next;
+    return this.heap.length > 0 ? this.heap[0].atNs : Infinity;
   }
 
   /** Calls every owner whose time is ≤ nowNs, earliest first. */
   expire(nowNs: number): void {
-    if (nowNs < this.next) return;
-    const due = [...this.armed].filter(([, at]) => at <= nowNs).sort((a, b) => a[1] - b[1]);
-    for (const [owner] of due) this.armed.delete(owner);
-    this.recompute();
-    for (const [owner] of due) owner.expire(nowNs);
+    const due: Entry[] = [];
+    while (this.nextNs <= nowNs) {
+      due.push(this.heap[0]);
+      this.armed.delete(this.heap[0].owner);
+      this.takeFirst();
+      this.dropStale();
+    }
+    for (const { owner } of due) owner.expire(nowNs);
   }
 
-  private recompute(): void {
-    this.next = Infinity;
-    for (const at of this.armed.values()) if (at < this.next) this.next = at;
+  /** Keeps the first entry one that counts, and the others mostly. */
+  private tidy(): void {
+    if (this.heap.length > 2 * this.armed.size + STALE_MIN) {
+      this.heap = [...this.armed.values()].sort((a, b) => a.atNs - b.atNs);
+    }
+    this.dropStale();
+  }
+
+  private dropStale(): void {
+    while (this.heap.length > 0 && this.armed.get(this.heap[0].owner) !== this.heap[0]) this.takeFirst();
+  }
+
+  private takeFirst(): void {
+    const last = this.heap.pop();
+    if (!last || this.heap.length === 0) return;
+    this.heap[0] = last;
+    this.sink();
+  }
+
+  private rise(from: number): void {
+    const { heap } = this;
+    const entry = heap[from];
+    let at = from;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      if (heap[above].atNs <= entry.atNs) break;
+      heap[at] = heap[above];
+      at = above;
+    }
+    heap[at] = entry;
+  }
+
+  private sink(): void {
+    const { heap } = this;
+    const entry = heap[0];
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= heap.length) break;
+      if (below + 1 < heap.length && heap[below + 1].atNs < heap[below].atNs) below++;
+      if (heap[below].atNs >= entry.atNs) break;
+      heap[at] = heap[below];
+      at = below;
+    }
+    heap[at] = entry;
   }
 }

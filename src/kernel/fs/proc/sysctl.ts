@@ -5,6 +5,7 @@
 import type { Kernel } from '../../kernel.ts';
 import type { Tree } from '../pseudo.ts';
 import { bytesOf, textOf, TextInode } from '../pseudo.ts';
+import { FILES_MAX } from '../fdtable.ts';
 import { KERNEL_NAME, KERNEL_RELEASE, KERNEL_VERSION } from '../../../abi/linux/utsname.ts';
 
 /** A random UUID (version 4) in its text form. */
@@ -71,8 +72,8 @@ function openFiles(kernel: Kernel): number {
 
 function fsTree(kernel: Kernel): Tree {
   return {
-    'file-max': '9223372036854775807\n', 'nr_open': '1048576\n',
-    'file-nr': () => `${openFiles(kernel)}\t0\t9223372036854775807\n`,
+    'file-max': `${FILES_MAX}\n`, 'nr_open': '1048576\n',
+    'file-nr': () => `${openFiles(kernel)}\t0\t${FILES_MAX}\n`,
     'inode-nr': '1024\t0\n', 'pipe-max-size': '1048576\n', 'pipe-user-pages-soft': '16384\n', 'pipe-user-pages-hard': '0\n',
     'aio-max-nr': '65536\n', 'aio-nr': '0\n', 'lease-break-time': '45\n', 'leases-enable': '1\n', 'suid_dumpable': '0\n',
     'protected_symlinks': '0\n', 'protected_hardlinks': '1\n', 'protected_fifos': '0\n', 'protected_regular': '0\n',
