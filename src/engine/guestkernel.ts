@@ -8,7 +8,6 @@ import type { Limits } from '../kernel/limits.ts';
 import { spawn } from '../kernel/process/spawn.ts';
 import { restoreKernel } from '../kernel/save.ts';
 import type { Machine } from '../platform.ts';
-import { cpuInfo } from '../vmm/cpuinfo.ts';
 import { VVAR_GVA } from '../vmm/layout.ts';
 import { OffshootError } from './errors.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
@@ -34,7 +33,7 @@ const VDSO: VdsoSource = {
 };
 
 function bootOptions(host: KvmHost, image: MappedImage, machine: Machine, output: Output): BootOptions {
-  return { machine, host: host.guestHost(image, output), index: image.image.index, cpu: cpuInfo(host.kvm), vdso: VDSO };
+  return { machine, host: host.guestHost(image, output), index: image.image.index, cpu: host.cpu, vdso: VDSO };
 }
 
 /** A fresh kernel on `machine` with `program` ready to run. Throws OffshootError when it cannot be started. */

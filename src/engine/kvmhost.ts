@@ -7,6 +7,8 @@ import { hostClock } from '../host/clock.ts';
 import { mapFile, type MappedFile } from '../host/mapfile.ts';
 import { openImage, type Image } from '../image/store.ts';
 import type { Host } from '../platform.ts';
+import type { CpuInfo } from '../kernel/kernel.ts';
+import { cpuInfo } from '../vmm/cpuinfo.ts';
 import { openKvm, type Kvm } from '../vmm/kvm.ts';
 import { fingerprint } from '../vmm/fingerprint.ts';
 import { selfTest, type SelfTest } from '../vmm/selftest.ts';
@@ -28,6 +30,8 @@ export class KvmHost {
   readonly selfTest: SelfTest;
   /** CPU features and kind of KVM: what a template's memory depends on. */
   readonly fingerprint: string;
+  /** What kernels tell their programs about the processor. */
+  readonly cpu: CpuInfo;
   private readonly images = new Map<string, MappedImage>();
   private readonly vvar: Vvar;
 
@@ -36,6 +40,7 @@ export class KvmHost {
     this.kvm = kvm;
     this.selfTest = result;
     this.fingerprint = fingerprint(kvm);
+    this.cpu = cpuInfo(kvm);
     this.vvar = new Vvar(kvm);
     this.refreshClock();
     setInterval(() => this.refreshClock(), VVAR_REFRESH_MS).unref();

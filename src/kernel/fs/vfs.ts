@@ -160,7 +160,8 @@ export class Vfs {
   }
 
   private memFsOf(dev: number): MemFs | null {
-    return Object.values(this.memory).find((fs: MemFs) => fs.dev === dev) ?? null;
+    const { root, tmp, shm, memfd } = this.memory;
+    return dev === root.dev ? root : dev === tmp.dev ? tmp : dev === shm.dev ? shm : dev === memfd.dev ? memfd : null;
   }
 
   /** Registers how inodes of another file system are found again in a restored state. */

@@ -6,10 +6,11 @@ const CALLS = 64;
 const ARGS = 6;
 
 export class CallRing {
-  private readonly tids = new Int32Array(CALLS);
-  private readonly numbers = new Int32Array(CALLS);
-  private readonly results = new Float64Array(CALLS);
-  private readonly args = new BigUint64Array(CALLS * ARGS);
+  private readonly tids: number[] = [];
+  private readonly numbers: number[] = [];
+  private readonly results: number[] = [];
+  /** Made at the first call: a fork that never runs should cost nothing. */
+  private args: BigUint64Array | null = null;
   private count = 0;
 
   /** A call ended; `regs` are the registers in REG order with the arguments still in them. */
@@ -18,7 +19,7 @@ export class CallRing {
     this.tids[at] = tid;
     this.numbers[at] = number;
     this.results[at] = result;
-    const { args } = this;
+    const args = (this.args ??= new BigUint64Array(CALLS * ARGS));
     const base = at * ARGS;
     args[base] = regs[5];
     args[base + 1] = regs[4];
@@ -34,7 +35,7 @@ export class CallRing {
     for (let i = Math.max(0, this.count - CALLS); i < this.count; i++) {
       const at = i % CALLS;
       const row = describe(this.numbers[at]);
-      const args = [...this.args.subarray(at * ARGS, at * ARGS + (row?.args ?? ARGS))].map((value) => `0x${value.toString(16)}`);
+      const args = [...(this.args ?? []).slice(at * ARGS, at * ARGS + (row?.args ?? ARGS))].map((value) => `0x${value.toString(16)}`);
       const result = this.results[at];
       const text = result < 0 && result > -4096 ? `-1 ${errnoName(-result)}` : String(result);
       lines.push(`[pid ${this.tids[at]}] ${row?.name ?? `syscall ${this.numbers[at]}`}(${args.join(', ')}) = ${text}`);
