@@ -82,7 +82,8 @@ test('exec: programs of the image, their arguments and input', async () => {
 });
 
 test('--env, --memory', async () => {
-  const result = await run('import os; print(os.environ["A"], os.environ["B"], os.environ["C"])', {}, '--env', 'A=1', '--env', 'B=x=y z', '--env', 'C=');
+  const code = 'import os; print(os.environ["A"], os.environ["B"], os.environ["C"])';
+  const result = await run(code, {}, '--env', 'A=1', '--env', 'B=x=y z', '--env', 'C=');
   assert.equal(result.stdout.toString(), '1 x=y z \n');
   const small = await run('x = bytearray(300 << 20)', {}, '--memory', '200');
   assert.match(small.stderr, /MemoryError\n$/);
@@ -102,8 +103,8 @@ test('--strace: lines as strace prints them, on stderr', async () => {
   const lines = result.stderr.split('\n');
   const calls = lines.filter((line) => /^\w+\(.*\)\s+= (-?\d+|0x[0-9a-f]+|\?)( E[A-Z]+ \(.*\))?$/.test(line));
   assert.ok(calls.length > 5, result.stderr);
-  assert.ok(lines.includes('openat(AT_FDCWD, "/nonexistent", O_RDONLY|O_CLOEXEC, 0777) = -1 ENOENT (No such file or directory)')
-    || lines.some((line) => /^openat\(AT_FDCWD, "\/nonexistent", O_RDONLY\|O_CLOEXEC(, \w+)?\) += -1 ENOENT \(No such file or directory\)$/.test(line)), result.stderr);
+  const open = /^openat\(AT_FDCWD, "\/nonexistent", O_RDONLY\|O_CLOEXEC(, \w+)?\) += -1 ENOENT \(No such file or directory\)$/;
+  assert.ok(lines.some((line) => open.test(line)), result.stderr);
   assert.equal(lines.at(-2), '+++ exited with 1 +++');
   assert.match(lines.at(-3) ?? '', /^exit_group\(1\) +=\s\?$/);
   const exec = await offshoot(['exec', '--strace', '--', 'sh', '-c', '/bin/true; :']);

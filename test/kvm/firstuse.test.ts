@@ -57,7 +57,9 @@ test('it says beforehand what it will do', async () => {
   assert.ok(isGone, 'Ctrl-C leaves processes running');
 });
 
-for (const [mark, signal] of [['packing the image', 'SIGKILL'], ['byte-compiling', 'SIGKILL'], ['byte-compiling', 'SIGINT'], ['building template', 'SIGINT']] as const) {
+for (const [mark, signal] of [
+  ['packing the image', 'SIGKILL'], ['byte-compiling', 'SIGKILL'], ['byte-compiling', 'SIGINT'], ['building template', 'SIGINT'],
+] as const) {
   test(`interrupted at "${mark}" by ${signal}, nothing goes on running`, async () => {
     const { said, reached, isGone } = await stopAt(mark, signal);
     assert.ok(reached, said);

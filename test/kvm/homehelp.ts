@@ -31,7 +31,8 @@ export async function useHome(home: string, code = 'print(1+1)'): Promise<{ prin
   try {
     const sandbox = await (await engine.template('python')).fork();
     const result = await sandbox.run(code);
-    return { printed: result.stdout.toString() + result.stderr.toString(), messages: progress.map((step) => step.message), phases: progress.map((step) => step.phase) };
+    const printed = result.stdout.toString() + result.stderr.toString();
+    return { printed, messages: progress.map((step) => step.message), phases: progress.map((step) => step.phase) };
   } finally {
     await engine.close();
   }

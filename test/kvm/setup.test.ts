@@ -21,7 +21,8 @@ const PRELOAD = ['random', 'numpy', 'threading'];
 /** The default image with a setup file. */
 function imageWith(source: string): Promise<Image> {
   const base = openImage(home, findImage(home, 'python')?.id ?? '');
-  return extendImage(base, [{ path: '/opt', mode: 0o755, content: null }, { path: SETUP, mode: 0o644, content: Buffer.from(source) }], { home, name: 'setup' });
+  const files = [{ path: '/opt', mode: 0o755, content: null }, { path: SETUP, mode: 0o644, content: Buffer.from(source) }];
+  return extendImage(base, files, { home, name: 'setup' });
 }
 
 async function build(source: string): Promise<LoadedTemplate> {

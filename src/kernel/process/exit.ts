@@ -141,9 +141,9 @@ export function continueProcess(process: Process, report: boolean): void {
 function notifyJob(process: Process, code: number, status: number): void {
   const parent = process.kernel.processes.get(process.ppid);
   if (!parent) return;
+  process.kernel.waits.wake(parent.childQueue);
   if ((parent.signals.action(SIGCHLD).flags & SA_NOCLDSTOP) === 0) {
     signalProcess(parent, siginfo(SIGCHLD, code, { pid: process.pid, uid: process.credentials.ruid, status }));
   }
-  process.kernel.waits.wake(parent.childQueue);
 }
 
