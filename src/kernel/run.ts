@@ -62,6 +62,7 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
     const outcome = step(kernel, task, Math.min(Math.min(endNs, sched.preemptAtNs, timers.nextNs) - now, cpuLeftNs));
     const after = clock.monotonicNs();
     task.cpuNs += after - now;
+    sched.charge(task, after - now);
     kernel.cpuNs += after - now;
     if (after - now >= cpuLeftNs && process.exitStatus < 0) process.timers.expireCpu();
     now = after;

@@ -155,8 +155,8 @@ export class HostStreamInode extends PseudoInode {
     super({ dev: DEV_PIPEFS, bootTime: 0n }, `pipe:[${stream + 1001}]`, S_IFIFO | 0o600, stream + 1001);
     this.streams = streams;
     this.stream = stream;
-    // Any user of the sandbox may reopen its own streams through /dev/stdout.
-    this.mode |= 0o022;
+    // Any user of the sandbox may reopen its own streams through /dev/stdin and /dev/stdout.
+    this.mode |= stream === 0 ? 0o044 : 0o022;
   }
 
   open(flags: number, _task: Task | null): File | number {

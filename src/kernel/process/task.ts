@@ -67,6 +67,8 @@ export class Task implements TimerOwner {
 
   // accounting
   cpuNs = 0;
+  /** The scheduler's measure of CPU time had; -1 before it first runs. Not saved. */
+  vruntimeNs = -1;
   startNs = 0;
   switches = 0;
 
