@@ -3,6 +3,7 @@
 
 import { HostError } from '../host/errors.ts';
 import { ImageError } from '../image/errors.ts';
+import { KvmUnsupported } from '../vmm/kvm.ts';
 import { KvmHost } from './kvmhost.ts';
 import { OffshootError, homeError, kvmError } from './errors.ts';
 import { Guest } from './guest.ts';
@@ -91,6 +92,7 @@ async function answer(message: ToWorker & { readonly call: number }): Promise<vo
 function explain(error: unknown): { code: string; message: string } {
   if (error instanceof OffshootError) return error;
   if (error instanceof ImageError) return { code: 'image-failed', message: error.message };
+  if (error instanceof KvmUnsupported) return { code: 'host-unsupported', message: `${error.message}.` };
   if (error instanceof HostError) {
     if (error.op.includes('/dev/kvm')) return kvmError(error.code);
     return { code: 'internal', message: error.message };

@@ -19,6 +19,9 @@ import { Area } from './area.ts';
 import type { HostKind } from './area.ts';
 import { Kicker } from './kick.ts';
 
+/** This host's KVM lacks something we cannot do without; the message says what. */
+export class KvmUnsupported extends Error {}
+
 /** One CPUID leaf as KVM_GET_SUPPORTED_CPUID gives it. */
 export interface CpuidLeaf {
   readonly function: number;
@@ -53,11 +56,11 @@ export class Kvm {
     this.fd = fd;
     this.kind = kind;
     const version = libc.ioctlInteger('KVM_GET_API_VERSION', fd, KVM_GET_API_VERSION, 0);
-    if (version !== KVM_API_VERSION) throw new Error(`/dev/kvm speaks API version ${version}, not ${KVM_API_VERSION}`);
+    if (version !== KVM_API_VERSION) throw new KvmUnsupported(`/dev/kvm speaks API version ${version}, not ${KVM_API_VERSION}`);
     const wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-    if ((this.extension(KVM_CAP_SYNC_REGS) & wanted) !== wanted) throw new Error('this KVM lacks KVM_CAP_SYNC_REGS');
-    if (this.extension(KVM_CAP_XCRS) === 0) throw new Error('this KVM lacks KVM_CAP_XCRS');
-    if (this.extension(KVM_CAP_IMMEDIATE_EXIT) === 0) throw new Error('this KVM lacks KVM_CAP_IMMEDIATE_EXIT');
+    if ((this.extension(KVM_CAP_SYNC_REGS) & wanted) !== wanted) throw new KvmUnsupported('this KVM lacks KVM_CAP_SYNC_REGS');
+    if (this.extension(KVM_CAP_XCRS) === 0) throw new KvmUnsupported('this KVM lacks KVM_CAP_XCRS');
+    if (this.extension(KVM_CAP_IMMEDIATE_EXIT) === 0) throw new KvmUnsupported('this KVM lacks KVM_CAP_IMMEDIATE_EXIT');
     this.memslotsMax = Math.max(this.extension(KVM_CAP_NR_MEMSLOTS), 32);
     this.xsaveBytes = Math.max(this.extension(KVM_CAP_XSAVE2), Xsave.size);
     this.vcpuMmapBytes = libc.ioctlInteger('KVM_GET_VCPU_MMAP_SIZE', fd, KVM_GET_VCPU_MMAP_SIZE, 0);
