@@ -2,7 +2,7 @@
 // Head of a case: comment lines; the first says what it checks, `key: value` lines are directives:
 //   uid: 0 | 1000        who runs it (default 1000)
 //   link: static | dynamic | both   (default static; C only)
-//   timeout: seconds     (default 20)
+//   timeout: seconds     (default 40)
 //   differs: reason      outputs are known to differ from Linux; the case runs, its outputs are not compared
 
 import { execFile } from 'node:child_process';
@@ -51,7 +51,7 @@ function readCase(file: string): Case {
     name, path, what: head[0] ?? '', language,
     uid: Number(directive('uid') ?? 1000),
     links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
-    timeoutMs: Number(directive('timeout') ?? 20) * 1000, differs: directive('differs'),
+    timeoutMs: Number(directive('timeout') ?? 40) * 1000, differs: directive('differs'),
   };
 }
 

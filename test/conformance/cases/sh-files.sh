@@ -1,4 +1,5 @@
 # Files with the shell and coreutils: find, ls, cp, mv, ln, rm, chmod, stat, touch, tar, gzip, dd, du, mktemp, globs.
+# timeout: 90
 mkdir -p tree/a/b tree/c
 for i in 1 2 3; do echo "file $i" > tree/a/f$i; done
 printf 'x%.0s' {1..5000} > tree/c/big

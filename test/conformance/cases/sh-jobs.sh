@@ -1,4 +1,5 @@
 # Processes with the shell: background jobs, wait, traps, exit codes, pipefail, subshells, timeout, xargs, nice, kill.
+# timeout: 90
 exec 2> /dev/null # bash reports killed jobs there, with their pids
 sleep 0.2 & pid=$!
 wait $pid; echo "waited $?"

@@ -1,4 +1,5 @@
 # Text tools in pipelines: sort, uniq, awk, sed, grep, cut, tr, join, comm, diff, printf, bc-free arithmetic, here documents.
+# timeout: 90
 cat > data <<DATA
 pear 3 green
 apple 10 red
