@@ -46,9 +46,15 @@ export function advise(mm: Mm, addr: number, length: number, advice: number): nu
   if (length === 0) return 0;
   const end = addr + pageUp(length);
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) return populateChecked(mm, addr, end, advice);
+  const areas = mm.list.clipped(addr, end);
+  const change = FLAG_ADVICE.get(advice);
+  if (change !== undefined) {
+    const result = setFlags(mm, areas, advice, change);
+    if (result !== 0) return result;
+  }
   let hole = false;
   let at = addr;
-  for (const vma of mm.list.clipped(addr, end)) {
+  for (const vma of areas) {
     if (vma.start > at) hole = true;
     at = vma.end;
     const result = adviseArea(mm, vma, advice);
@@ -58,8 +64,6 @@ export function advise(mm: Mm, addr: number, length: number, advice: number): nu
 }
 
 function adviseArea(mm: Mm, vma: Vma, advice: number): number {
-  const change = FLAG_ADVICE.get(advice);
-  if (change !== undefined) return setFlags(mm, vma, advice, change);
   const locked = (vma.flags & VM_LOCKED) !== 0;
   switch (advice) {
     case MADV_DONTNEED:
@@ -77,13 +81,21 @@ function adviseArea(mm: Mm, vma: Vma, advice: number): number {
   return 0;
 }
 
-function setFlags(mm: Mm, vma: Vma, advice: number, change: { set: number; clear: number }): number {
-  if (advice === MADV_WIPEONFORK && !isPrivateAnonymous(vma)) return -EINVAL;
-  const flags = vma.flags & ~change.clear | change.set;
-  if (flags === vma.flags) return 0;
-  if (mm.list.count + mm.list.growthIfCut(vma.start, vma.end, 1) > MAX_MAP_COUNT + 1) return -ENOMEM;
-  mm.list.replace(vma.start, vma.end, [{ ...vma, flags }]);
-  return 0;
+/** All areas at once up to the first that refuses. */
+function setFlags(mm: Mm, areas: readonly Vma[], advice: number, change: { set: number; clear: number }): number {
+  const fresh: Vma[] = [];
+  let growth = 0;
+  let result = 0;
+  for (const vma of areas) {
+    const flags = vma.flags & ~change.clear | change.set;
+    if (flags !== vma.flags) growth += mm.list.growthIfCut(vma.start, vma.end, 1);
+    if (advice === MADV_WIPEONFORK && !isPrivateAnonymous(vma)) result = -EINVAL;
+    else if (flags !== vma.flags && mm.list.count + growth > MAX_MAP_COUNT + 1) result = -ENOMEM;
+    if (result !== 0) break;
+    fresh.push(flags === vma.flags ? vma : { ...vma, flags });
+  }
+  if (fresh.length > 0) mm.list.replace(fresh[0].start, fresh[fresh.length - 1].end, fresh);
+  return result;
 }
 
 /** A hole in shared memory; for files of a file system not supported. */

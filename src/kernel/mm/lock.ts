@@ -9,6 +9,7 @@ import { populate } from './fault.ts';
 import { isPageAligned, pageDown, pageUp } from './gap.ts';
 import type { Mm } from './mm.ts';
 import { entryGpa } from './pages.ts';
+import type { Vma } from './vma.ts';
 
 const LOCK_BITS = VM_LOCKED | VM_LOCKONFAULT;
 /** Bytes of mincore's vector written at a time. */
@@ -44,16 +45,17 @@ export function unlock(mm: Mm, addr: number, length: number): number {
 function setLock(mm: Mm, start: number, end: number, bits: number): number {
   if (end > 2 ** 64) return -EINVAL;
   if (end === start) return 0;
+  const fresh: Vma[] = [];
   let at = start;
+  let growth = 0;
   for (const vma of mm.list.clipped(start, end)) {
-    if (vma.start > at) return -ENOMEM;
     const flags = vma.flags & ~LOCK_BITS | bits;
-    if (flags !== vma.flags) {
-      if (mm.list.count + mm.list.growthIfCut(vma.start, vma.end, 1) > MAX_MAP_COUNT + 1) return -ENOMEM;
-      mm.list.replace(vma.start, vma.end, [{ ...vma, flags }]);
-    }
+    if (flags !== vma.flags) growth += mm.list.growthIfCut(vma.start, vma.end, 1);
+    if (vma.start > at || (flags !== vma.flags && mm.list.count + growth > MAX_MAP_COUNT + 1)) break;
+    fresh.push(flags === vma.flags ? vma : { ...vma, flags });
     at = vma.end;
   }
+  if (fresh.length > 0) mm.list.replace(start, at, fresh);
   return at < end ? -ENOMEM : 0;
 }
 
@@ -79,10 +81,8 @@ export function unlockAll(mm: Mm): number {
 }
 
 function setAll(mm: Mm, bits: number): void {
-  for (const vma of mm.list.save()) {
-    const flags = vma.flags & ~LOCK_BITS | bits;
-    if (flags !== vma.flags) mm.list.replace(vma.start, vma.end, [{ ...vma, flags }]);
-  }
+  const fresh = mm.list.all.map((vma) => ({ ...vma, flags: vma.flags & ~LOCK_BITS | bits }));
+  if (fresh.length > 0) mm.list.replace(fresh[0].start, fresh[fresh.length - 1].end, fresh);
 }
 
 /** mincore(2): one byte for each page, 1 when it is resident. */

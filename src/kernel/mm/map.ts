@@ -158,29 +158,45 @@ export function protectRegion(mm: Mm, addr: number, length: number, protection: 
     if (first.start > addr) return -ENOMEM;
     if (grows === PROT_GROWSUP) return -EINVAL;
   }
-  let at = start;
-  for (const vma of mm.list.clipped(start, end)) {
-    if (vma.start !== at) return -ENOMEM;
-    const result = protectArea(mm, vma, prot & PROT_MASK);
-    if (result !== 0) return result;
-    at = vma.end;
-  }
-  return at < end ? -ENOMEM : 0;
+  return protectAreas(mm, start, end, prot & PROT_MASK);
 }
 
-function protectArea(mm: Mm, vma: Vma, prot: number): number {
+/** All areas are changed at once, after each was judged: one by one, tens of thousands of them would hold up the worker. */
+function protectAreas(mm: Mm, start: number, end: number, prot: number): number {
+  const areas: Vma[] = [];
+  const changed: Vma[] = [];
+  let at = start;
+  let newData = 0;
+  let growth = 0;
+  let result = 0;
+  for (const vma of mm.list.clipped(start, end)) {
+    growth += mm.list.growthIfCut(vma.start, vma.end, 1);
+    const area = vma.start === at ? protectedArea(mm, vma, prot, newData, growth) : -ENOMEM;
+    if (typeof area === 'number') {
+      result = area;
+      break;
+    }
+    areas.push(area);
+    if (area !== vma) changed.push(area);
+    if ((area.prot & ~vma.prot & PROT_WRITE) !== 0 && !isShared(area)) newData += area.end - area.start;
+    at = area.end;
+  }
+  if (changed.length > 0) mm.list.replace(start, at, areas);
+  for (const area of changed) mm.pages.reprotect(area);
+  return result === 0 && at < end ? -ENOMEM : result;
+}
+
+/** The area as it will be (itself when nothing changes), or -errno. `newData`, `growth`: bytes and areas the call has added so far. */
+function protectedArea(mm: Mm, vma: Vma, prot: number, newData: number, growth: number): Vma | number {
   if ((prot & ~vma.maxProt) !== 0) return -EACCES;
-  if (prot === vma.prot) return 0;
+  if (prot === vma.prot) return vma;
   let area: Vma = { ...vma, prot };
   if (isAccountable(area) && (vma.flags & VM_ACCOUNT) === 0 && (vma.prot & PROT_WRITE) === 0) {
     if (!mm.mayCommit(vma.end - vma.start)) return -ENOMEM;
     area = { ...area, flags: vma.flags | VM_ACCOUNT };
   }
-  if (isAccountable(area) && (vma.prot & PROT_WRITE) === 0 && !mm.mayHoldData(vma.end - vma.start)) return -ENOMEM;
-  if (mm.list.count + mm.list.growthIfCut(vma.start, vma.end, 1) > MAX_MAP_COUNT + 1) return -ENOMEM;
-  mm.list.replace(vma.start, vma.end, [area]);
-  mm.pages.reprotect(area);
-  return 0;
+  if (isAccountable(area) && (vma.prot & PROT_WRITE) === 0 && !mm.mayHoldData(newData + vma.end - vma.start)) return -ENOMEM;
+  return mm.list.count + growth > MAX_MAP_COUNT + 1 ? -ENOMEM : area;
 }
 
 /** brk(2): the new break, or the old one when it cannot be had. */

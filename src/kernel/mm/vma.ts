@@ -63,6 +63,9 @@ export function startWithGap(vma: Vma): number {
   return (vma.flags & VM_GROWSDOWN) !== 0 ? Math.max(0, vma.start - STACK_GUARD_GAP) : vma.start;
 }
 
+/** Arguments a call may safely have. */
+const SPREAD_MAX = 1024;
+
 function canMerge(left: Vma, right: Vma): boolean {
   return left.end === right.start && left.prot === right.prot && left.maxProt === right.maxProt &&
     left.flags === right.flags && left.inode === right.inode && left.path === right.path &&
@@ -152,8 +155,18 @@ export class VmaList {
     if (leavesGap && this.hint.gva < end) this.hint.gva = end;
     // Count the new before dropping the old, so that what stays mapped is never released in between.
     for (const vma of fresh) this.tally(vma, 1);
-    this.all.splice(from, to - from, ...fresh);
+    this.splice(from, to, fresh);
     for (const vma of old) this.tally(vma, -1);
+  }
+
+  private splice(from: number, to: number, fresh: readonly Vma[]): void {
+    if (fresh.length <= SPREAD_MAX) {
+      this.all.splice(from, to - from, ...fresh);
+      return;
+    }
+    const tail = this.all.splice(from).slice(to - from);
+    for (const vma of fresh) this.all.push(vma);
+    for (const vma of tail) this.all.push(vma);
   }
 
   /** How many areas there would be more (or less) if the range were replaced by `added` unmergeable ones. */
