@@ -4,11 +4,11 @@
 //
 // Always software emulation with one CPU and one TCG thread: with more, nested SVM hangs now and then (docs/hwkvm.md).
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Base, ROOT } from './base.ts';
+import { type Base, ROOT, SetupError } from './base.ts';
 
 /** What of a directory is copied in. */
 export interface Home { readonly dir: string; readonly paths: readonly string[] }
@@ -43,10 +43,10 @@ function packProject(dir: string, command: string): string {
   const disk = join(dir, 'project.tar');
   writeFileSync(join(dir, '.hwkvm-command'), command + '\n');
   const options = EXCLUDE.map(path => `--exclude=${path}`);
-  // A file that others are writing at this moment is no reason to stop.
-  execFileSync('tar', ['cf', disk, '--warning=no-file-changed', '--anchored', ...options, '-C', ROOT, '.', '-C', dir, './.hwkvm-command'], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const args = ['cf', disk, '--warning=no-file-changed', '--anchored', ...options, '-C', ROOT, '.', '-C', dir, './.hwkvm-command'];
+  const { status } = spawnSync('tar', args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  // 1: a file was written or removed by someone else at this moment; that is no reason to stop.
+  if (status !== 0 && status !== 1) throw new SetupError(`tar could not pack the project (status ${status})`);
   return disk;
 }
 
