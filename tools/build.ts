@@ -1,12 +1,18 @@
-// Builds dist/ from src/ with plain tsc, copies the guest's Python files beside it and marks the command executable.
+// Builds dist/ from src/ with plain tsc, copies the guest's Python files beside it and marks the command executable. The worker
+// process is then made one file: loading its 150 modules one by one takes a quarter of a second of processor time, one file a tenth.
+
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-rmSync(root + 'dist', { recursive: true, force: true });
-execFileSync(root + 'node_modules/.bin/tsc', ['-p', root + 'tsconfig.build.json'], { stdio: 'inherit', cwd: root });
-if (existsSync(root + 'src/guest')) {
-  cpSync(root + 'src/guest', root + 'dist/guest', { recursive: true, filter: (path) => !/\.(ts|c|lds)$/.test(path) });
-}
-if (existsSync(root + 'dist/cli/main.js')) chmodSync(root + 'dist/cli/main.js', 0o755);
+const worker = `${root}dist/engine/worker.js`;
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+execFileSync(`${root}node_modules/.bin/tsc`, ['-p', `${root}tsconfig.build.json`], { stdio: 'inherit', cwd: root });
+cpSync(`${root}src/guest`, `${root}dist/guest`, { recursive: true, filter: (path) => !/\.(ts|c|lds)$/.test(path) });
+chmodSync(`${root}dist/cli/main.js`, 0o755);
+await build({
+  entryPoints: [worker], outfile: worker, allowOverwrite: true, bundle: true, platform: 'node', format: 'esm', target: 'node22', external: ['koffi'],
+});

@@ -72,7 +72,8 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
   return [row('fork', 'ms', forks), ...(floors.length === 0 ? [] : [row('fork.floor', 'ms', floors), ratio('fork.ratio', forks, floors)])];
 }
 
-const WARM_UP = 5;
+/** Not counted: a worker that has just started runs code the compiler has not got to. */
+const WARM_UP = 50;
 
 async function benchExec({ template, samples, notes }: Bench): Promise<Row[]> {
   const preload = templateSpec('python')?.preload ?? [];

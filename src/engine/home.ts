@@ -12,8 +12,14 @@ export function templatePath(home: string, name: string): string {
   return `${templatesDir(home)}/${name}.template`;
 }
 
+/** Remembers which template file was found intact (templatefile.ts). */
+export function checkedPath(home: string, name: string): string {
+  return `${home}/cache/${name}.checked`;
+}
+
 /** Makes the directories the engine writes to. */
 export function prepareHome(home: string): void {
   mkdirSync(home, { recursive: true });
+  mkdirSync(`${home}/cache`, { recursive: true, mode: 0o700 });
   mkdirSync(templatesDir(home), { recursive: true, mode: 0o700 });
 }

@@ -4,8 +4,9 @@ import { closeSync, openSync } from 'node:fs';
 import { deserialize } from 'node:v8';
 import type { KernelState } from '../kernel/save.ts';
 import { mapFile } from '../host/mapfile.ts';
+import { checkedPath } from './home.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
-import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyContent, type TemplateHeader } from './templatefile.ts';
+import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyOnce, type TemplateHeader } from './templatefile.ts';
 
 export class LoadedTemplate {
   readonly header: TemplateHeader;
@@ -29,7 +30,7 @@ export class LoadedTemplate {
     try {
       const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
       try {
-        verifyContent(header, file.bytes.subarray(HEADER_BYTES));
+        verifyOnce(checkedPath(host.home, header.name), path, header, file.bytes.subarray(HEADER_BYTES));
         const state = decode(file.bytes.subarray(header.memoryBytes));
         return new LoadedTemplate(header, host.image(header.imageId), fd, state);
       } finally {

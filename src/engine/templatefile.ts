@@ -120,3 +120,21 @@ export function readHeader(path: string, key: Buffer): TemplateHeader {
 export function verifyContent(header: TemplateHeader, content: Uint8Array): void {
   if (createHash('sha256').update(content).digest('hex') !== header.sha256) throw new TemplateRefused('damaged: wrong checksum');
 }
+
+/**
+ * verifyContent, unless this very file was found right before: its checksum takes longer than everything else a start does.
+ * `stampPath` remembers size, times and inode number of the file that was checked; any write to it changes them.
+ */
+export function verifyOnce(stampPath: string, path: string, header: TemplateHeader, content: Uint8Array): void {
+  const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+  const stamp = `${size} ${mtimeNs} ${ctimeNs} ${ino} ${header.sha256}\n`;
+  try {
+    if (readFileSync(stampPath, 'latin1') === stamp) return;
+  } catch { /* never checked here */ }
+  verifyContent(header, content);
+  try {
+    const aside = `${stampPath}.${process.pid}.tmp`;
+    writeFileSync(aside, stamp, { mode: 0o600 });
+    renameSync(aside, stampPath);
+  } catch { /* a read-only home: check again next time */ }
+}

@@ -38,7 +38,7 @@ export class WorkerClient {
     const self = fileURLToPath(import.meta.url);
     const entry = self.replace(/workerclient\.(ts|js)$/, 'worker.$1');
     this.child = fork(entry, [], {
-      serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings'],
+      serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings', '--max-semi-space-size=32'],
       env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
     });
     this.child.on('message', (message) => this.receive(message as FromWorker));

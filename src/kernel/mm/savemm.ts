@@ -90,7 +90,7 @@ function saveMm(mm: Mm, refer: (backing: Backing, area: number) => BackingRef): 
 
 function restoreMm(state: MmState, kernel: MmKernel, find: (ref: BackingRef) => Backing): Mm {
   const vmas = state.vmas.slice();
-  for (const ref of state.backings) vmas[ref.area] = { ...vmas[ref.area], inode: find(ref) };
+  for (const ref of state.backings) vmas[ref.area] = withInode(vmas[ref.area], find(ref));
   const space = kernel.machine.attachAddressSpace(state.root, kernel.frames);
   const mm = new Mm(kernel, space, VmaList.restore(vmas), state.hidden);
   mm.pages.rss = state.rss;
@@ -104,4 +104,9 @@ function restoreMm(state: MmState, kernel: MmKernel, find: (ref: BackingRef) => 
   mm.peakRss = state.peakRss;
   mm.shmemCount = state.shmemCount;
   return mm;
+}
+
+/** Written out field by field: every fork makes a few hundred, and a spread costs several times as much. */
+function withInode({ start, end, prot, maxProt, flags, offset, path }: Vma, inode: Backing): Vma {
+  return { start, end, prot, maxProt, flags, inode, offset, path };
 }
