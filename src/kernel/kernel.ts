@@ -127,7 +127,7 @@ export class Kernel {
     this.host = options.host;
     this.cpu = options.cpu ?? MINIMAL_CPU;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.hostname = state?.hostname ?? options.hostname ?? 'offshoot';
+    this.hostname = state?.hostname ?? options.hostname ?? 'sandbox';
     this.clock = state ? KernelClock.restore(state.clock, options.host.clock) : KernelClock.start(options.host.clock);
     this.frames = state ? Frames.restore(state.frames, this.memory) : new Frames(this.memory);
     this.futexes = new Futexes(this);
