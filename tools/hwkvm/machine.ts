@@ -81,9 +81,9 @@ function runQemu(args: readonly string[], options: RunOptions): Promise<boolean>
   child.stdout.on('data', (bytes: Buffer) => options.onOutput(Buffer.from(bytes.filter(byte => byte !== 13))));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', code => {
+    child.on('close', (code, signal) => {
       process.off('SIGINT', stop).off('SIGTERM', stop);
-      resolve(code === TIMED_OUT || code === 137);
+      resolve(code === TIMED_OUT || code === 137 || signal === 'SIGKILL'); // timeout(1) ends itself with the signal it sent
     });
   });
 }
