@@ -5,11 +5,13 @@ import type { EndReason } from '../kernel/end.ts';
 import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { runSlice } from '../kernel/run.ts';
+import { saveKernel } from '../kernel/save.ts';
 import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
-import { createMachine } from '../vmm/machine.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
 import { privatePages } from '../host/pagemap.ts';
+import { copyMachine, viewOfTemplate } from './branch.ts';
+import type { SavedKernel } from './guestkernel.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
 import type { LoadedTemplate } from './loaded.ts';
@@ -34,6 +36,7 @@ export class Guest implements Runnable {
   readonly machine: KvmMachine;
   readonly kernel: Kernel;
   private readonly host: KvmHost;
+  private readonly template: LoadedTemplate;
   private readonly events: GuestEvents;
   private readonly outlet: Outlet;
   private readonly forkTimeMs: number;
@@ -44,16 +47,17 @@ export class Guest implements Runnable {
   private timeoutMs = 0;
   private destroyed = false;
 
-  private constructor(host: KvmHost, template: LoadedTemplate, memoryBytes: number, events: GuestEvents) {
+  /** Takes over the machine that `makeMachine` makes. */
+  private constructor(host: KvmHost, template: LoadedTemplate, saved: SavedKernel, makeMachine: () => KvmMachine, events: GuestEvents) {
     const start = performance.now();
     this.host = host;
+    this.template = template;
     this.events = events;
     this.outlet = new Outlet(events.output);
     this.outlet.onRoom = () => events.wake();
-    const limit = Math.max(memoryBytes, template.header.memoryBytes);
-    this.machine = createMachine(host.kvm, { fd: template.fd, sizeBytes: template.header.memoryBytes }, limit);
+    this.machine = makeMachine();
     try {
-      this.kernel = restoreGuestKernel(host, template, this.machine, (stream, bytes) => this.outlet.write(stream, bytes));
+      this.kernel = restoreGuestKernel(host, saved, this.machine, (stream, bytes) => this.outlet.write(stream, bytes));
     } catch (error) {
       this.machine.destroy();
       throw error;
@@ -63,7 +67,26 @@ export class Guest implements Runnable {
 
   /** A new VM over a private view of the template, its kernel restored, standing at the snapshot point. */
   static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number, events: GuestEvents): Guest {
-    return new Guest(host, template, memoryBytes, events);
+    const { image, state } = template;
+    const limit = Math.max(memoryBytes, template.header.memoryBytes);
+    return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit), events);
+  }
+
+  /**
+   * A second guest that goes on from where this one stands, between two slices: all its processes, blocked calls, timers and open files
+   * are there twice from now on (the freeze protocol). The branch has the same run under way, with its own output and `onEnd`.
+   * The caller wakes it. What this guest printed so far has been sent.
+   */
+  branch(events: GuestEvents, onEnd: (end: RunEnd) => void): Guest {
+    const { host, template, kernel, machine } = this;
+    this.outlet.flush();
+    const saved = { image: template.image, state: saveKernel(kernel), limits: kernel.limits };
+    const guest = new Guest(host, template, saved, () => copyMachine(host.kvm, template, machine, kernel.frames.highWaterBytes), events);
+    guest.startedMs = this.startedMs;
+    guest.timeoutMs = this.timeoutMs;
+    guest.deadlineMs = this.deadlineMs;
+    guest.onEnd = onEnd;
+    return guest;
   }
 
   /** Sets up one run; `onEnd` is called exactly once. The caller then wakes the guest. */

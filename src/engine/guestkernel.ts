@@ -6,12 +6,12 @@ import { bootKernel } from '../kernel/boot.ts';
 import type { Kernel, VdsoSource } from '../kernel/kernel.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { spawn } from '../kernel/process/spawn.ts';
+import type { KernelState } from '../kernel/save.ts';
 import { restoreKernel } from '../kernel/save.ts';
 import type { Machine } from '../platform.ts';
 import { VVAR_GVA } from '../vmm/layout.ts';
 import { OffshootError } from './errors.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
-import type { LoadedTemplate } from './loaded.ts';
 import { ENVIRONMENT } from './spec.ts';
 
 /** Receives what the guest prints: 1 stdout, 2 stderr. Valid during the call only. */
@@ -49,9 +49,16 @@ export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine
   return kernel;
 }
 
-/** The kernel of a fork: the template's, standing at the snapshot point. */
-export function restoreGuestKernel(host: KvmHost, template: LoadedTemplate, machine: Machine, output: Output): Kernel {
-  return restoreKernel(template.state, bootOptions(host, template.image, machine, output));
+/** A kernel's state: where it was made, and what the sandbox may use. */
+export interface SavedKernel {
+  readonly image: MappedImage;
+  readonly state: KernelState;
+  readonly limits: Partial<Limits>;
+}
+
+/** The kernel of a fork: standing where the saved one stood. `machine` has its memory. */
+export function restoreGuestKernel(host: KvmHost, { image, state, limits }: SavedKernel, machine: Machine, output: Output): Kernel {
+  return restoreKernel(state, { ...bootOptions(host, image, machine, output), limits });
 }
 
 /** The kernel's byte strings: one character per UTF-8 byte. */

@@ -26,16 +26,29 @@ let scanWorks = true;
 let found: { readonly hva: number; readonly view: DataView } | null = null;
 const arg = buffer(ScanArg.size);
 
-/** Pages of [hva, hva+sizeBytes) that are anonymous: copied on write or written, present or swapped out. */
+/** Receives a run of pages. */
+export type VisitRange = (hva: number, sizeBytes: number) => void;
+
+/** How many pages of [hva, hva+sizeBytes) are anonymous: copied on write or written, present or swapped out. */
 export function privatePages(arena: Arena, hva: number, sizeBytes: number): number {
+  let bytes = 0;
+  forEachPrivateRange(arena, hva, sizeBytes, (_start, length) => {
+    bytes += length;
+  });
+  return bytes / PAGE;
+}
+
+/** Calls back for each run of such pages, ascending. */
+export function forEachPrivateRange(arena: Arena, hva: number, sizeBytes: number, visit: VisitRange): void {
   if (fd < 0) fd = libc.open('/proc/self/pagemap', O_CLOEXEC);
-  if (scanWorks) {
-    found ??= resultPages(arena);
-    const pages = scan(found, hva, sizeBytes);
-    if (pages >= 0) return pages;
-    scanWorks = false;
+  found ??= resultPages(arena);
+  let start = hva;
+  while (scanWorks && start < hva + sizeBytes) {
+    const end = scan(found, start, hva + sizeBytes, visit);
+    if (end < 0) scanWorks = false;
+    else start = end;
   }
-  return readEntries(hva, sizeBytes);
+  if (start < hva + sizeBytes) readEntries(start, hva + sizeBytes - start, visit);
 }
 
 /** Where the kernel writes the regions it found: memory whose address is known. */
@@ -45,39 +58,33 @@ function resultPages(arena: Arena): { readonly hva: number; readonly view: DataV
   return { hva: region.hva, view: new DataView(region.buffer, region.byteOffset, region.sizeBytes) };
 }
 
-function scan(regions: { readonly hva: number; readonly view: DataView }, hva: number, sizeBytes: number): number {
-  const end = hva + sizeBytes;
-  let pages = 0;
-  for (let start = hva; start < end;) {
-    arg.u8.fill(0);
-    ScanArg.set.size(arg.view, 0, BigInt(ScanArg.size));
-    ScanArg.set.start(arg.view, 0, start);
-    ScanArg.set.end(arg.view, 0, end);
-    ScanArg.set.vec(arg.view, 0, regions.hva);
-    ScanArg.set.vec_len(arg.view, 0, REGIONS);
-    ScanArg.set.category_inverted(arg.view, 0, PAGE_IS_FILE);
-    ScanArg.set.category_mask(arg.view, 0, PAGE_IS_FILE);
-    ScanArg.set.category_anyof_mask(arg.view, 0, PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
-    ScanArg.set.return_mask(arg.view, 0, PAGE_IS_PRESENT);
-    const count = libc.ioctlTryPointer(fd, PAGEMAP_SCAN, arg.u8);
-    if (count < 0) return count;
-    for (let i = 0; i < count; i++) {
-      const at = i * REGION_BYTES;
-      pages += Number(regions.view.getBigUint64(at + 8, true) - regions.view.getBigUint64(at, true)) / PAGE;
-    }
-    start = ScanArg.get.walk_end(arg.view, 0);
+/** One step of a walk from `start`: where it ended, or a negative errno. */
+function scan(regions: { readonly hva: number; readonly view: DataView }, start: number, end: number, visit: VisitRange): number {
+  arg.u8.fill(0);
+  ScanArg.set.size(arg.view, 0, BigInt(ScanArg.size));
+  ScanArg.set.start(arg.view, 0, start);
+  ScanArg.set.end(arg.view, 0, end);
+  ScanArg.set.vec(arg.view, 0, regions.hva);
+  ScanArg.set.vec_len(arg.view, 0, REGIONS);
+  ScanArg.set.category_inverted(arg.view, 0, PAGE_IS_FILE);
+  ScanArg.set.category_mask(arg.view, 0, PAGE_IS_FILE);
+  ScanArg.set.category_anyof_mask(arg.view, 0, PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
+  ScanArg.set.return_mask(arg.view, 0, PAGE_IS_PRESENT);
+  const count = libc.ioctlTryPointer(fd, PAGEMAP_SCAN, arg.u8);
+  if (count < 0) return count;
+  for (let i = 0; i < count; i++) {
+    const from = Number(regions.view.getBigUint64(i * REGION_BYTES, true));
+    visit(from, Number(regions.view.getBigUint64(i * REGION_BYTES + 8, true)) - from);
   }
-  return pages;
+  return ScanArg.get.walk_end(arg.view, 0);
 }
 
-function readEntries(hva: number, sizeBytes: number): number {
+function readEntries(hva: number, sizeBytes: number, visit: VisitRange): void {
   const entries = new Uint8Array((sizeBytes / PAGE) * 8);
   const got = readSync(fd, entries, 0, entries.length, (hva / PAGE) * 8);
   const view = new DataView(entries.buffer);
-  let pages = 0;
   for (let at = 4; at < got; at += 8) {
     const high = view.getUint32(at, true);
-    if (high & (PM_PRESENT | PM_SWAP) && !(high & PM_FILE)) pages++;
+    if (high & (PM_PRESENT | PM_SWAP) && !(high & PM_FILE)) visit(hva + ((at - 4) / 8) * PAGE, PAGE);
   }
-  return pages;
 }

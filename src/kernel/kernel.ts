@@ -108,6 +108,8 @@ export class Kernel {
   /** Calls and sub-commands that are not implemented, with how often they were asked for. */
   readonly unimplemented = new Map<string, number>();
   syscallCount = 0;
+  /** The run loop's slice ends once so many calls were made. Infinity: never for that. */
+  stopAtCall = Infinity;
   /** The last calls, for crash reports: `lastCalls(kernel.ring)`. */
   readonly ring = new CallRing();
   /** The signal that ended the last process that died of one. */

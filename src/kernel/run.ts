@@ -51,6 +51,7 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
   for (;;) {
     if (kernel.endReason) return { kind: 'exited', reason: kernel.endReason };
     if (now >= timers.nextNs) timers.expire(now);
+    if (kernel.syscallCount >= kernel.stopAtCall) return { kind: 'slice' };
     const task = sched.pick(now);
     if (!task) {
       kernel.tracer?.idle();

@@ -18,8 +18,9 @@ import type { FramesState } from './mm/frames.ts';
 import type { Mm } from './mm/mm.ts';
 import { restoreMms, saveMms } from './mm/savemm.ts';
 import type { MmsState } from './mm/savemm.ts';
-import { restoreProcess, saveProcess } from './process/saveprocess.ts';
+import { restoreProcess, restoreWaits, saveProcess } from './process/saveprocess.ts';
 import type { ProcessState } from './process/saveprocess.ts';
+import type { SigAction, SigInfo } from './signal/state.ts';
 import type { ClockState } from './time/clock.ts';
 import { Vdso } from './time/vdso.ts';
 import type { VdsoState } from './time/vdso.ts';
@@ -38,8 +39,19 @@ export interface KernelState {
   /** Inodes that mappings and /proc/PID/exe refer to, by number. */
   readonly inodes: readonly InodeRef[];
   readonly vdso: VdsoState | null;
+  /** Tables of signal handlers, by number: processes may share one. */
+  readonly actions: readonly (readonly (SigAction | undefined)[])[];
   readonly processes: readonly ProcessState[];
   readonly mainPid: number;
+  readonly counters: CountersState;
+}
+
+/** What a sandbox has used and asked for so far. */
+export interface CountersState {
+  readonly syscallCount: number;
+  readonly cpuNs: number;
+  readonly unimplemented: ReadonlyMap<string, number>;
+  readonly killedBy: SigInfo | null;
 }
 
 /** Numbers distinct objects in order of appearance. */
@@ -60,15 +72,19 @@ class Numbering<T> {
 export function saveKernel(kernel: Kernel): KernelState {
   const inodes = new Numbering<Inode>();
   const mms = new Numbering<Mm>();
+  const actions = new Numbering<(SigAction | undefined)[]>();
   const processes = [...kernel.processes.values()].map((process) => saveProcess(process, {
-    mm: process.exitStatus >= 0 ? -1 : mms.of(process.mm), inodeId: (inode) => inodes.of(inode),
+    mm: process.exitStatus >= 0 ? -1 : mms.of(process.mm), actions: actions.of(process.signals.actions), inodeId: (inode) => inodes.of(inode),
   }));
   const mmsState = saveMms(mms.list, (inode) => inodes.of(inode as Inode));
   return {
     frames: kernel.frames.save(), clock: kernel.clock.save(), hostname: kernel.hostname, waitsNext: kernel.waits.save(),
     nextPid: kernel.nextPid, futexes: kernel.futexes.save(), streams: kernel.streams.save(), control: kernel.control.save(),
     fs: saveFs(kernel), mms: mmsState, inodes: inodes.list.map((inode) => kernel.vfs.saveInode(inode)),
-    vdso: kernel.vdso?.save() ?? null, processes, mainPid: kernel.main?.pid ?? 0,
+    vdso: kernel.vdso?.save() ?? null, actions: actions.list.map((table) => table.slice()), processes, mainPid: kernel.main?.pid ?? 0,
+    counters: {
+      syscallCount: kernel.syscallCount, cpuNs: kernel.cpuNs, unimplemented: new Map(kernel.unimplemented), killedBy: kernel.killedBy,
+    },
   };
 }
 
@@ -84,15 +100,22 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
     kernel.vdso = Vdso.restore(state.vdso, kernel.frames);
     kernel.vdso.setOffset(kernel.clock.offsetNs);
   }
+  const actions = state.actions.map((table) => table.slice());
   const used = new Set<Mm>();
   for (const saved of state.processes) {
     const mm = mms[Math.max(0, saved.mm)];
     if (saved.mm >= 0 && used.has(mm)) mm.share();
     if (saved.mm >= 0) used.add(mm);
     restoreProcess(kernel, saved, {
-      mm, files: fs.filesOf(saved.pid), fs: fs.fsOf(saved.pid), exe: saved.exeInode < 0 ? null : kernel.vfs.loadInode(state.inodes[saved.exeInode]),
+      mm, files: fs.filesOf(saved.pid), fs: fs.fsOf(saved.pid), actions: actions[saved.signals.actions],
+      exe: saved.exeInode < 0 ? null : kernel.vfs.loadInode(state.inodes[saved.exeInode]),
     });
   }
+  restoreWaits(kernel);
   kernel.main = kernel.processes.get(state.mainPid) ?? null;
+  kernel.syscallCount = state.counters.syscallCount;
+  kernel.cpuNs = state.counters.cpuNs;
+  kernel.killedBy = state.counters.killedBy;
+  for (const [name, count] of state.counters.unimplemented) kernel.unimplemented.set(name, count);
   return kernel;
 }

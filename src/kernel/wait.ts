@@ -55,6 +55,7 @@ export interface QueueWatcher {
 /** Who waits on what, in order of arrival. Queue ids are never reused within a sandbox. */
 export class WaitQueues {
   private next = 1;
+  private arrivals = 0;
   private readonly waiters = new Map<number, Task[]>();
   private readonly watchers = new Map<number, QueueWatcher[]>();
   /** How many watches there are: whoever lets a guest add some bounds them. */
@@ -68,6 +69,7 @@ export class WaitQueues {
 
   /** Files the task under the queues of its `task.wait`. */
   add(task: Task): void {
+    task.arrival = ++this.arrivals;
     for (const id of task.wait?.queues ?? []) {
       const list = this.waiters.get(id);
       if (list) list.push(task);

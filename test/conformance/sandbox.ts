@@ -2,7 +2,7 @@
 // standard input, then executed in an empty directory with nothing but the environment of every run.
 
 import { readFileSync } from 'node:fs';
-import { Engine, type Template } from '../../src/engine/index.ts';
+import { Engine, type RunResult, type Template } from '../../src/engine/index.ts';
 import { ENV, commandOf, fileNameOf, type Job, type Outcome } from './native.ts';
 
 const ROOT = '/tmp/case';
@@ -26,31 +26,31 @@ export class Sandboxes {
     await this.engine.close();
   }
 
-  /** Runs the job in a fresh fork. `onTrace` gets its system calls, one line each. */
-  async run(job: Job, onTrace?: (line: string) => void): Promise<Outcome> {
+  /** Runs the job in a fresh fork; also tells how many system calls that took. `onTrace` gets them, one line each. */
+  async run(job: Job, onTrace?: (line: string) => void): Promise<{ readonly outcome: Outcome; readonly syscalls: number }> {
     const sandbox = await this.template.fork();
     try {
       const result = await sandbox.run(script(job), {
         stdin: readFileSync(job.program), timeoutMs: job.timeoutMs, ...(onTrace && { onTrace }),
       });
-      const note = result.timedOut ? '[timed out]' : result.limit !== null ? `[limit ${result.limit}: ${result.reason}]` : '';
-      return {
-        stdout: result.stdout.toString('latin1'), stderr: result.stderr.toString('latin1') + note,
-        exitCode: result.signal === null ? result.exitCode : null, signal: result.signal,
-      };
+      return { outcome: outcomeOf(result), syscalls: result.syscalls };
     } finally {
       await sandbox.close();
     }
   }
 }
 
-/** What a sandbox can run: its only user is 1000. */
-export function cannotRunInSandbox(uid: number): string | null {
-  return uid === 1000 ? null : 'sandboxes have no other user than 1000';
+/** A sandbox's result as what is compared. */
+export function outcomeOf(result: Omit<RunResult, 'id' | 'template'>): Outcome {
+  const note = result.timedOut ? '[timed out]' : result.limit !== null ? `[limit ${result.limit}: ${result.reason}]` : '';
+  return {
+    stdout: result.stdout.toString('latin1'), stderr: result.stderr.toString('latin1') + note,
+    exitCode: result.signal === null ? result.exitCode : null, signal: result.signal,
+  };
 }
 
 /** Python rather than a shell: the template has it loaded, so a case costs one program start. */
-function script(job: Job): string {
+export function script(job: Job): string {
   const program = `${ROOT}/${fileNameOf(job)}`;
   return `
 import os, signal, sys

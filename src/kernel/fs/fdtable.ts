@@ -160,7 +160,11 @@ export class FdTable {
   static restore(state: FdTableState, fileOf: (id: number) => File, counter?: FileCount): FdTable {
     const table = new FdTable(state.limit, counter);
     table.refs = state.refs;
-    for (const { fd, file, cloexec } of state.entries) table.put(fd, fileOf(file), cloexec);
+    for (const { fd, file: id, cloexec } of state.entries) {
+      const file = fileOf(id);
+      if (!file.counted) file.countIn(table.counter);
+      table.put(fd, file, cloexec);
+    }
     while (table.files[table.firstFree]) table.firstFree++;
     return table;
   }

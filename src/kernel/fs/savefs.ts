@@ -1,7 +1,8 @@
 // Saving and restoring everything the processes see through descriptors: writable file systems, open files, descriptor
 // tables, working directories, locks.
 //
-// Interface: saveFs, restoreFs; registerFileKind for kinds of File that need more than position, flags and inode.
+// Interface: saveFs, restoreFs; registerFileKind for kinds of File that need more than position, flags and inode; registerFsPart for
+// what no open file leads to.
 // A state is plain data, frozen once made, and shared by all forks: restoring reads it and copies what will change. Objects that
 // are shared (a File in two tables, a Pipe behind two Files) get a number in the state, so that they are one object again.
 // The dentry tree is a cache: only dentries in use are saved, as chains of names.
@@ -72,6 +73,8 @@ export interface FsState {
   readonly contexts: readonly ContextState[];
   readonly processes: ReadonlyMap<number, { readonly table: number; readonly context: number }>;
   readonly locks: readonly LocksState[];
+  /** What registerFsPart's parts saved, by name. */
+  readonly parts: ReadonlyMap<string, unknown>;
 }
 
 /** How a kind of File is saved and made again. Position, flags, dentry and references are taken care of. */
@@ -89,6 +92,20 @@ const kinds = new Map<string, FileKind>();
 /** Called once per kind when its module is loaded. */
 export function registerFileKind(kind: string, how: FileKind): void {
   kinds.set(kind, how);
+}
+
+/** Something that must survive although no descriptor leads to it. */
+export interface FsPart {
+  /** Plain data. */
+  save(saver: Saver): unknown;
+  restore(state: unknown, loader: Loader): void;
+}
+
+const parts = new Map<string, FsPart>();
+
+/** Called once per part when its module is loaded. */
+export function registerFsPart(name: string, part: FsPart): void {
+  parts.set(name, part);
 }
 
 /** Numbers objects while a state is made. */
@@ -177,9 +194,10 @@ export function saveFs(kernel: Kernel): FsState {
     processes.set(pid, { table: tables.get(files) ?? 0, context: contexts.get(fs) ?? 0 });
   }
   const locks = saveLocks(kernel.vfs, saver, tables);
+  const partStates = new Map([...parts].map(([name, part]) => [name, part.save(saver)]));
   return {
     vfs: saveVfs(kernel.vfs), dentries: saver.dentries, files: saver.files, objects: saver.objects,
-    tables: tableStates, contexts: contextStates, processes, locks,
+    tables: tableStates, contexts: contextStates, processes, locks, parts: partStates,
   };
 }
 
@@ -303,6 +321,7 @@ export function restoreFs(state: FsState, kernel: Kernel, index: ImageIndex, att
   });
   loader.linkAll();
   restoreLocks(state.locks, vfs, loader, tables);
+  for (const [name, saved] of state.parts) parts.get(name)?.restore(saved, loader);
   const of = (pid: number): { readonly table: number; readonly context: number } => state.processes.get(pid) ?? { table: 0, context: 0 };
   return { vfs, filesOf: (pid) => tables[of(pid).table], fsOf: (pid) => contexts[of(pid).context] };
 }

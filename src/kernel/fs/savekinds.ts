@@ -9,7 +9,7 @@ import { EpollFile } from '../ipc/epoll.ts';
 import type { EpollState } from '../ipc/epoll.ts';
 import { EventFd } from '../ipc/eventfd.ts';
 import type { EventFdState } from '../ipc/eventfd.ts';
-import { Pipe, PipeFile, PipeInode, adoptFifo } from '../ipc/pipe.ts';
+import { Pipe, PipeFile, PipeInode, adoptFifo, fifoOf, fifoOpening } from '../ipc/pipe.ts';
 import type { PipeState } from '../ipc/pipe.ts';
 import { SocketFile } from '../ipc/socket.ts';
 import type { SocketState } from '../ipc/socket.ts';
@@ -22,8 +22,9 @@ import { DeviceFile } from './dev.ts';
 import type { File } from './file.ts';
 import { HostInputFile, HostOutputFile, HostStreamInode } from './hoststream.ts';
 import { TextFile, TextInode } from './pseudo.ts';
-import { registerFileKind } from './savefs.ts';
-import type { FileKind, Loader, Saver } from './savefs.ts';
+import { registerFileKind, registerFsPart } from './savefs.ts';
+import type { FileKind, FsPart, Loader, Saver } from './savefs.ts';
+import type { InodeRef } from './vfs.ts';
 
 /** What a pipe end saves: its pipe's number, and the inode of an anonymous one. */
 interface PipeExtra {
@@ -53,6 +54,27 @@ function sharedPipe(saved: PipeState, anonymous: PipeExtra['anonymous'], loader:
   const pipe = Pipe.restore(saved, loader.kernel);
   return { pipe, inode: anonymous && new PipeInode(pipe, anonymous.uid, anonymous.gid, anonymous.time) };
 }
+
+/** FIFOs that somebody waits to open: perhaps nobody has them open. */
+const fifoPart: FsPart = {
+  save(saver): FifoState[] {
+    const states: FifoState[] = [];
+    for (const task of saver.kernel.tasks.values()) {
+      const opening = fifoOpening(task);
+      const inode = opening && saver.kernel.vfs.loadInode({ ...opening, key: null });
+      const pipe = inode && fifoOf(inode);
+      if (pipe) states.push({ inode: saver.inode(inode), pipe: saver.object(pipe, () => pipe.save()) });
+    }
+    return states;
+  },
+  restore(state, loader): void {
+    for (const { inode, pipe } of state as FifoState[]) {
+      adoptFifo(loader.inode(inode), loader.object(pipe, (saved) => sharedPipe(saved as PipeState, null, loader)).pipe);
+    }
+  },
+};
+
+interface FifoState { readonly inode: InodeRef; readonly pipe: number }
 
 const epollKind: FileKind = {
   save(file: File, saver: Saver): EpollState<number> {
@@ -111,6 +133,7 @@ const textKind: FileKind = {
 
 /** Registers all of them with savefs. */
 export function registerKinds(): void {
+  registerFsPart('fifos', fifoPart);
   registerFileKind('pipe', pipeKind);
   registerFileKind('epoll', epollKind);
   registerFileKind('socket', socketKind);

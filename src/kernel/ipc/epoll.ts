@@ -78,6 +78,8 @@ export interface EpollItemState<F> {
   readonly events: number;
   readonly data: bigint;
   readonly ready: boolean;
+  /** When an edge is due that nobody has seen; Infinity for none. */
+  readonly edgeNs: number;
 }
 
 export class EpollFile extends File {
@@ -258,7 +260,7 @@ export class EpollFile extends File {
   save(): EpollState<File> {
     this.prune();
     const items = this.items.map((item) => ({
-      fd: item.fd, file: item.file, events: item.events, data: item.data, ready: this.ready.has(item),
+      fd: item.fd, file: item.file, events: item.events, data: item.data, ready: this.ready.has(item), edgeNs: item.edgeNs,
     }));
     return { queue: this.queue, items };
   }
@@ -269,6 +271,7 @@ export class EpollFile extends File {
       const item = new Item(this, saved.fd, saved.file, saved.events, saved.data);
       this.items.push(item);
       item.watch(this.waits);
+      item.edgeNs = saved.edgeNs;
       if (saved.file instanceof EpollFile) saved.file.parents.push(this);
       if (saved.ready) this.ready.add(item);
     }

@@ -36,10 +36,12 @@ export interface PipeState {
   readonly content: Uint8Array;
   readonly writerOpens: number;
   readonly readerOpens: number;
+  readonly readersComing: number;
+  readonly writersComing: number;
 }
 
 /** What a blocked open of a FIFO remembers: how many had opened the other end. */
-interface FifoMemo { readonly fifo: 'reader' | 'writer'; readonly opens: number }
+export interface FifoMemo { readonly fifo: 'reader' | 'writer'; readonly opens: number; readonly dev: number; readonly ino: number }
 interface WriteMemo { readonly written: number }
 
 /** What the kernel gives to pipes. */
@@ -164,6 +166,7 @@ export class Pipe {
     return {
       readQueue: this.readQueue, writeQueue: this.writeQueue, capacity: this.capacity, content,
       writerOpens: this.writerOpens, readerOpens: this.readerOpens,
+      readersComing: this.readersComing, writersComing: this.writersComing,
     };
   }
 
@@ -175,6 +178,8 @@ export class Pipe {
     pipe.length = state.content.length;
     pipe.writerOpens = state.writerOpens;
     pipe.readerOpens = state.readerOpens;
+    pipe.readersComing = state.readersComing;
+    pipe.writersComing = state.writersComing;
     return pipe;
   }
 }
@@ -293,8 +298,19 @@ export function newPipe(task: Task, flags: number): [PipeFile, PipeFile] {
   return [new PipeFile(inode, status, inode.key, inode.pipe), new PipeFile(inode, status | O_WRONLY, inode.key, inode.pipe)];
 }
 
-/** The pipes behind FIFOs that are or were open. A cache by identity: what must survive is saved with the open files. */
+/** The pipes behind FIFOs that are or were open. A cache by identity: what must survive is saved with open files and openers that wait. */
 const fifos = new WeakMap<Inode, Pipe>();
+
+/** The pipe of a FIFO that is open or being opened. */
+export function fifoOf(inode: Inode): Pipe | undefined {
+  return fifos.get(inode);
+}
+
+/** What a task that waits in the open of a FIFO, or was just let through, remembers; null for any other. */
+export function fifoOpening(task: Task): FifoMemo | null {
+  const memo = (task.wait ?? task.rerun)?.memo as Partial<FifoMemo> | null | undefined;
+  return memo?.fifo ? (memo as FifoMemo) : null;
+}
 
 /** Ties a restored FIFO's inode to its pipe. */
 export function adoptFifo(inode: Inode, pipe: Pipe): void {
@@ -317,11 +333,11 @@ export function openFifo(inode: Inode, flags: number, task: Task): PipeFile | nu
 }
 
 function openReader(pipe: Pipe, inode: Inode, flags: number, task: Task): PipeFile | number | Wait {
-  const memo = fifoMemo(task);
+  const memo = fifoOpening(task);
   const met = memo !== null && pipe.writerOpens !== memo.opens;
   if (memo && met && pipe.readersComing > 0) pipe.readersComing--;
   if (!met && !pipe.hasWriters && openersOf(pipe, 'writer') === 0) {
-    if (!(flags & O_NONBLOCK)) return waitForPartner(pipe, 'reader');
+    if (!(flags & O_NONBLOCK)) return waitForPartner(pipe, inode, 'reader');
     const file = new PipeFile(inode, flags, '', pipe);
     file.hupAfter = pipe.writerOpens;
     return letIn(pipe, file);
@@ -330,23 +346,18 @@ function openReader(pipe: Pipe, inode: Inode, flags: number, task: Task): PipeFi
 }
 
 function openWriter(pipe: Pipe, inode: Inode, flags: number, task: Task): PipeFile | number | Wait {
-  const memo = fifoMemo(task);
+  const memo = fifoOpening(task);
   const met = memo !== null && pipe.readerOpens !== memo.opens;
   if (memo && met && pipe.writersComing > 0) pipe.writersComing--;
   if (!met && !pipe.hasReaders && openersOf(pipe, 'reader') === 0) {
-    return flags & O_NONBLOCK ? -ENXIO : waitForPartner(pipe, 'writer');
+    return flags & O_NONBLOCK ? -ENXIO : waitForPartner(pipe, inode, 'writer');
   }
   return letIn(pipe, new PipeFile(inode, flags, '', pipe));
 }
 
-function waitForPartner(pipe: Pipe, fifo: FifoMemo['fifo']): Wait {
+function waitForPartner(pipe: Pipe, { dev, ino }: Inode, fifo: FifoMemo['fifo']): Wait {
   const opens = fifo === 'reader' ? pipe.writerOpens : pipe.readerOpens;
-  return waitOn([fifo === 'reader' ? pipe.readQueue : pipe.writeQueue], { memo: { fifo, opens } satisfies FifoMemo });
-}
-
-function fifoMemo(task: Task): FifoMemo | null {
-  const memo = task.rerun?.memo as Partial<FifoMemo> | null | undefined;
-  return memo?.fifo ? (memo as FifoMemo) : null;
+  return waitOn([fifo === 'reader' ? pipe.readQueue : pipe.writeQueue], { memo: { fifo, opens, dev, ino } satisfies FifoMemo });
 }
 
 function openersOf(pipe: Pipe, fifo: FifoMemo['fifo']): number {

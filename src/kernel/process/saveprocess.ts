@@ -6,7 +6,7 @@ import type { Inode } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Mm } from '../mm/mm.ts';
 import { SignalState } from '../signal/state.ts';
-import type { SigInfo, SignalStateData } from '../signal/state.ts';
+import type { SigAction, SigInfo, SignalStateData } from '../signal/state.ts';
 import type { ProcessTimersState } from '../time/itimer.ts';
 import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
@@ -17,7 +17,7 @@ const PROCESS_FIELDS = [
 ] as const;
 
 const TASK_FIELDS = [
-  'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'state', 'wait', 'rerun', 'timedOut', 'interrupted',
+  'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'state', 'wait', 'arrival', 'rerun', 'timedOut', 'interrupted',
   'syscallNr', 'restart', 'restartBlock', 'work', 'fault', 'pending', 'savedSigmask', 'vforkQueue', 'cpuNs', 'startNs', 'switches',
 ] as const;
 
@@ -49,11 +49,20 @@ function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]):
   return into;
 }
 
-export function saveProcess(process: Process, ids: { readonly mm: number; readonly inodeId: (inode: Inode) => number }): ProcessState {
+/** Numbers of what processes may share. */
+export interface ProcessIds {
+  /** Address space; -1 for a zombie. */
+  readonly mm: number;
+  /** Table of signal handlers. */
+  readonly actions: number;
+  readonly inodeId: (inode: Inode) => number;
+}
+
+export function saveProcess(process: Process, ids: ProcessIds): ProcessState {
   return {
     ...pick(process, PROCESS_FIELDS), pid: process.pid, ppid: process.ppid, mm: ids.mm,
     exeInode: process.exeInode ? ids.inodeId(process.exeInode) : -1, rlimits: process.rlimits.map((limit) => ({ ...limit })),
-    signals: process.signals.save(), timers: process.timers.save(), tasks: process.tasks.map(saveTask),
+    signals: process.signals.save(ids.actions), timers: process.timers.save(), tasks: process.tasks.map(saveTask),
   };
 }
 
@@ -68,10 +77,10 @@ function saveTask(task: Task): TaskSaved {
 
 /** Makes the process and its tasks again and enters them into the kernel. */
 export function restoreProcess(
-  kernel: Kernel, state: ProcessState, parts: { mm: Mm; files: FdTable; fs: FsContext; exe: Inode | null },
+  kernel: Kernel, state: ProcessState, parts: { mm: Mm; files: FdTable; fs: FsContext; exe: Inode | null; actions: (SigAction | undefined)[] },
 ): Process {
   const { mm, files, fs } = parts;
-  const signals = SignalState.restore(state.signals);
+  const signals = SignalState.restore(state.signals, parts.actions);
   const process = new Process(kernel, state.pid, state.ppid, { mm, files, fs, signals, credentials: state.credentials });
   Object.assign(process, pick(state, PROCESS_FIELDS));
   process.exeInode = parts.exe;
@@ -92,7 +101,13 @@ function restoreTask(kernel: Kernel, process: Process, saved: TaskSaved): void {
   process.tasks.push(task);
   kernel.tasks.set(task.tid, task);
   if (task.state === 'runnable') kernel.sched.enqueue(task);
-  if (task.state !== 'blocked' || !task.wait) return;
-  kernel.waits.add(task);
-  if (task.wait.deadlineNs !== Infinity) kernel.timers.arm(task, task.wait.deadlineNs);
+}
+
+/** Files the blocked tasks of all processes under the queues they wait on, in the order they came. */
+export function restoreWaits(kernel: Kernel): void {
+  const blocked = [...kernel.tasks.values()].filter((task) => task.state === 'blocked' && task.wait !== null);
+  for (const task of blocked.sort((a, b) => a.arrival - b.arrival)) {
+    kernel.waits.add(task);
+    if (task.wait && task.wait.deadlineNs !== Infinity) kernel.timers.arm(task, task.wait.deadlineNs);
+  }
 }

@@ -42,6 +42,8 @@ export class Task implements TimerOwner {
   state: TaskState = 'runnable';
   /** Set while blocked. */
   wait: Wait | null = null;
+  /** When it was filed under the queues of its wait, in order among all tasks: who came first is woken first. */
+  arrival = 0;
   /** Set while a call is dispatched again: the Wait it returned before. */
   rerun: Wait | null = null;
   /** True while a call is dispatched again because its deadline passed. */

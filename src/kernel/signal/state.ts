@@ -91,7 +91,8 @@ function lowestSignal(set: bigint): number {
 export interface ItimerState { atNs: number; intervalNs: number }
 
 export interface SignalStateData {
-  readonly actions: readonly (SigAction | undefined)[];
+  /** Number of its table of handlers, which processes may share. */
+  readonly actions: number;
   readonly pending: bigint;
   readonly pendingInfo: readonly SigInfo[];
   readonly fdQueue: number;
@@ -125,12 +126,12 @@ export class SignalState implements PendingHolder {
     return child;
   }
 
-  save(): SignalStateData {
-    return { actions: this.actions.slice(), pending: this.pending, pendingInfo: this.pendingInfo.slice(), fdQueue: this.fdQueue };
+  save(actions: number): SignalStateData {
+    return { actions, pending: this.pending, pendingInfo: this.pendingInfo.slice(), fdQueue: this.fdQueue };
   }
 
-  static restore(state: SignalStateData): SignalState {
-    const signals = new SignalState(state.actions.slice());
+  static restore(state: SignalStateData, actions: (SigAction | undefined)[]): SignalState {
+    const signals = new SignalState(actions);
     signals.pending = state.pending;
     signals.pendingInfo = state.pendingInfo.slice();
     signals.fdQueue = state.fdQueue;
