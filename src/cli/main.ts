@@ -1,86 +1,13 @@
 #!/usr/bin/env node
-// The `offshoot` command: argument parsing and exit codes; the work is in the sibling files.
-// Exit codes: the guest's own; 124 on timeout; 2 for anything the user got wrong or the host lacks; 1 for our failures.
+// The `offshoot` command. It starts the worker process first, so that it is there when the arguments have been read.
 
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { UsageError, fail } from './fail.ts';
+import { startAhead } from '../engine/workerprocess.ts';
+import { offshootHome } from '../image/home.ts';
 
-/** Options shared by `run` and `exec`. */
-export interface RunFlags {
-  readonly template: string;
-  readonly timeout?: string;
-  readonly memory?: string;
-  readonly env: readonly string[];
-  readonly strace?: boolean;
-  readonly json?: boolean;
-  readonly code?: string;
+if (process.argv[2] === 'run' || process.argv[2] === 'exec') {
+  try {
+    startAhead(offshootHome());
+  } catch { /* told when the engine is opened */ }
 }
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-function withRunFlags(command: Command): Command {
-  return command
-    .option('-t, --template <name>', 'template to fork', 'python')
-    .option('--timeout <seconds>', 'end the run after so much wall-clock time (exit code 124)')
-    .option('--memory <MB>', 'most memory the sandbox may use (default 512)')
-    .option('--env <K=V>', 'set an environment variable; may be repeated', (value, all: string[]) => [...all, value], [] as string[])
-    .option('--strace', 'print each system call on stderr, as strace -f does')
-    .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');
-}
-
-function program(): Command {
-  const root = new Command('offshoot')
-    .description('Run code you do not trust in virtual machines that start faster than a process forks.')
-    .version(version())
-    .enablePositionalOptions()
-    .exitOverride();
-  withRunFlags(root.command('run').description('run Python code in a fresh sandbox'))
-    .usage('[options] (-c CODE | FILE.py | -) [ARG...]')
-    .option('-c, --code <code>', 'the program, as text')
-    .argument('[file]', 'a Python file, or - for standard input')
-    .argument('[args...]', 'arguments for the program (sys.argv)')
-    .passThroughOptions()
-    .action(async (file: string | undefined, args: string[], flags: RunFlags) => (await import('./run.ts')).run(file, args, flags));
-  withRunFlags(root.command('exec').description('run a program of the image in a fresh sandbox'))
-    .usage('[options] -- CMD [ARG...]')
-    .argument('<command...>', 'the program and its arguments')
-    .passThroughOptions()
-    .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
-  const template = root.command('template').description('build, list and remove templates').allowExcessArguments()
-    .action(() => {
-      throw new UsageError('template needs a command: build NAME, ls or rm NAME.');
-    });
-  template.command('build').argument('<name>', 'template name').description('build a template (and its image) now')
-    .action(async (name: string) => (await import('./template.ts')).build(name));
-  template.command('ls').description('list templates').action(async () => (await import('./template.ts')).list());
-  template.command('rm').argument('<name>', 'template name').description('remove a template; its image stays')
-    .action(async (name: string) => (await import('./template.ts')).remove(name));
-  root.command('bench').argument('<name>', 'fork | exec | template').option('--json', 'print JSON').option('-n <count>', 'samples')
-    .description('measure on this machine; every sample runs the VM and checks its output')
-    .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));
-  for (const command of [root, template, ...root.commands, ...template.commands]) {
-    command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(oneLine(text)) });
-  }
-  return root;
-}
-
-/** Commander's errors start with "error: " and may suggest on a second line: one line, our name in front. */
-function oneLine(text: string): string {
-  return text.startsWith('error: ') ? `offshoot: ${text.slice(7).trim().replace(/\n+/g, ' ')}\n` : text;
-}
-
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 141 : 1));
-}
-try {
-  const root = program();
-  if (process.argv.length <= 2) root.help({ error: true });
-  await root.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
-  else fail(error);
-}
+const { main } = await import('./program.ts');
+await main();

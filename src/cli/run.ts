@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult, Sandbox } from '../engine/sandbox.ts';
 import { UsageError, fail } from './fail.ts';
-import type { RunFlags } from './main.ts';
+import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';
 
 type Start = (sandbox: Sandbox, init: RunInit) => Promise<RunResult>;
@@ -82,10 +82,11 @@ async function launch(flags: RunFlags, start: Start): Promise<void> {
     process.exitCode = result.limit === 'cancelled' ? 130 : result.exitCode;
   } catch (error) {
     fail(error);
-  } finally {
-    process.stdin.destroy();
-    await engine.close();
   }
+  // The worker's end is not waited for: giving its memory back takes it longer than all that is left to do here.
+  void engine.close();
+  for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
+  process.exit();
 }
 
 /** The stable object of --json. Output that is not UTF-8 is given once more, exactly, in base64. */

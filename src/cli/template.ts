@@ -5,7 +5,7 @@ import { Engine } from '../engine/engine.ts';
 import { templateNames, templateSpec } from '../engine/spec.ts';
 import { templatePath, templatesDir } from '../engine/home.ts';
 import { readHeader, templateKey } from '../engine/templatefile.ts';
-import { offshootHome } from '../image/store.ts';
+import { offshootHome } from '../image/home.ts';
 import { UsageError } from './fail.ts';
 import { progressPrinter } from './progress.ts';
 

@@ -6,7 +6,7 @@ import { OffshootError } from './errors.ts';
 import type { Progress, SelfTestReport } from './protocol.ts';
 import { Template } from './template.ts';
 import { WorkerClient } from './workerclient.ts';
-import { offshootHome } from '../image/store.ts';
+import { offshootHome } from '../image/home.ts';
 
 /** Options of `Engine.open`. */
 export interface EngineInit {

@@ -1,4 +1,4 @@
-// Where the engine keeps templates and what it found out about the host, below the home directory (image/store.ts).
+// Where the engine keeps templates and what it found out about the host, below the home directory (image/home.ts).
 
 import { mkdirSync } from 'node:fs';
 

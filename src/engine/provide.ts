@@ -1,9 +1,8 @@
 // Makes a template available: loads its file when it is there and still fits, or has it built (provision.ts, loaded only then).
 
-import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
 import { isImageCurrent } from '../image/specs.ts';
 import { findImage } from '../image/store.ts';
+import { builderId } from './builder.ts';
 import { OffshootError } from './errors.ts';
 import { templatePath } from './home.ts';
 import type { KvmHost } from './kvmhost.ts';
@@ -51,21 +50,4 @@ function staleness(host: KvmHost, spec: TemplateSpec, header: ReturnType<typeof 
   if (JSON.stringify(header.preload) !== JSON.stringify(spec.preload)) return 'what it loads has changed';
   if (!isImageCurrent(spec.image, host.home) || findImage(host.home, spec.image)?.id !== header.imageId) return 'its image has changed';
   return null;
-}
-
-let builder: string | null = null;
-
-/** Identifies the code that shapes a template's state: a hash over our own kernel, machine and agent. */
-function builderId(): string {
-  if (builder) return builder;
-  const hash = createHash('sha256');
-  const root = new URL('..', import.meta.url);
-  for (const folder of ['abi', 'guest', 'kernel', 'vmm']) {
-    const base = new URL(`${folder}/`, root);
-    for (const name of readdirSync(base, { recursive: true, encoding: 'utf8' }).sort()) {
-      if (/\.(ts|js|py)$/.test(name) && !name.endsWith('.d.ts')) hash.update(name).update(readFileSync(new URL(name, base)));
-    }
-  }
-  builder = hash.digest('hex').slice(0, 32);
-  return builder;
 }

@@ -1,5 +1,5 @@
 // A worker process: owns /dev/kvm, templates and the VMs forked from them. Speaks protocol.ts with its parent and ends when
-// the parent does. Started by workerclient.ts.
+// the parent does. Started by workerprocess.ts.
 
 import { HostError } from '../host/errors.ts';
 import { ImageError } from '../image/errors.ts';

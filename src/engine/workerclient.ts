@@ -1,10 +1,10 @@
 // The caller's end of one worker process: starts it, matches replies to calls, hands output to its sandbox.
 // No VM ever runs on the caller's thread.
 
-import { fork, type ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import type { FromWorker, Progress, ToWorker } from './protocol.ts';
+import { startWorker } from './workerprocess.ts';
 
 interface Call {
   readonly resolve: (value: unknown) => void;
@@ -35,12 +35,7 @@ export class WorkerClient {
 
   /** `home`: where compiled code of the worker is cached. */
   constructor(home: string) {
-    const self = fileURLToPath(import.meta.url);
-    const entry = self.replace(/workerclient\.(ts|js)$/, 'worker.$1');
-    this.child = fork(entry, [], {
-      serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings', '--max-semi-space-size=32'],
-      env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
-    });
+    this.child = startWorker(home);
     this.child.on('message', (message) => this.receive(message as FromWorker));
     this.child.on('exit', (code, signal) => this.lost(signal ?? `exit code ${code}`));
     this.child.on('error', (error) => this.lost(error.message));

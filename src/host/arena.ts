@@ -15,6 +15,8 @@ const PAGE = 4096;
 const GUARD_BYTES = 64 * 1024;
 /** Preferred size of one reservation; address space only. Runtimes with smaller ArrayBuffers get what they can. */
 const CHUNK_BYTES = Math.min(256 * 2 ** 30, constants.MAX_LENGTH - (constants.MAX_LENGTH % PAGE));
+/** The first is enough for one run: V8 answers an ArrayBuffer of many gigabytes with a full garbage collection, 5 to 15 ms. */
+const FIRST_CHUNK_BYTES = 2 ** 30;
 
 const RESERVE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
@@ -61,7 +63,7 @@ export class Arena {
   #chunkFor(sizeBytes: number): Chunk {
     const last = this.#chunks.at(-1);
     if (last !== undefined && last.top + sizeBytes <= last.buffer.byteLength) return last;
-    const size = Math.max(CHUNK_BYTES, sizeBytes + GUARD_BYTES);
+    const size = Math.max(last === undefined ? FIRST_CHUNK_BYTES : CHUNK_BYTES, sizeBytes + GUARD_BYTES);
     const hva = mmap(0, size, PROT_NONE, RESERVE, -1, 0);
     madvise(hva, size, MADV_DONTDUMP);
     const chunk = { hva, buffer: koffi.view(BigInt(hva), size), top: GUARD_BYTES };

@@ -1,6 +1,6 @@
 // Where images are on disk, and opening them.
 //
-// Interface: offshootHome, imagesDir, openImage, findImage, writeRef, Image, ImageRef. Layout below the home directory:
+// Interface: imagesDir, openImage, findImage, writeRef, Image, ImageRef. Layout below the home directory (home.ts):
 //   images/<id>/blob, images/<id>/index   the image; id is the sha256 of the index, which holds the sha256 of the blob
 //   images/<id>/checked                   size and change time of the blob when its checksum was last found right
 //   images/<name>.json                    what a name stands for (ImageRef)
@@ -10,7 +10,6 @@
 
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import * as os from 'node:os';
 import * as path from 'node:path';
 import { parseImageIndex, ImageIndexError } from '../kernel/fs/imageindex.ts';
 import type { ImageIndex } from '../kernel/fs/imageindex.ts';
@@ -38,18 +37,6 @@ export interface ImageRef {
   readonly entries: number;
   /** File names of the packages it was built from. */
   readonly packages: readonly string[];
-}
-
-/**
- * The directory for everything Offshoot keeps: $OFFSHOOT_HOME, or `offshoot` in $XDG_DATA_HOME or ~/.local/share.
- * @throws ImageError when it is not usable
- */
-export function offshootHome(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const data = env.XDG_DATA_HOME;
-  const base = data !== undefined && path.isAbsolute(data) ? data : path.join(env.HOME || os.homedir(), '.local/share');
-  const home = env.OFFSHOOT_HOME ? path.resolve(env.OFFSHOOT_HOME) : path.join(base, 'offshoot');
-  if (/["\\\n]/.test(home)) throw new ImageError('the path in OFFSHOOT_HOME must not contain quotes, backslashes or line breaks');
-  return home;
 }
 
 /** The directory of images in `home`. */

@@ -9,7 +9,7 @@ import type { RunEnd } from '../../src/engine/protocol.ts';
 import { provideTemplate } from '../../src/engine/provide.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
-import { offshootHome } from '../../src/image/store.ts';
+import { offshootHome } from '../../src/image/home.ts';
 import { credentialsOf } from '../../src/kernel/process/credentials.ts';
 import type { Job, Outcome } from './native.ts';
 import { outcomeOf, script } from './sandbox.ts';

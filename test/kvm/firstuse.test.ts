@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after } from 'node:test';
-import { offshootHome } from '../../src/image/store.ts';
+import { offshootHome } from '../../src/image/home.ts';
 import { ROOT, offshoot } from './clihelp.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'offshoot-first-'));

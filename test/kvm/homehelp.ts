@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { Engine, type Progress } from '../../src/engine/index.ts';
-import { offshootHome } from '../../src/image/store.ts';
+import { offshootHome } from '../../src/image/home.ts';
 
 const made: string[] = [];
 after(() => made.forEach((dir) => rmSync(dir, { recursive: true, force: true })));

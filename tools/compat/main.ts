@@ -8,7 +8,7 @@
 
 import { parseArgs } from 'node:util';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
-import { offshootHome } from '../../src/image/store.ts';
+import { offshootHome } from '../../src/image/home.ts';
 import { compare } from './compare.ts';
 import { compatImage, nativeRoot } from './image.ts';
 import type { Job, Outcome } from './job.ts';

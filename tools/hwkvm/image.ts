@@ -7,7 +7,8 @@
 
 import { join } from 'node:path';
 import { ensureImage, extendImage, planImage } from '../../src/image/images.ts';
-import { findImage, offshootHome } from '../../src/image/store.ts';
+import { offshootHome } from '../../src/image/home.ts';
+import { findImage } from '../../src/image/store.ts';
 import { kvmProblem } from '../kvm.ts';
 import { SetupError, cacheDir } from './base.ts';
 import type { Home } from './machine.ts';
