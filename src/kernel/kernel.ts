@@ -11,7 +11,7 @@ import { HostStreams } from './fs/hoststream.ts';
 import type { Vfs } from './fs/vfs.ts';
 import { IpcBudget } from './ipc/budget.ts';
 import { Futexes } from './ipc/futex.ts';
-import { SocketNames } from './ipc/socketname.ts';
+import { SocketNames } from './ipc/socketnames.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { Frames } from './mm/frames.ts';

@@ -36,6 +36,7 @@ export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_UDPLITE = 136;
 
 export const SO_DEBUG = 1;
 export const SO_REUSEADDR = 2;
@@ -63,6 +64,17 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 
 export const TCP_NODELAY = 1;
+
+export const IP_TOS = 1;
+export const IP_TTL = 2;
+export const IP_RECVTTL = 12;
+export const IP_RECVTOS = 13;
+export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVHOPLIMIT = 51;
+export const IPV6_HOPLIMIT = 52;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_TCLASS = 67;
 
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;

@@ -14,13 +14,20 @@ export const MESSAGE_OVERHEAD = 256;
 /** struct ucred. */
 export interface Ucred { readonly pid: number; readonly uid: number; readonly gid: number }
 
+/** Fields of an IP header a receiver may ask for: hop limit (TTL) and traffic class (TOS). */
+export interface PacketHead { readonly hops: number; readonly tclass: number }
+/** net.ipv4.ip_default_ttl and net.ipv6.conf.all.hop_limit. */
+export const HOPS_DEFAULT = 64;
+
 /** What lies in a receive queue. */
 export interface Message {
   readonly bytes: Uint8Array;
   /** Bytes of it already read (streams). */
-  head: number;
+  done: number;
   /** Files under way (SCM_RIGHTS), each held by one reference; taken by the first read. */
   files: readonly File[];
   readonly cred: Ucred;
   readonly from: SocketAddress;
+  /** Internet datagrams only. */
+  readonly head: PacketHead | null;
 }

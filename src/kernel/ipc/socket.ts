@@ -5,11 +5,11 @@
 // syscalls/socket.ts is the system calls. Peers point at each other without holding each other open.
 
 import {
-  EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, ENOTCONN, ENOTTY, EOPNOTSUPP, EPROTOTYPE,
+  EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPROTOTYPE,
 } from '../../abi/linux/errno.ts';
 import { FIONREAD, TIOCOUTQ } from '../../abi/linux/ioctl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
-import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOMAXCONN } from '../../abi/linux/socket.ts';
+import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOMAXCONN } from '../../abi/linux/socket.ts';
 import { File } from '../fs/file.ts';
 import { DEV_SOCKFS, PseudoInode, S_IFSOCK } from '../fs/pseudo.ts';
 import type { Task } from '../process/task.ts';
@@ -19,9 +19,11 @@ import { SOCKETS_MAX } from './budget.ts';
 import type { IpcBudget } from './budget.ts';
 import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './message.ts';
 import type { Message, Ucred } from './message.ts';
+import { deviceIoctl } from './netdevice.ts';
 import { receiveInto, sendBytes } from './socketio.ts';
-import { SocketNames, anyAddress } from './socketname.ts';
+import { anyAddress, asFamily } from './socketname.ts';
 import type { SocketAddress } from './socketname.ts';
+import type { SocketNames } from './socketnames.ts';
 
 const O_RDWR = 2;
 
@@ -49,6 +51,7 @@ export interface SocketState<F> {
   readonly inShut: boolean;
   readonly outShut: boolean;
   readonly error: number;
+  readonly connecting: boolean;
   readonly options: ReadonlyMap<string, number>;
 }
 
@@ -79,6 +82,8 @@ export class SocketFile extends File {
   /** RCV_SHUTDOWN and SEND_SHUTDOWN. */
   inShut = false;
   outShut = false;
+  /** A connect of TCP that does not wait has been begun; the next connect tells how it went. */
+  connecting = false;
   /** SO_ERROR: positive errno, cleared when reported. */
   error = 0;
   /** The last reference is gone. */
@@ -100,7 +105,7 @@ export class SocketFile extends File {
     kernel.ipc.sockets++;
   }
 
-  get isDatagram(): boolean { return this.type === SOCK_DGRAM; }
+  get isDatagram(): boolean { return this.type === SOCK_DGRAM || this.domain === AF_NETLINK; }
   get isStream(): boolean { return this.type === SOCK_STREAM; }
 
   /** Joins two fresh sockets (socketpair, accept). */
@@ -111,15 +116,16 @@ export class SocketFile extends File {
     b.peerCred = credOfA;
     for (const end of [a, b]) {
       end.phase = 'connected';
-      end.remote = (end.peer as SocketFile).local;
+      end.remote = asFamily((end.peer as SocketFile).local, end.domain);
     }
   }
 
   /** bind: enters `key` in the sandbox's names. */
   bindTo(key: string, local: SocketAddress): number {
     if (this.key !== '') return -EINVAL;
-    const entered = this.kernel.sockets.enter(key, this);
-    if (entered < 0) return entered;
+    const taken = this.kernel.sockets.check(key, this, local);
+    if (taken < 0) return taken;
+    this.kernel.sockets.enter(key, this);
     this.key = key;
     this.local = local;
     return 0;
@@ -128,6 +134,8 @@ export class SocketFile extends File {
   listen(backlog: number, cred: Ucred): number {
     if (this.isDatagram) return -EOPNOTSUPP;
     if (this.phase === 'connected' || this.key === '') return -EINVAL;
+    const taken = this.domain === AF_UNIX ? 0 : this.kernel.sockets.check(this.key, this, this.local);
+    if (taken < 0) return taken;
     this.phase = 'listening';
     this.backlogMax = Math.min(backlog >>> 0, SOMAXCONN);
     this.peerCred = cred;
@@ -136,8 +144,36 @@ export class SocketFile extends File {
 
   /** connect of a stream or sequenced-packet socket to a listener (null: nobody there). */
   connectTo(listener: SocketFile | null, cred: Ucred, remote: SocketAddress): number | Wait {
+    if (this.connecting) return this.connected();
     if (this.phase === 'connected') return -EISCONN;
     if (this.phase === 'listening') return -EINVAL;
+    if (this.domain !== AF_UNIX && this.flags & O_NONBLOCK) return this.beginConnect(listener, cred, remote);
+    return this.join(listener, cred, remote);
+  }
+
+  /** inet_stream_connect with O_NONBLOCK: even over loopback the answer comes later, to poll, SO_ERROR or the next connect. */
+  private beginConnect(listener: SocketFile | null, cred: Ucred, remote: SocketAddress): number {
+    const result = this.join(listener, cred, remote);
+    if (result === -EAGAIN) return result;
+    this.connecting = true;
+    if (typeof result === 'number' && result < 0) {
+      this.error = -result;
+      this.inShut = this.outShut = true;
+      this.changed();
+    }
+    return -EINPROGRESS;
+  }
+
+  /** How a connect that was begun went. */
+  private connected(): number {
+    this.connecting = false;
+    if (this.phase === 'connected') return 0;
+    const failed = this.takeError();
+    this.inShut = this.outShut = false;
+    return failed || -ECONNABORTED;
+  }
+
+  private join(listener: SocketFile | null, cred: Ucred, remote: SocketAddress): number | Wait {
     if (!listener || listener.dead) return -ECONNREFUSED;
     if (listener.type !== this.type) return -EPROTOTYPE;
     if (listener.phase !== 'listening' || listener.inShut) return -ECONNREFUSED;
@@ -145,7 +181,7 @@ export class SocketFile extends File {
       return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([listener.writeQueue]);
     }
     const end = new SocketFile(this.kernel, listener.domain, this.type, this.protocol, 0);
-    end.local = remote.family === AF_UNIX ? listener.local : remote;
+    end.local = remote.family === AF_UNIX ? listener.local : asFamily(remote, listener.domain);
     for (const [name, value] of listener.options) end.options.set(name, value);
     SocketFile.join(this, end, cred, listener.peerCred);
     this.remote = remote;
@@ -212,10 +248,10 @@ export class SocketFile extends File {
 
   override ioctl(task: Task, command: number, argument: number): number {
     if (command === TIOCOUTQ) return task.process.mm.writeU32(argument, this.peer?.inboxCharge ?? 0);
-    if (command !== FIONREAD) return -ENOTTY;
+    if (command !== FIONREAD) return deviceIoctl(task, command, argument);
     if (this.phase === 'listening') return -EINVAL;
     const readable = this.isStream ? this.inbox : this.inbox.slice(0, 1);
-    return task.process.mm.writeU32(argument, readable.reduce((sum, m) => sum + m.bytes.length - m.head, 0));
+    return task.process.mm.writeU32(argument, readable.reduce((sum, m) => sum + m.bytes.length - m.done, 0));
   }
 
   /** Room for the peer to write: unix_writable's quarter rule, so that writers are not woken for every byte. */
@@ -272,7 +308,7 @@ export class SocketFile extends File {
       domain: this.domain, type: this.type, protocol: this.protocol, readQueue: this.readQueue, writeQueue: this.writeQueue,
       phase: this.phase, local: this.local, remote: this.remote, key: this.key, peer: this.peer?.dead ? null : this.peer,
       peerCred: this.peerCred, inbox: this.inbox.map((message) => ({ ...message })), backlog: this.backlog.slice(),
-      backlogMax: this.backlogMax, inShut: this.inShut, outShut: this.outShut, error: this.error, options: new Map(this.options),
+      backlogMax: this.backlogMax, inShut: this.inShut, outShut: this.outShut, error: this.error, connecting: this.connecting, options: new Map(this.options),
     };
   }
 
@@ -288,15 +324,17 @@ export class SocketFile extends File {
     socket.inShut = state.inShut;
     socket.outShut = state.outShut;
     socket.error = state.error;
+    socket.connecting = state.connecting;
     socket.options = new Map(state.options);
-    if (state.key !== '' && kernel.sockets.enter(state.key, socket) === 0) socket.key = state.key;
+    socket.key = state.key;
+    if (state.key !== '') kernel.sockets.enter(state.key, socket);
     return socket;
   }
 
   restoreLinks(state: Pick<SocketState<File>, 'peer' | 'inbox' | 'backlog'>): void {
     this.peer = state.peer instanceof SocketFile ? state.peer : null;
     this.inbox = state.inbox.map((message) => ({ ...message }));
-    this.charge(this.inbox.reduce((sum, m) => sum + m.bytes.length - m.head + MESSAGE_OVERHEAD, 0));
+    this.charge(this.inbox.reduce((sum, m) => sum + m.bytes.length - m.done + MESSAGE_OVERHEAD, 0));
     this.kernel.ipc.filesInFlight += this.inbox.reduce((sum, m) => sum + m.files.length, 0);
     this.backlog = state.backlog.filter((file): file is SocketFile => file instanceof SocketFile);
   }

@@ -9,7 +9,7 @@ import {
 } from '../../abi/linux/errno.ts';
 import { SIGPIPE } from '../../abi/linux/signal.ts';
 import {
-  AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO,
+  AF_NETLINK, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO,
 } from '../../abi/linux/socket.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../process/task.ts';
@@ -18,10 +18,11 @@ import { waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { FILES_IN_FLIGHT_MAX, SOCKET_BYTES_MAX } from './budget.ts';
 import { DATAGRAMS_MAX, MESSAGE_OVERHEAD, O_NONBLOCK, SOCKET_BUFFER } from './message.ts';
-import type { Message, Ucred } from './message.ts';
+import type { Message, PacketHead, Ucred } from './message.ts';
+import { answerNetlink } from './netdevice.ts';
 import { writtenBefore } from './pipe.ts';
 import type { SocketFile } from './socket.ts';
-import { concrete } from './socketname.ts';
+import { asFamily, concrete } from './socketname.ts';
 import type { SocketAddress } from './socketname.ts';
 
 export interface SendOptions {
@@ -31,6 +32,8 @@ export interface SendOptions {
   readonly to: SocketFile | null;
   /** Files to pass; on success the message holds a reference to each. */
   readonly files: readonly File[];
+  /** Internet datagrams: what stands in the packet's header. */
+  readonly head?: PacketHead | null;
   /** The address names nobody: the datagram is refused (unix) or lost (UDP). */
   readonly nobody?: boolean;
   /** Streams: `src` starts after `sent` bytes of `total`; absent when it is all of them. */
@@ -44,12 +47,13 @@ export interface Received {
   readonly flags: number;
   readonly from: SocketAddress | null;
   readonly cred: Ucred | null;
+  readonly head: PacketHead | null;
   /** Passed files, with their references; empty when peeking leaves them. */
   readonly files: readonly File[];
 }
 
 function received(result: number): Received {
-  return { result, flags: 0, from: null, cred: null, files: [] };
+  return { result, flags: 0, from: null, cred: null, head: null, files: [] };
 }
 
 export function ucredOf(task: Task): Ucred {
@@ -78,6 +82,7 @@ export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, optio
   const { ipc } = socket.kernel;
   if (ipc.socketBytes + Math.min(src.length, SOCKET_BUFFER) > SOCKET_BYTES_MAX) return -ENOBUFS;
   if (options.files.length > 0 && ipc.filesInFlight + options.files.length > FILES_IN_FLIGHT_MAX) return -ETOOMANYREFS;
+  if (socket.domain === AF_NETLINK) return sendNetlink(socket, task, src);
   if (socket.isDatagram) return sendDatagram(socket, task, src, options);
   if (socket.domain === AF_UNIX && (options.to || options.nobody)) return socket.phase === 'connected' ? -EISCONN : -EOPNOTSUPP;
   if (socket.phase !== 'connected') return socket.domain === AF_UNIX ? -ENOTCONN : pipeError(socket, task, options, 0);
@@ -144,7 +149,20 @@ function sendDatagram(socket: SocketFile, task: Task, src: Uint8Array, options: 
   }
   // UDP drops what its receiver has no room for.
   if (!isUnix && target.inboxCharge + src.length > SOCKET_BUFFER) return src.length;
-  deliver(socket, target, task, src, options.files);
+  deliver(socket, target, task, src, options.files, options.head);
+  return src.length;
+}
+
+/** Whoever a netlink message is addressed to: only the kernel is there. Its answers are in the socket's own queue when this returns. */
+function sendNetlink(socket: SocketFile, task: Task, src: Uint8Array): number {
+  const port = socket.local.family === AF_NETLINK ? socket.local.port : 0;
+  const cred = { pid: 0, uid: 0, gid: 0 };
+  for (const bytes of answerNetlink(task, src, port)) {
+    if (socket.inboxCharge + bytes.length > SOCKET_BUFFER) break;
+    socket.inbox.push({ bytes, done: 0, files: [], cred, from: { family: AF_NETLINK, port: 0, groups: 0 }, head: null });
+    socket.charge(bytes.length + MESSAGE_OVERHEAD);
+  }
+  socket.kernel.waits.wake(socket.readQueue);
   return src.length;
 }
 
@@ -163,10 +181,10 @@ function lostDatagram(socket: SocketFile, src: Uint8Array): number {
   return src.length;
 }
 
-function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[]): void {
+function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[], head: PacketHead | null = null): void {
   for (const file of files) file.ref();
   socket.kernel.ipc.filesInFlight += files.length;
-  target.inbox.push({ bytes: src.slice(), head: 0, files, cred: ucredOf(task), from: concrete(socket.local) });
+  target.inbox.push({ bytes: src.slice(), done: 0, files, cred: ucredOf(task), from: asFamily(concrete(socket.local), target.domain), head });
   target.charge(src.length + MESSAGE_OVERHEAD);
   socket.kernel.waits.wake(target.readQueue);
 }
@@ -198,7 +216,7 @@ function waitForData(socket: SocketFile, task: Task): Wait {
 }
 
 function available(socket: SocketFile): number {
-  return socket.inbox.reduce((sum, message) => sum + message.bytes.length - message.head, 0);
+  return socket.inbox.reduce((sum, message) => sum + message.bytes.length - message.done, 0);
 }
 
 /** One datagram or packet: what does not fit is lost. */
@@ -210,7 +228,7 @@ function takeMessage(socket: SocketFile, dst: Uint8Array, flags: number): Receiv
   const files = takeFiles(socket, message, flags);
   if (!(flags & MSG_PEEK)) dropFirst(socket);
   return {
-    result: flags & MSG_TRUNC ? message.bytes.length : n, flags: isCut ? MSG_TRUNC : 0, from: message.from, cred: message.cred, files,
+    result: flags & MSG_TRUNC ? message.bytes.length : n, flags: isCut ? MSG_TRUNC : 0, from: message.from, cred: message.cred, head: message.head, files,
   };
 }
 
@@ -223,19 +241,19 @@ function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Receive
   while (done < dst.length && index < socket.inbox.length) {
     const message = socket.inbox[index];
     if (message !== first && (message.files.length > 0 || files.length > 0)) break;
-    const n = Math.min(dst.length - done, message.bytes.length - message.head);
-    dst.set(message.bytes.subarray(message.head, message.head + n), done);
+    const n = Math.min(dst.length - done, message.bytes.length - message.done);
+    dst.set(message.bytes.subarray(message.done, message.done + n), done);
     done += n;
     if (flags & MSG_PEEK) {
       index++;
       continue;
     }
-    message.head += n;
+    message.done += n;
     socket.charge(-n);
-    if (message.head === message.bytes.length) dropFirst(socket);
+    if (message.done === message.bytes.length) dropFirst(socket);
   }
   if (!(flags & MSG_PEEK)) roomMade(socket);
-  return { result: done, flags: 0, from: null, cred: first.cred, files };
+  return { result: done, flags: 0, from: null, cred: first.cred, head: null, files };
 }
 
 function takeFiles(socket: SocketFile, message: Message, flags: number): readonly File[] {
@@ -248,7 +266,7 @@ function takeFiles(socket: SocketFile, message: Message, flags: number): readonl
 
 function dropFirst(socket: SocketFile): void {
   const message = socket.inbox.shift() as Message;
-  socket.charge(-(message.bytes.length - message.head + MESSAGE_OVERHEAD));
+  socket.charge(-(message.bytes.length - message.done + MESSAGE_OVERHEAD));
   if (!socket.isStream) roomMade(socket);
 }
 

@@ -8,8 +8,9 @@ import {
   EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNREFUSED, EEXIST, EFAULT, EINVAL, ENETUNREACH, ENFILE, ENOTCONN, ENOTSOCK,
   EOPNOTSUPP, EPERM, EPROTONOSUPPORT, EPROTOTYPE, ESOCKTNOSUPPORT,
 } from '../../abi/linux/errno.ts';
+import { NETLINK_ROUTE } from '../../abi/linux/netlink.ts';
 import {
-  AF_INET, AF_INET6, AF_MAX, AF_UNIX, AF_UNSPEC, IPPROTO_TCP, IPPROTO_UDP, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_DGRAM,
+  AF_INET, AF_INET6, AF_MAX, AF_NETLINK, AF_UNIX, AF_UNSPEC, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC, SOCK_DGRAM,
   SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK,
 } from '../../abi/linux/socket.ts';
 import { makeNode } from '../fs/namei.ts';
@@ -18,8 +19,9 @@ import { MAY_WRITE, permission } from '../fs/perm.ts';
 import { SOCKETS_MAX } from '../ipc/budget.ts';
 import { SocketFile } from '../ipc/socket.ts';
 import { ucredOf } from '../ipc/socketio.ts';
-import { SocketNames, anyAddress, concrete, encodeAddress, isLoopback, parseAddress } from '../ipc/socketname.ts';
+import { anyAddress, concrete, encodeAddress, isLoopback, parseAddress } from '../ipc/socketname.ts';
 import type { SocketAddress } from '../ipc/socketname.ts';
+import { SocketNames } from '../ipc/socketnames.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { FD, FLAGS, FULL, INT, OUT_BUF, PARTIAL, STRUCT, UINT, sys } from './row.ts';
@@ -44,13 +46,17 @@ function checkKind(task: Task, domain: number, type: number, protocol: number): 
     if (protocol !== 0 && protocol !== AF_UNIX) return -EPROTONOSUPPORT;
     return [SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET].includes(type) ? 0 : -ESOCKTNOSUPPORT;
   }
+  if (domain === AF_NETLINK) {
+    if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+    return protocol === NETLINK_ROUTE ? 0 : -EPROTONOSUPPORT;
+  }
   if (domain !== AF_INET && domain !== AF_INET6) {
     task.kernel.count(`socket family ${domain}`);
     return -EAFNOSUPPORT;
   }
   if (type === SOCK_RAW) return -EPERM;
   if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? 0 : -EPROTONOSUPPORT;
-  if (type === SOCK_DGRAM) return protocol === 0 || protocol === IPPROTO_UDP ? 0 : -EPROTONOSUPPORT;
+  if (type === SOCK_DGRAM) return [0, IPPROTO_UDP, IPPROTO_UDPLITE].includes(protocol) ? 0 : -EPROTONOSUPPORT;
   return -ESOCKTNOSUPPORT;
 }
 
@@ -61,8 +67,9 @@ function newSocket(task: Task, domain: number, rawType: number, protocol: number
   if (refused < 0) return refused;
   if (task.kernel.ipc.sockets >= SOCKETS_MAX) return -ENFILE;
   // A raw unix socket is a datagram one; the protocol of an internet socket is implied by its type.
+  const isInternet = domain === AF_INET || domain === AF_INET6;
   const kind = domain === AF_UNIX && type === SOCK_RAW ? SOCK_DGRAM : type;
-  const implied = domain === AF_UNIX ? protocol : kind === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+  const implied = !isInternet || protocol !== 0 ? protocol : kind === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
   return new SocketFile(task.kernel, domain, kind, implied, rawType & SOCK_NONBLOCK);
 }
 
@@ -79,7 +86,7 @@ function socket(task: Task, domain: number, type: number, protocol: number): num
 }
 
 function socketpair(task: Task, domain: number, type: number, protocol: number, out: number): number {
-  if (domain === AF_INET || domain === AF_INET6) return -EOPNOTSUPP;
+  if (domain !== AF_UNIX && domain < AF_MAX && domain >= 0) return -EOPNOTSUPP;
   const a = newSocket(task, domain, type, protocol);
   if (typeof a === 'number') return a;
   const b = newSocket(task, domain, type, protocol);
@@ -125,6 +132,7 @@ function bind(task: Task, fd: number, gva: number, length: number): number {
   if (typeof file === 'number') return file;
   const address = readAddress(task, gva, length, file.domain);
   if (typeof address === 'number') return address;
+  if (address.family === AF_NETLINK) return bindNetlink(task, file, address.port, address.groups);
   if (address.family !== AF_UNIX) return bindPort(task, file, address);
   if (address.path === '') return autobind(task, file);
   if (address.path.startsWith('\0')) return file.bindTo(SocketNames.abstractKey(address.path), address);
@@ -137,6 +145,7 @@ function bind(task: Task, fd: number, gva: number, length: number): number {
 /** unix(7), autobind: an abstract name of five hexadecimal digits. */
 export function autobind(task: Task, file: SocketFile): number {
   if (file.key !== '') return file.domain === AF_UNIX ? -EINVAL : 0;
+  if (file.domain === AF_NETLINK) return bindNetlink(task, file, 0, 0);
   if (file.domain !== AF_UNIX) return bindPort(task, file, anyAddress(file.domain));
   const start = randomU32(task);
   for (let i = 0; i < 0x10_0000; i++) {
@@ -147,12 +156,22 @@ export function autobind(task: Task, file: SocketFile): number {
 }
 
 function bindPort(task: Task, file: SocketFile, address: SocketAddress): number {
-  if (address.family === AF_UNIX) return -EINVAL;
+  if (address.family === AF_UNIX || address.family === AF_NETLINK) return -EINVAL;
   if (!isLoopback(address)) return -EADDRNOTAVAIL;
   if (address.port > 0 && address.port < 1024 && task.process.credentials.euid !== 0) return -EACCES;
-  const port = address.port || task.kernel.sockets.freePort(file.type, randomU32(task));
+  const port = address.port || task.kernel.sockets.freePort(file.protocol, randomU32(task));
   if (port === 0) return -EADDRINUSE;
-  return file.bindTo(SocketNames.portKey(file.type, port), { ...address, port });
+  return file.bindTo(SocketNames.portKey(file.protocol, port), { ...address, port });
+}
+
+/** netlink(7): port 0 stands for the process, or any number when that one is taken. Groups hear nothing: nothing ever changes. */
+function bindNetlink(task: Task, file: SocketFile, wanted: number, groups: number): number {
+  const { sockets } = task.kernel;
+  const isTaken = (port: number): boolean => sockets.find(SocketNames.portKey(AF_NETLINK, port)) !== null;
+  if (file.key !== '') return file.local.family === AF_NETLINK && file.local.port === wanted ? 0 : -EINVAL;
+  let port = wanted || task.process.pid;
+  while (wanted === 0 && isTaken(port)) port = (randomU32(task) | 0x8000_0000) >>> 0;
+  return file.bindTo(SocketNames.portKey(AF_NETLINK, port), { family: AF_NETLINK, port, groups });
 }
 
 function randomU32(task: Task): number {
@@ -187,12 +206,13 @@ function accept(task: Task, fd: number, address: number, lengthAt: number): numb
   return accept4(task, fd, address, lengthAt, 0);
 }
 
-/** The socket an address names: null when nobody has it, -errno when it cannot be reached. */
-export function targetOf(task: Task, address: SocketAddress, type: number): SocketFile | null | number {
+/** The socket `from` reaches at an address: null when nobody has it, -errno when it cannot be reached. */
+export function targetOf(task: Task, address: SocketAddress, from: SocketFile): SocketFile | null | number {
   const { sockets } = task.kernel;
+  if (address.family === AF_NETLINK) return address.port === 0 ? from : -ECONNREFUSED;
   if (address.family !== AF_UNIX) {
     if (!isLoopback(address)) return -ENETUNREACH;
-    return sockets.find(SocketNames.portKey(type, address.port));
+    return sockets.findPort(from.protocol, concrete(address), from.local);
   }
   if (address.path === '') return -ECONNREFUSED;
   if (address.path.startsWith('\0')) return sockets.find(SocketNames.abstractKey(address.path));
@@ -210,7 +230,7 @@ function connect(task: Task, fd: number, gva: number, length: number): number | 
   if (family === AF_UNSPEC && file.isDatagram) return disconnect(file);
   const address = readAddress(task, gva, length, file.domain);
   if (typeof address === 'number') return address;
-  const target = targetOf(task, address, file.type);
+  const target = targetOf(task, address, file);
   if (typeof target === 'number') return target;
   if (file.isDatagram) return connectDatagram(task, file, target, concrete(address));
   if (file.domain !== AF_UNIX && file.key === '' && target) autobind(task, file);
@@ -256,7 +276,7 @@ function getpeername(task: Task, fd: number, address: number, lengthAt: number):
   return writeAddress(task, address, lengthAt, file.remote);
 }
 
-const NO_NETWORK = 'unix, and TCP and UDP over loopback; there is no network: other addresses are ENETUNREACH, other families EAFNOSUPPORT';
+const NO_NETWORK = 'unix, rtnetlink, TCP, UDP and UDP-Lite over loopback; there is no network: elsewhere is ENETUNREACH, other families EAFNOSUPPORT';
 
 export const rows: readonly SyscallRow[] = [
   sys(41, 'socket', socket, PARTIAL(NO_NETWORK), [INT, UINT, INT]),

@@ -1,13 +1,8 @@
-// Sending and receiving on sockets: sendto(2), recvfrom(2), sendmsg(2), recvmsg(2), sendmmsg(2), recvmmsg(2), with
-// SCM_RIGHTS and SCM_CREDENTIALS of unix(7), cmsg(3).
+// Sending and receiving on sockets: sendto(2), recvfrom(2), sendmsg(2), recvmsg(2), sendmmsg(2), recvmmsg(2).
+// Control messages are in cmsg.ts.
 
-import { EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPERM, EPROTOTYPE, ETOOMANYREFS } from '../../abi/linux/errno.ts';
-import {
-  AF_UNIX, CMSGHDR_SIZE, MMSGHDR_SIZE, MSGHDR_SIZE, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS,
-  SOL_SOCKET, SO_PASSCRED, UIO_MAXIOV,
-} from '../../abi/linux/socket.ts';
-import type { File } from '../fs/file.ts';
-import type { Ucred } from '../ipc/message.ts';
+import { EFAULT, EINVAL, EMSGSIZE, EOPNOTSUPP, EPROTOTYPE } from '../../abi/linux/errno.ts';
+import { AF_UNIX, MMSGHDR_SIZE, MSGHDR_SIZE, MSG_DONTWAIT, UIO_MAXIOV } from '../../abi/linux/socket.ts';
 import { writtenBefore } from '../ipc/pipe.ts';
 import type { SocketFile } from '../ipc/socket.ts';
 import { receiveInto, sendBytes } from '../ipc/socketio.ts';
@@ -15,6 +10,7 @@ import type { Received, SendOptions } from '../ipc/socketio.ts';
 import type { SocketAddress } from '../ipc/socketname.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
+import { readControl, writeControl } from './cmsg.ts';
 import { readTimespec } from './timeout.ts';
 import { FD, FLAGS, FULL, IN_BUF, INT, OUT_BUF, PARTIAL, SIZE, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
@@ -22,7 +18,6 @@ import { autobind, readAddress, socketOf, targetOf, writeAddress } from './socke
 
 /** Bytes one call moves at a time: more than fits a socket buffer. A longer send to a stream goes on when it is run again. */
 const CALL_BYTES_MAX = 1 << 20;
-const CONTROL_MAX = 20480;
 
 /** struct msghdr. */
 interface MsgHeader {
@@ -79,7 +74,7 @@ function destination(task: Task, socket: SocketFile, name: number, nameLength: n
   const address = readAddress(task, name, nameLength, socket.domain);
   if (typeof address === 'number') return address;
   if (!socket.isDatagram) return { to: socket };
-  const target = targetOf(task, address, socket.type);
+  const target = targetOf(task, address, socket);
   if (typeof target === 'number') return target;
   if (target && target.type !== socket.type) return -EPROTOTYPE;
   return target ? { to: target } : { to: null, nobody: true };
@@ -92,54 +87,9 @@ function sendAll(task: Task, socket: SocketFile, header: MsgHeader, flags: numbe
   const sent = socket.isStream ? writtenBefore(task) : 0;
   const bytes = gather(task, header, sent);
   if (typeof bytes === 'number') return bytes;
-  const files = readControl(task, socket, header);
-  if (typeof files === 'number') return files;
-  return sendBytes(socket, task, bytes, { flags, ...to, files, stream: { sent, total: header.totalBytes } });
-}
-
-/** The files of SCM_RIGHTS; the sender's SCM_CREDENTIALS must be its own. */
-function readControl(task: Task, socket: SocketFile, header: MsgHeader): File[] | number {
-  if (header.control === 0 || header.controlLength === 0) return [];
-  if (header.controlLength > CONTROL_MAX) return -ENOBUFS;
-  const bytes = task.process.mm.readBytes(header.control, header.controlLength);
-  if (typeof bytes === 'number') return -EFAULT;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const files: File[] = [];
-  for (let at = 0; at + CMSGHDR_SIZE <= bytes.length;) {
-    const length = Number(view.getBigUint64(at, true));
-    if (length < CMSGHDR_SIZE || at + length > bytes.length) return -EINVAL;
-    if (view.getInt32(at + 8, true) === SOL_SOCKET) {
-      const error = readItem(task, socket, view, at, length, files);
-      if (error < 0) return error;
-    }
-    at += Math.ceil(length / 8) * 8;
-  }
-  return files;
-}
-
-function readItem(task: Task, socket: SocketFile, view: DataView, at: number, length: number, files: File[]): number {
-  const kind = view.getInt32(at + 12, true);
-  if (socket.domain !== AF_UNIX) return -EINVAL;
-  if (kind === SCM_CREDENTIALS) return length < CMSGHDR_SIZE + 12 ? -EINVAL : ownCredentials(task, view, at + CMSGHDR_SIZE);
-  if (kind !== SCM_RIGHTS) return -EINVAL;
-  const count = (length - CMSGHDR_SIZE) >> 2;
-  if (files.length + count > SCM_MAX_FD) return -EINVAL;
-  for (let i = 0; i < count; i++) {
-    const file = task.process.files.get(view.getInt32(at + CMSGHDR_SIZE + 4 * i, true));
-    if (!file) return -EBADF;
-    // A socket inside its own queue could keep itself alive for ever (Linux collects such rings; we forbid them).
-    if (file === socket.peer || file === socket) return -ETOOMANYREFS;
-    files.push(file);
-  }
-  return 0;
-}
-
-function ownCredentials(task: Task, view: DataView, at: number): number {
-  const { ruid, euid, suid, rgid, egid, sgid } = task.process.credentials;
-  const uid = view.getUint32(at + 4, true);
-  const gid = view.getUint32(at + 8, true);
-  const isOwn = view.getInt32(at, true) === task.process.pid && [ruid, euid, suid].includes(uid) && [rgid, egid, sgid].includes(gid);
-  return isOwn || euid === 0 ? 0 : -EPERM;
+  const attached = readControl(task, socket, header);
+  if (typeof attached === 'number') return attached;
+  return sendBytes(socket, task, bytes, { flags, ...to, ...attached, stream: { sent, total: header.totalBytes } });
 }
 
 /** Receives into the vectors; the result with what recvmsg adds. */
@@ -179,57 +129,6 @@ function recvOne(task: Task, socket: SocketFile, gva: number, flags: number): nu
   const outFlags = got.flags | control.flags;
   const ok = nameWritten === 0 && mm.writeU64(gva + 40, BigInt(control.used)) === 0 && mm.writeU32(gva + 48, outFlags) === 0;
   return ok ? got.result : -EFAULT;
-}
-
-/** Writes SCM_CREDENTIALS and SCM_RIGHTS as far as there is room; files without room are closed (MSG_CTRUNC). */
-function writeControl(task: Task, socket: SocketFile, header: MsgHeader, got: Received, flags: number): { used: number; flags: number } {
-  const room = header.control === 0 ? 0 : Math.min(header.controlLength, CONTROL_MAX);
-  const bytes = new Uint8Array(room);
-  const view = new DataView(bytes.buffer);
-  let used = 0;
-  let outFlags = 0;
-  if (got.cred && socket.options.get(`${SOL_SOCKET}:${SO_PASSCRED}`)) {
-    if (room >= CMSGHDR_SIZE + 12) used = putCredentials(view, got.cred, room);
-    else outFlags |= MSG_CTRUNC;
-  }
-  if (got.files.length > 0) {
-    const put = putFiles(task, view, used, got.files, (flags & MSG_CMSG_CLOEXEC) !== 0);
-    used = put.used;
-    if (put.isCut) outFlags |= MSG_CTRUNC;
-  }
-  if (used > 0) task.process.mm.copyOut(header.control, bytes.subarray(0, used));
-  return { used, flags: outFlags };
-}
-
-function putHeader(view: DataView, at: number, length: number, kind: number): void {
-  view.setBigUint64(at, BigInt(length), true);
-  view.setInt32(at + 8, SOL_SOCKET, true);
-  view.setInt32(at + 12, kind, true);
-}
-
-function putCredentials(view: DataView, cred: Ucred, room: number): number {
-  putHeader(view, 0, CMSGHDR_SIZE + 12, SCM_CREDENTIALS);
-  view.setInt32(16, cred.pid, true);
-  view.setUint32(20, cred.uid, true);
-  view.setUint32(24, cred.gid, true);
-  return Math.min(room, 32);
-}
-
-function putFiles(task: Task, view: DataView, at: number, files: readonly File[], cloexec: boolean): { used: number; isCut: boolean } {
-  const max = Math.max(0, Math.floor((view.byteLength - at - CMSGHDR_SIZE) / 4));
-  let count = 0;
-  for (const file of files) {
-    const fd = count < max ? task.process.files.install(file, 0, cloexec) : -1;
-    if (fd < 0) {
-      file.unref();
-      continue;
-    }
-    view.setInt32(at + CMSGHDR_SIZE + 4 * count, fd, true);
-    count++;
-  }
-  if (count === 0) return { used: at, isCut: true };
-  putHeader(view, at, CMSGHDR_SIZE + 4 * count, SCM_RIGHTS);
-  return { used: Math.min(view.byteLength, at + CMSGHDR_SIZE + Math.ceil(count / 2) * 8), isCut: count < files.length };
 }
 
 function sendmsg(task: Task, fd: number, gva: number, flags: number): number | Wait {
