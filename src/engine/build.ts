@@ -13,8 +13,8 @@ import { OffshootError } from './errors.ts';
 import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
 import { endWithParent } from './parent.ts';
-import type { TemplateSpec } from './spec.ts';
-import { templateKey, writeTemplate } from './templatefile.ts';
+import { ENVIRONMENT, type TemplateSpec } from './spec.ts';
+import { templateKey, writeTemplate, type TemplateHeader } from './templatefile.ts';
 
 /** Memory a template may use while it is built. */
 const MEMORY_BYTES = 1 << 30;
@@ -27,6 +27,12 @@ const HEADROOM_BYTES = 8 << 20;
 /** Runs the agent, which comes as a message, under a name of its own, so that its frames can be told from the user's. */
 const LOADER = "import os; exec(compile(os.read(3, 65536), '<offshoot>', 'exec'))";
 
+/**
+ * Symbols are bound when a library is loaded: bound at their first call, each would be looked up again in every fork, and a
+ * look-up reads some thirty pages all over the libraries. The agent takes the variable out of its environment.
+ */
+const BUILD_ENVIRONMENT = { LD_BIND_NOW: '1' };
+
 /** Builds `spec` on `image` and writes it to `path`. Throws OffshootError with what the setup printed when it fails. */
 export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, builder: string, path: string): void {
   const printed: Buffer[] = [];
@@ -35,11 +41,13 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
     const agent = readFileSync(new URL('../guest/agent.py', import.meta.url));
     const kernel = bootGuestKernel(host, image.id, machine, (_stream, bytes) => void printed.push(Buffer.from(bytes)), {
       argv: ['/usr/bin/python3', '-B', '-c', LOADER],
-      uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, limits: {},
+      uid: spec.uid, gid: spec.gid, cwd: spec.cwd, control: true, env: BUILD_ENVIRONMENT, limits: {},
     });
     kernel.control.send(agent);
     kernel.control.send(Buffer.from(JSON.stringify({ preload: spec.preload, setup: spec.setup })));
-    kernel.control.onMessage(() => {
+    let random: TemplateHeader['random'] = [];
+    kernel.control.onMessage((message) => {
+      random = parseReady(message);
       kernel.snapshotArmed = true;
     });
     runToSnapshot(host, kernel, printed);
@@ -48,11 +56,24 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
     const used = Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWaterBytes + HEADROOM_BYTES));
     writeTemplate(path, templateKey(host.home), machine.snapshotMemory().subarray(0, used), serialize(state), {
       kind: 'linux-user', name: spec.name, imageId: image.id, fingerprint: host.fingerprint, builder,
-      createdAt: new Date().toISOString(), preload: spec.preload,
+      createdAt: new Date().toISOString(), preload: spec.preload, env: ENVIRONMENT, cwd: spec.cwd, random,
     });
   } finally {
     machine.destroy();
   }
+}
+
+const RANDOM_RANGES_MAX = 16;
+const RANDOM_BYTES_MAX = 1 << 16;
+
+/** What the agent says at its snapshot point: the memory that must be random in each fork. */
+function parseReady(message: Uint8Array): TemplateHeader['random'] {
+  const { random } = JSON.parse(Buffer.from(message).toString()) as { random: TemplateHeader['random'] };
+  const isRange = ([gva, bytes]: readonly [number, number]): boolean => Number.isSafeInteger(gva) && gva > 0 && bytes > 0 && bytes <= RANDOM_BYTES_MAX;
+  if (random.length > RANDOM_RANGES_MAX || !random.every(isRange)) {
+    throw new OffshootError('template-setup', 'The template could not be built: its agent asks for random memory where there is none.');
+  }
+  return random;
 }
 
 function roundUp(bytes: number): number {

@@ -1,6 +1,7 @@
 // A sandbox inside its worker: one VM, one kernel, one run. The scheduler gives it slices; its parent gets its output and,
 // once, how it ended.
 
+import { randomBytes } from 'node:crypto';
 import type { EndReason } from '../kernel/end.ts';
 import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -19,6 +20,7 @@ import { Outlet } from './outlet.ts';
 import type { SendOutput } from './outlet.ts';
 import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
 import { begin } from './request.ts';
+import { completeForkChild } from '../kernel/process/snapshot.ts';
 import type { Runnable, StepState } from './scheduler.ts';
 
 /** What a guest needs of its worker. */
@@ -29,6 +31,13 @@ export interface GuestEvents {
   readonly wake: () => void;
 }
 
+/** A guest nobody listens to. */
+const UNHEARD: GuestEvents = { output: (_stream, _bytes, sent) => sent(), trace: () => {}, wake: () => {} };
+
+/** A prologue that takes longer never ends. */
+const PARK_MS_MAX = 1000;
+const PARK_SLICE_NS = 10_000_000;
+
 const BLOCKED_FOREVER: StepState = { kind: 'blocked', wakeAtMs: Infinity };
 const ENDED: StepState = { kind: 'ended' };
 
@@ -37,9 +46,10 @@ export class Guest implements Runnable {
   readonly kernel: Kernel;
   private readonly host: KvmHost;
   private readonly template: LoadedTemplate;
-  private readonly events: GuestEvents;
+  private events: GuestEvents = UNHEARD;
   private readonly outlet: Outlet;
-  private readonly forkTimeMs: number;
+  private forkTimeMs: number;
+  private isParked = false;
   private startedMs = 0;
   private deadlineMs = Infinity;
   private onEnd: ((end: RunEnd) => void) | null = null;
@@ -48,13 +58,12 @@ export class Guest implements Runnable {
   private destroyed = false;
 
   /** Takes over the machine that `makeMachine` makes. */
-  private constructor(host: KvmHost, template: LoadedTemplate, saved: SavedKernel, makeMachine: () => KvmMachine, events: GuestEvents) {
+  private constructor(host: KvmHost, template: LoadedTemplate, saved: SavedKernel, makeMachine: () => KvmMachine) {
     const start = performance.now();
     this.host = host;
     this.template = template;
-    this.events = events;
-    this.outlet = new Outlet(events.output);
-    this.outlet.onRoom = () => events.wake();
+    this.outlet = new Outlet((stream, bytes, sent) => this.events.output(stream, bytes, sent));
+    this.outlet.onRoom = () => this.events.wake();
     this.machine = makeMachine();
     try {
       this.kernel = restoreGuestKernel(host, saved, this.machine, (stream, bytes) => this.outlet.write(stream, bytes));
@@ -66,22 +75,22 @@ export class Guest implements Runnable {
   }
 
   /** A new VM over a private view of the template, its kernel restored, standing at the snapshot point. */
-  static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number, events: GuestEvents): Guest {
+  static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number): Guest {
     const { image, state } = template;
     const limit = Math.max(memoryBytes, template.header.memoryBytes);
-    return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit), events);
+    return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit));
   }
 
   /**
    * A second guest that goes on from where this one stands, between two slices: all its processes, blocked calls, timers and open files
    * are there twice from now on (the freeze protocol). The branch has the same run under way, with its own output and `onEnd`.
-   * The caller wakes it. What this guest printed so far has been sent.
+   * The caller attaches and wakes it. What this guest printed so far has been sent.
    */
-  branch(events: GuestEvents, onEnd: (end: RunEnd) => void): Guest {
+  branch(onEnd: (end: RunEnd) => void): Guest {
     const { host, template, kernel, machine } = this;
     this.outlet.flush();
     const saved = { image: template.image, state: saveKernel(kernel), limits: kernel.limits };
-    const guest = new Guest(host, template, saved, () => copyMachine(host.kvm, template, machine, kernel.frames.highWaterBytes), events);
+    const guest = new Guest(host, template, saved, () => copyMachine(host.kvm, template, machine, kernel.frames.highWaterBytes));
     guest.startedMs = this.startedMs;
     guest.timeoutMs = this.timeoutMs;
     guest.deadlineMs = this.deadlineMs;
@@ -89,10 +98,29 @@ export class Guest implements Runnable {
     return guest;
   }
 
+  /** Who hears of it from now on. */
+  attach(events: GuestEvents): void {
+    this.events = events;
+  }
+
+  /** Runs what comes behind the fork, until the agent waits for its request. False: it does not come to that. */
+  park(): boolean {
+    const end = performance.now() + PARK_MS_MAX;
+    this.leaveSnapshot();
+    while (performance.now() < end) {
+      const state = runSlice(this.kernel, PARK_SLICE_NS);
+      if (state.kind === 'slice') continue;
+      this.isParked = state.kind === 'blocked' && state.wakeAtNs === Infinity && this.kernel.control.isParked;
+      break;
+    }
+    return this.isParked;
+  }
+
   /** Sets up one run; `onEnd` is called exactly once. The caller then wakes the guest. */
   start(options: RunOptions, onEnd: (end: RunEnd) => void): void {
     this.host.refreshClock();
     this.startedMs = performance.now();
+    if (this.isParked) this.forkTimeMs = 0; // it was there
     this.timeoutMs = options.limits.timeoutMs;
     if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
     this.onEnd = onEnd;
@@ -102,7 +130,15 @@ export class Guest implements Runnable {
         this.events.trace(text);
       });
     }
-    begin(this.kernel, options);
+    if (!this.isParked) this.leaveSnapshot();
+    begin(this.kernel, options, this.template.header);
+  }
+
+  /** fork(2) returns in the child; what must not be the same in two forks is made anew. */
+  private leaveSnapshot(): void {
+    const { kernel } = this;
+    completeForkChild(kernel);
+    for (const [gva, bytes] of this.template.header.random) kernel.main?.mm.copyOut(gva, randomBytes(bytes));
   }
 
   step(budgetNs: number): StepState {
@@ -174,7 +210,7 @@ export class Guest implements Runnable {
       exitCode: reason === null ? (limit === 'timeout' ? 124 : 130) : exitCodeOf(reason),
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
-      forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
+      pooled: this.isParked, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),

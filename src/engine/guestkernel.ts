@@ -25,6 +25,8 @@ export interface FirstProgram {
   readonly cwd: string;
   /** Whether descriptor 3 is the agent's control channel. */
   readonly control: boolean;
+  /** Variables besides ENVIRONMENT. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly limits: Partial<Limits>;
 }
 
@@ -41,7 +43,7 @@ export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine
   const kernel = bootKernel({ ...bootOptions(host, host.image(imageId), machine, output), limits: program.limits });
   const { streams, control } = kernel;
   const files = [streams.openStdin(), streams.openOutput(1), streams.openOutput(2), ...(program.control ? [control.openFile()] : [])];
-  const env = Object.entries(ENVIRONMENT).map(([name, value]) => byteString(`${name}=${value}`));
+  const env = Object.entries({ ...ENVIRONMENT, ...program.env }).map(([name, value]) => byteString(`${name}=${value}`));
   const started = spawn(kernel, program.argv[0], program.argv.map(byteString), env, {
     uid: program.uid, gid: program.gid, cwd: program.cwd, files,
   });

@@ -34,6 +34,9 @@ export interface RunEnd {
   readonly limit: LimitReached;
   /** One sentence when `limit` is set. */
   readonly reason: string | null;
+  /** The VM had been forked in advance and waited. */
+  readonly pooled: boolean;
+  /** Making the VM, as far as the run waited for it. */
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
   readonly totalTimeMs: number;
@@ -60,7 +63,10 @@ export interface SelfTestReport {
 
 export type ToWorker =
   | { readonly type: 'template'; readonly call: number; readonly name: string; readonly home: string; readonly rebuild: boolean }
-  | { readonly type: 'fork'; readonly call: number; readonly sandbox: number; readonly template: string; readonly memoryBytes: number }
+  | {
+    readonly type: 'fork'; readonly call: number; readonly sandbox: number; readonly template: string; readonly memoryBytes: number;
+    readonly pooled: boolean;
+  }
   | { readonly type: 'run'; readonly call: number; readonly sandbox: number; readonly options: RunOptions }
   | { readonly type: 'stdin'; readonly sandbox: number; readonly bytes: Uint8Array | null }
   | { readonly type: 'cancel'; readonly sandbox: number }

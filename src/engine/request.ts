@@ -2,7 +2,6 @@
 
 import { EACCES, ENOENT } from '../abi/linux/errno.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { completeForkChild } from '../kernel/process/snapshot.ts';
 import { execInto } from '../kernel/process/spawn.ts';
 import { byteString } from './guestkernel.ts';
 import { OffshootError } from './errors.ts';
@@ -12,20 +11,32 @@ import type { RunOptions } from './protocol.ts';
 const CHUNK_BYTES = 32768;
 const CONTROL_FD = 3;
 
-/** Lets the guest go on from its snapshot point with this request. */
-export function begin(kernel: Kernel, options: RunOptions): void {
+/** What the agent finds without being told: only differences travel. */
+export interface Baseline {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+/** Gives this request to a guest that stands at its snapshot point or, a piece of code only, waits for it behind its fork (pool.ts). */
+export function begin(kernel: Kernel, options: RunOptions, base: Baseline): void {
   kernel.limits = { ...kernel.limits, outputBytesMax: options.limits.outputBytes };
-  completeForkChild(kernel);
   const { request } = options;
   if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
   const { code, filename, argv, path0 } = request;
-  const header = Buffer.from(JSON.stringify({ filename, argv, path0, env: options.env, cwd: options.cwd }));
+  const cwd = options.cwd === base.cwd ? '' : options.cwd;
+  const header = Buffer.from([filename, path0, cwd, String(argv.length), ...argv, ...changes(base.env, options.env)].join('\0'));
   const stream = Buffer.concat([Buffer.from(`${header.length} ${code.length}\n`), header, code]);
   for (let at = 0; at < stream.length; at += CHUNK_BYTES) {
     if (!kernel.control.send(stream.subarray(at, at + CHUNK_BYTES))) {
       throw new OffshootError('bad-argument', 'The program, its arguments or its environment are too large.');
     }
   }
+}
+
+/** NAME=value for what is new or different, NAME alone for what is gone. */
+function changes(from: Baseline['env'], to: Baseline['env']): string[] {
+  const gone = Object.keys(from).filter((name) => !Object.hasOwn(to, name));
+  return [...gone, ...Object.entries(to).filter(([name, value]) => from[name] !== value).map(([name, value]) => `${name}=${value}`)];
 }
 
 function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {

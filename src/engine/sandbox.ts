@@ -45,6 +45,9 @@ export interface RunResult {
   readonly timedOut: boolean;
   readonly limit: LimitReached;
   readonly reason: string | null;
+  /** The VM had been forked in advance and waited for a request. It never ran anything else either way. */
+  readonly pooled: boolean;
+  /** Making the VM, as far as the run waited for it. */
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
   readonly totalTimeMs: number;

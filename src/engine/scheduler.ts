@@ -34,6 +34,11 @@ export class Scheduler {
     }
   }
 
+  /** Somebody wants to run. */
+  get isBusy(): boolean {
+    return this.turning;
+  }
+
   /** Forgets a guest. */
   remove(guest: Runnable): void {
     this.live.delete(guest);

@@ -9,6 +9,8 @@ import { Sandbox } from './sandbox.ts';
 export interface ForkInit {
   /** Most guest memory it may use, template included; default 512 MiB, at most 4 GiB. */
   readonly memoryBytes?: number;
+  /** False: a VM made now, also where there are some made in advance (for measurements). */
+  readonly pooled?: boolean;
 }
 
 const MEMORY_BYTES = 512 << 20;
@@ -33,7 +35,7 @@ export class Template {
     }
     const { worker, number } = await this.engine.place(this.name);
     try {
-      await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes });
+      await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes, pooled: init.pooled ?? true });
     } catch (error) {
       worker.detach(number);
       throw error;

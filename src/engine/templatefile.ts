@@ -29,6 +29,11 @@ export interface TemplateHeader {
   readonly builder: string;
   readonly createdAt: string;
   readonly preload: readonly string[];
+  /** Environment and working directory of its program. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** [gva, bytes] of memory that each fork gets filled with random bytes. */
+  readonly random: readonly (readonly [number, number])[];
   readonly memoryBytes: number;
   readonly stateBytes: number;
   /** SHA-256 of memory and state. */

@@ -9,12 +9,21 @@ import { OffshootError, homeError, kvmError } from './errors.ts';
 import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { FromWorker, Progress, RunEnd, RunOptions, ToWorker } from './protocol.ts';
+import { Pool } from './pool.ts';
 import { provideTemplate } from './provide.ts';
 import { Scheduler } from './scheduler.ts';
 
 const scheduler = new Scheduler();
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();
+const pools = new Map<string, Pool>();
+/** Guests taken from a pool, so that it hears of them. */
+const pooledGuests = new WeakMap<Guest, Pool>();
+let isRefilling = false;
+/** When guests want to run, the pools look again after so long. */
+const BUSY_MS = 1;
+/** Forks kept ready for each template. */
+const PARKED_MAX = 4;
 let host: KvmHost | null = null;
 
 function send(message: FromWorker, sent?: () => void): void {
@@ -33,13 +42,18 @@ async function loadTemplate(name: string, home: string, rebuild: boolean, onProg
   const loaded = await provideTemplate(kvmHost(home), name, rebuild, onProgress);
   old?.release();
   templates.set(name, loaded);
+  pools.get(name)?.destroy();
+  pools.set(name, new Pool(kvmHost(home), loaded, PARKED_MAX));
   return null;
 }
 
-function forkSandbox(sandbox: number, name: string, memoryBytes: number): null {
+function forkSandbox({ sandbox, template: name, memoryBytes, pooled }: ToWorker & { readonly type: 'fork' }): null {
   const template = templates.get(name);
-  if (!template || !host) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
-  const guest = Guest.fork(host, template, memoryBytes, {
+  const pool = pools.get(name);
+  if (!template || !pool || !host) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
+  const guest = pooled ? pool.take(memoryBytes) : Guest.fork(host, template, memoryBytes);
+  if (pooled) pooledGuests.set(guest, pool);
+  guest.attach({
     output: (stream, bytes, sent) => send({ type: 'output', sandbox, stream, bytes }, sent),
     trace: (text) => send({ type: 'trace', sandbox, text }),
     wake: () => scheduler.wake(guest),
@@ -51,10 +65,36 @@ function forkSandbox(sandbox: number, name: string, memoryBytes: number): null {
 function runGuest(sandbox: number, options: RunOptions): Promise<RunEnd> {
   const guest = guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
+  const pool = pooledGuests.get(guest);
+  pool?.noteStart(options);
   return new Promise((resolve) => {
-    guest.start(options, resolve);
+    guest.start(options, (end) => {
+      if (options.request.kind === 'code') pool?.noteEnd(end.dirtyPages);
+      resolve(end);
+      refillSoon();
+    });
     scheduler.wake(guest);
   });
+}
+
+/** Fills the pools step by step, while no guest wants to run. */
+function refillSoon(): void {
+  if (isRefilling) return;
+  isRefilling = true;
+  setImmediate(refill);
+}
+
+function refill(): void {
+  isRefilling = false;
+  const pool = [...pools.values()].find((each) => !each.isFull);
+  if (!pool) return;
+  if (scheduler.isBusy) {
+    isRefilling = true;
+    setTimeout(refill, BUSY_MS);
+    return;
+  }
+  pool.step();
+  refillSoon();
 }
 
 function closeGuest(sandbox: number): void {
@@ -70,7 +110,7 @@ function perform(message: ToWorker & { readonly call: number }): Promise<unknown
     case 'template':
       return loadTemplate(message.name, message.home, message.rebuild, (progress) => send({ type: 'progress', call: message.call, progress }));
     case 'fork':
-      return forkSandbox(message.sandbox, message.template, message.memoryBytes);
+      return forkSandbox(message);
     case 'run':
       return runGuest(message.sandbox, message.options);
     case 'selftest':

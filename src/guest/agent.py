@@ -8,9 +8,11 @@ import atexit
 import builtins
 import gc
 import importlib
+import io
 import json
 import linecache
 import os
+import random
 import sys
 import threading
 import traceback
@@ -19,6 +21,8 @@ import types
 CONTROL = 3
 SOURCE = "<offshoot>"
 CHUNK = 32768
+WARM_RUNS = 20
+KEY_BYTES = 2496
 
 
 def _preload(names):
@@ -26,10 +30,25 @@ def _preload(names):
         importlib.import_module(name)
 
 
-def _warm():
-    """Runs what a first user call would otherwise initialise lazily in every sandbox."""
+def _warm(main):
+    """
+    Runs what every sandbox would otherwise do for the first time: lazily made state is made once, and bytecode that has run
+    often enough is specialised and no longer written to, which would cost each fork a copy of its page.
+    """
+    stdout = sys.stdout
+    sys.stdout = io.TextIOWrapper(open(os.devnull, "wb"), line_buffering=True)
+    for _ in range(WARM_RUNS):
+        random.seed()
+        threading._after_fork()
+        if "logging" in sys.modules:
+            sys.modules["logging"]._after_at_fork_child_reinit_locks()
+        request, source = _parse(b"<string>\0\0\0001\0-c", b"print(1+1, 'a', 2.5, [None])")
+        _prepare(request, source, main)
+        _execute(source, "<string>", main)
+        _clear(main)
+    sys.stdout.close()
+    sys.stdout = stdout
     compile("print(1)", "<warm>", "exec")
-    json.loads(json.dumps({"a": [1, 2.5, None, "x"]}))
     "{:>8.3f} {!r} {}".format(1.5, "a", [1]).encode().decode()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
@@ -59,29 +78,49 @@ def _setup(path):
 
 
 def _request():
-    """A line with two lengths, the request as JSON, the code: one stream, in messages of at most CHUNK bytes."""
+    """A line with two lengths, the request, the code: one stream, in messages of at most CHUNK bytes."""
     lengths, _, data = os.read(CONTROL, CHUNK).partition(b"\n")
     request_bytes, code_bytes = map(int, lengths.split())
-    parts = [data]
     left = request_bytes + code_bytes - len(data)
-    while left > 0:
-        part = os.read(CONTROL, CHUNK)
-        if not part:
-            os._exit(127)
-        parts.append(part)
-        left -= len(part)
+    if left > 0:
+        parts = [data]
+        while left > 0:
+            part = os.read(CONTROL, CHUNK)
+            if not part:
+                os._exit(127)
+            parts.append(part)
+            left -= len(part)
+        data = b"".join(parts)
     os.close(CONTROL)
-    data = b"".join(parts)
-    return json.loads(data[:request_bytes]), data[request_bytes:]
+    return _parse(data[:request_bytes], data[request_bytes:])
 
 
-def _environment(wanted):
-    """Only what differs: each change costs a sandbox pages of its own."""
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
-    for name, value in wanted.items():
-        if os.environ.get(name) != value:
+def _parse(request, source):
+    """request.ts: file name, sys.path[0], directory, number of arguments, arguments, changes of the environment."""
+    fields = request.decode("utf-8", "surrogateescape").split("\0")
+    end = 4 + int(fields[3])
+    return (fields[0], fields[1], fields[2], fields[4:end], fields[end:]), source
+
+
+def _prepare(request, source, main):
+    """Only what differs from what is there: each change costs a sandbox pages of its own."""
+    filename, path0, directory, argv, environment = request
+    for change in environment:
+        name, is_set, value = change.partition("=")
+        if is_set:
             os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+    if directory:
+        os.chdir(directory)
+    if sys.argv != argv:
+        sys.argv[:] = argv
+    if sys.path[0] != path0:
+        sys.path[0] = path0
+    if not filename.startswith("<"):
+        main.__file__ = filename
+        text = source.decode("utf-8", "replace")
+        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
 
 
 def _report(error):
@@ -122,6 +161,13 @@ def _execute(source, filename, main):
         return 1
 
 
+def _clear(main):
+    """Drops the program's globals as _PyModule_ClearDict does: names with one underscore first."""
+    names = main.__dict__
+    for name in [n for n in names if n[0:1] == "_" and n[1:2] != "_"] + [n for n in names if n != "__builtins__"]:
+        names[name] = None
+
+
 def _finish(status, main):
     """The visible part of Py_FinalizeEx: join threads, atexit, drop the program's globals, flush."""
     try:
@@ -129,9 +175,7 @@ def _finish(status, main):
     except BaseException as error:
         _report(error)
     atexit._run_exitfuncs()
-    names = list(main.__dict__)
-    for name in [n for n in names if n.startswith("_") and n != "__builtins__"] + [n for n in names if not n.startswith("_")]:
-        main.__dict__[name] = None
+    _clear(main)
     gc.collect()
     try:
         sys.stdout.flush()
@@ -144,47 +188,45 @@ def _finish(status, main):
     os._exit(status)
 
 
-def _run(request, source):
-    _environment(request["env"])
-    if os.getcwd() != request["cwd"]:
-        os.chdir(request["cwd"])
-    filename = request["filename"]
+def _new_main():
     main = types.ModuleType("__main__")
     main.__builtins__ = builtins
-    sys.modules["__main__"] = main
-    sys.argv[:] = request["argv"]
-    sys.path[0] = request["path0"]
-    if filename.startswith("<"):
-        main.__dict__.pop("__file__", None)
-    else:
-        main.__file__ = filename
-        text = source.decode("utf-8", "replace")
-        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    _finish(_execute(source, filename, main), main)
+    return main
+
+
+def _random_memory():
+    """Memory the engine fills with random bytes in each fork: the key of numpy's global generator, unless it was seeded on purpose."""
+    rand = _global_generator()
+    if rand is None or _seeded_on_purpose():
+        return []
+    rand.set_state(("MT19937", rand.get_state()[1], KEY_BYTES // 4))  # the whole key is used up: the next draw starts from the new one
+    return [[rand._bit_generator.ctypes.state_address, KEY_BYTES]]
 
 
 def main():
+    os.environ.pop("LD_BIND_NOW", None)
     options = json.loads(os.read(CONTROL, 2 * CHUNK))
     _preload(options["preload"])
-    _warm()
+    sys.argv[:] = ["-c"]
+    sys.path[0] = ""
+    _warm(_new_main())
     if options.get("setup"):
         _setup(options["setup"])
         left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if left:
             sys.exit("the setup left threads running: " + ", ".join(left))
-    reseed = not _seeded_on_purpose()
+    program = sys.modules["__main__"] = _new_main()
+    ready = json.dumps({"random": _random_memory()}).encode()
     gc.collect()
     gc.freeze()
     # Lines leave at once, so that output streams although stdout is a pipe.
     sys.stdout.reconfigure(line_buffering=True)
-    os.write(CONTROL, b'{"ready": 1}')
+    os.write(CONTROL, ready)
     if os.fork() != 0:
         os._exit(125)
-    rand = _global_generator()
-    if rand is not None and reseed:
-        numpy = sys.modules["numpy"]
-        rand.set_state(("MT19937", numpy.frombuffer(os.urandom(2496), numpy.uint32), 624))
-    _run(*_request())
+    request, source = _request()
+    _prepare(request, source, program)
+    _finish(_execute(source, request[0], program), program)
 
 
 main()

@@ -11,7 +11,7 @@ import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, Tss 
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
 import * as L from './layout.ts';
-import { PTE_WRITER, SYSCALL_STUB, code, handlerPage } from './stub.ts';
+import { PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
 
 /** Which sort of KVM this is: emulated ring 0 and `syscall` staying at CPL 3, or VT-x / AMD-V. */
 export type HostKind = 'pvm' | 'hardware';
@@ -92,7 +92,9 @@ export class Area {
     this.#bytes.set(handlerPage(), L.HANDLER_GPA);
     this.#bytes.set(stub, L.CODE_GPA + CODE_STUB);
     this.#bytes.set(code(PTE_WRITER), L.CODE_GPA + CODE_WRITER);
-    if (this.kind === 'pvm') this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
+    if (this.kind !== 'pvm') return;
+    this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
+    this.#bytes.set(code(TOUCHER), L.VVAR_GPA + L.TOUCHER_OFFSET);
   }
 
   #tables(): void {

@@ -17,6 +17,9 @@ export const VVAR_GVA = 0x7fff_ffff_f000;
 export const USER_STUB_OFFSET = 0x800;
 /** Where `syscall` lands on PVM-style hosts: user-readable, because it is entered at CPL 3 there. */
 export const USER_STUB_GVA = VVAR_GVA + USER_STUB_OFFSET;
+/** The toucher (stub.ts), in the same page, on PVM-style hosts. */
+export const TOUCHER_OFFSET = 0x900;
+export const TOUCHER_GVA = VVAR_GVA + TOUCHER_OFFSET;
 
 /** High half of every supervisor address used below; low halves are the SUPER_* numbers. */
 export const SUPER_HIGH = 0xffff_8000;

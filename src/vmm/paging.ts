@@ -145,6 +145,23 @@ export class PageTables implements AddressSpace {
     this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at, page) => visit(page, this.#decode(at)), false);
   }
 
+  /** Clears the Accessed bit of every page. Only before this machine has run: what the processor caches would hide later accesses. */
+  clearAccessed(): void {
+    const { words } = this.#paging.memory;
+    this.#visit(this.root, 4, 0, 0, L.USER_END, (at) => {
+      words[at >>> 2] &= ~PTE_A;
+    }, false);
+  }
+
+  /** Calls back for every page accessed since `clearAccessed`, ascending. */
+  forEachAccessed(visit: (gva: number, gpa: number) => void): void {
+    const { words } = this.#paging.memory;
+    this.#visit(this.root, 4, 0, 0, L.USER_END, (at, gva) => {
+      const low = words[at >>> 2];
+      if ((low & PTE_A) !== 0) visit(gva, (low & GPA_LOW) >>> 0);
+    }, false);
+  }
+
   destroy(): void {
     this.#free(this.root, 4);
   }

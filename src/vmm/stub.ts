@@ -42,6 +42,19 @@ export const PTE_WRITER: Listing = [
   ['hlt', [0xf4]],
 ];
 
+/**
+ * The toucher, at CPL 3 on PVM-style hosts. rdi: list of addresses; esi: how many, at least 1. Reads one byte of each page, so that
+ * KVM maps them before a run needs them (touch.ts). A fault leaves rdi at the address that faulted.
+ */
+export const TOUCHER: Listing = [
+  ['1: mov (%rdi), %rax', [0x48, 0x8b, 0x07]],
+  ['mov (%rax), %al', [0x8a, 0x00]],
+  ['add $8, %rdi', [0x48, 0x83, 0xc7, 0x08]],
+  ['dec %esi', [0xff, 0xce]],
+  ['jnz 1b', [0x75, 0xf3]],
+  ['syscall', [0x0f, 0x05]],
+];
+
 /** The bytes of a listing. */
 export function code(listing: Listing): Uint8Array {
   return new Uint8Array(listing.flatMap(([, bytes]) => bytes));

@@ -113,7 +113,8 @@ export class Forks {
   }
 
   private begin(job: Job, half: Half): Guest {
-    const guest = Guest.fork(this.host, this.template, MEMORY_BYTES, half.events);
+    const guest = Guest.fork(this.host, this.template, MEMORY_BYTES);
+    guest.attach(half.events);
     half.guest = guest;
     const { main, streams } = guest.kernel;
     if (main && job.uid !== main.credentials.ruid) main.credentials = credentialsOf(job.uid, job.uid);
@@ -131,7 +132,8 @@ export class Forks {
     const half = new Half(this.scheduler, original.output);
     halves.push(half);
     const guest = original.guest as Guest;
-    half.guest = guest.branch(half.events, half.onEnd);
+    half.guest = guest.branch(half.onEnd);
+    half.guest.attach(half.events);
   }
 
   private wake({ guest }: Half): void {

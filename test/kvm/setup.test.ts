@@ -35,7 +35,8 @@ async function build(source: string): Promise<LoadedTemplate> {
 /** One fork on this thread: what it printed. */
 function fork(template: LoadedTemplate, code: string): string {
   let printed = '';
-  const guest = Guest.fork(host, template, 512 << 20, {
+  const guest = Guest.fork(host, template, 512 << 20);
+  guest.attach({
     output: (_stream, bytes, sent) => {
       printed += Buffer.from(bytes).toString();
       sent();

@@ -12,6 +12,7 @@ export const MAP_NORESERVE = 0x4000;
 export const MADV_DONTNEED = 4;
 export const MADV_HUGEPAGE = 14;
 export const MADV_DONTDUMP = 16;
+export const MADV_POPULATE_WRITE = 23;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
 export const MFD_CLOEXEC = 1;

@@ -1,0 +1,118 @@
+// Forks made in advance: parked behind their fork prologue, their hot pages private and mapped, waiting for a request. Each is a
+// VM that has never run anything else, and is used once. The work is done in steps, when the worker has nothing else to do.
+//
+// Interface: `take` and `noteStart`/`noteEnd` on a run's way; `isFull` and `step` when idle.
+
+import { Guest } from './guest.ts';
+import { NO_HOT_PAGES, learnHotPages, type HotPages, type Rehearse } from './hot.ts';
+import type { KvmHost } from './kvmhost.ts';
+import type { LoadedTemplate } from './loaded.ts';
+import type { RunOptions } from './protocol.ts';
+
+/** A rehearsal is stopped there: it is about what a run touches first. */
+const REHEARSAL_MS_MAX = 50;
+const REHEARSAL_OUTPUT_BYTES = 1 << 20;
+const SLICE_NS = 10_000_000;
+/** A run that wrote so many pages more than were expected was not like the one that was learned from … */
+const MISS_PAGES = 64;
+/** … and after so many of them in a row it is worth learning again. */
+const MISSES_MAX = 8;
+/** And now and then, because what is touched in vain shows nowhere. */
+const LEARN_RUNS = 1000;
+
+/** The pooled forks of one template. */
+export class Pool {
+  private readonly host: KvmHost;
+  private readonly template: LoadedTemplate;
+  private readonly parkedMax: number;
+  private readonly parked: Guest[] = [];
+  /** Forked, its prologue not run yet. */
+  private raw: Guest | null = null;
+  /** Memory limit of the forks in the pool: what was last asked for. */
+  private memoryBytes = 0;
+  private hot: HotPages | null = null;
+  /** The last run of code: what rehearsals run. */
+  private sample: RunOptions | null = null;
+  private misses = 0;
+  private runsSinceLearned = 0;
+
+  /** Keeps `parkedMax` forks ready once the template has been used. */
+  constructor(host: KvmHost, template: LoadedTemplate, parkedMax: number) {
+    this.host = host;
+    this.template = template;
+    this.parkedMax = parkedMax;
+  }
+
+  /** A fork for one run: a parked one where there is one that fits, else one made now. */
+  take(memoryBytes: number): Guest {
+    if (memoryBytes !== this.memoryBytes) this.destroy();
+    this.memoryBytes = memoryBytes;
+    const ready = this.parked.shift();
+    if (ready) return ready;
+    const guest = Guest.fork(this.host, this.template, memoryBytes);
+    this.hot?.populate(guest.machine);
+    return guest;
+  }
+
+  noteStart(options: RunOptions): void {
+    if (options.request.kind === 'code') this.sample = options;
+  }
+
+  /** `dirtyPages` of a run of code that has ended. */
+  noteEnd(dirtyPages: number): void {
+    if (!this.hot) return;
+    this.runsSinceLearned++;
+    this.misses = dirtyPages > this.hot.writtenPages + MISS_PAGES ? this.misses + 1 : 0;
+  }
+
+  /** Whether `step` has nothing to do. */
+  get isFull(): boolean {
+    return this.memoryBytes === 0 || this.parked.length >= this.parkedMax;
+  }
+
+  /** One piece of the work towards a full pool: some milliseconds, but for rehearsals. */
+  step(): void {
+    if (this.isFull) return;
+    if (this.sample && (!this.hot || this.misses >= MISSES_MAX || this.runsSinceLearned >= LEARN_RUNS)) {
+      this.misses = 0;
+      this.runsSinceLearned = 0;
+      this.hot = this.learn(this.sample);
+      return;
+    }
+    const { raw } = this;
+    this.raw = null;
+    if (!raw) {
+      this.raw = Guest.fork(this.host, this.template, this.memoryBytes);
+      this.hot?.populate(this.raw.machine);
+    } else if (raw.park()) {
+      this.hot?.touch(raw);
+      this.parked.push(raw);
+    } else {
+      raw.destroy();
+    }
+  }
+
+  /** Gives all VMs back. */
+  destroy(): void {
+    for (const guest of this.parked.splice(0)) guest.destroy();
+    this.raw?.destroy();
+    this.raw = null;
+  }
+
+  private learn(sample: RunOptions): HotPages {
+    if (this.host.kvm.kind !== 'pvm') return NO_HOT_PAGES;
+    const limits = { ...sample.limits, timeoutMs: REHEARSAL_MS_MAX, outputBytes: REHEARSAL_OUTPUT_BYTES };
+    const rehearse: Rehearse = (before, after) => {
+      const guest = Guest.fork(this.host, this.template, this.memoryBytes);
+      try {
+        before(guest);
+        guest.start({ ...sample, strace: false, limits }, () => {});
+        while (guest.step(SLICE_NS).kind === 'more');
+        after(guest);
+      } finally {
+        guest.destroy();
+      }
+    };
+    return learnHotPages(this.host.kvm.arena, this.template.header.memoryBytes, rehearse);
+  }
+}
