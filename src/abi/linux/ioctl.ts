@@ -10,6 +10,8 @@ export const TIOCSPGRP = 0x5410;
 export const TIOCOUTQ = 0x5411;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
+/** SIOCATMARK of <asm-generic/sockios.h>. */
+export const SIOCATMARK = 0x8905;
 export const FIONREAD = 0x541b;
 export const FIONBIO = 0x5421;
 export const TIOCNOTTY = 0x5422;

@@ -7,9 +7,9 @@
 import {
   EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPROTOTYPE,
 } from '../../abi/linux/errno.ts';
-import { FIONREAD, TIOCOUTQ } from '../../abi/linux/ioctl.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
-import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOMAXCONN } from '../../abi/linux/socket.ts';
+import { FIONREAD, SIOCATMARK, TIOCOUTQ } from '../../abi/linux/ioctl.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
+import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_LINGER } from '../../abi/linux/socket.ts';
 import { File } from '../fs/file.ts';
 import { DEV_SOCKFS, PseudoInode, S_IFSOCK } from '../fs/pseudo.ts';
 import type { Task } from '../process/task.ts';
@@ -26,6 +26,8 @@ import type { SocketAddress } from './socketname.ts';
 import type { SocketNames } from './socketnames.ts';
 
 const O_RDWR = 2;
+/** SO_LINGER with a time of 0 as sockopt.ts keeps it: close sends a reset. */
+const LINGER_ABORTS = 1;
 
 export type SocketPhase = 'new' | 'listening' | 'connected';
 
@@ -52,6 +54,8 @@ export interface SocketState<F> {
   readonly outShut: boolean;
   readonly error: number;
   readonly connecting: boolean;
+  readonly urgentByte: number;
+  readonly urgentMark: number;
   readonly options: ReadonlyMap<string, number>;
 }
 
@@ -84,6 +88,9 @@ export class SocketFile extends File {
   outShut = false;
   /** A connect of TCP that does not wait has been begun; the next connect tells how it went. */
   connecting = false;
+  /** TCP's urgent byte: which one (-1: none, or taken), and how many bytes before it are still unread (-1: it has been passed). */
+  urgentByte = -1;
+  urgentMark = -1;
   /** SO_ERROR: positive errno, cleared when reported. */
   error = 0;
   /** The last reference is gone. */
@@ -248,6 +255,7 @@ export class SocketFile extends File {
 
   override ioctl(task: Task, command: number, argument: number): number {
     if (command === TIOCOUTQ) return task.process.mm.writeU32(argument, this.peer?.inboxCharge ?? 0);
+    if (command === SIOCATMARK && this.isStream) return task.process.mm.writeU32(argument, Number(this.urgentMark === 0));
     if (command !== FIONREAD) return deviceIoctl(task, command, argument);
     if (this.phase === 'listening') return -EINVAL;
     const readable = this.isStream ? this.inbox : this.inbox.slice(0, 1);
@@ -265,6 +273,7 @@ export class SocketFile extends File {
     if (this.inShut && this.outShut) events |= POLLHUP;
     if (this.inShut) events |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (this.inbox.length > 0) events |= POLLIN | POLLRDNORM;
+    if (this.urgentByte >= 0) events |= POLLPRI;
     if (!this.isDatagram && this.phase === 'new') events |= POLLHUP;
     if (this.isDatagram || !this.peer || this.peer.hasRoom) {
       if (!this.isDatagram || !this.peer || this.peer.dead || this.peer.hasRoom) events |= POLLOUT | POLLWRNORM | POLLWRBAND;
@@ -283,7 +292,10 @@ export class SocketFile extends File {
     const { peer } = this;
     if (peer && !this.isDatagram) {
       peer.inShut = true;
-      if (this.inbox.length > 0) peer.error = ECONNRESET;
+      const isAborted = this.domain !== AF_UNIX && this.isStream && this.options.get(`${SOL_SOCKET}:${SO_LINGER}`) === LINGER_ABORTS;
+      if (this.inbox.length > 0 || isAborted) peer.error = ECONNRESET;
+      // A reset leaves the other side without a connection, but with what it has received.
+      if (peer.error !== 0 && peer.domain !== AF_UNIX) peer.remote = null;
       // TCP has only said that nothing more comes: what the peer sends still goes out, and is answered with a reset.
       if (peer.domain === AF_UNIX || !peer.isStream || peer.error !== 0) peer.outShut = true;
       peer.peer = null;
@@ -308,7 +320,8 @@ export class SocketFile extends File {
       domain: this.domain, type: this.type, protocol: this.protocol, readQueue: this.readQueue, writeQueue: this.writeQueue,
       phase: this.phase, local: this.local, remote: this.remote, key: this.key, peer: this.peer?.dead ? null : this.peer,
       peerCred: this.peerCred, inbox: this.inbox.map((message) => ({ ...message })), backlog: this.backlog.slice(),
-      backlogMax: this.backlogMax, inShut: this.inShut, outShut: this.outShut, error: this.error, connecting: this.connecting, options: new Map(this.options),
+      backlogMax: this.backlogMax, inShut: this.inShut, outShut: this.outShut, error: this.error, connecting: this.connecting, urgentByte: this.urgentByte,
+      urgentMark: this.urgentMark, options: new Map(this.options),
     };
   }
 
@@ -325,6 +338,8 @@ export class SocketFile extends File {
     socket.outShut = state.outShut;
     socket.error = state.error;
     socket.connecting = state.connecting;
+    socket.urgentByte = state.urgentByte;
+    socket.urgentMark = state.urgentMark;
     socket.options = new Map(state.options);
     socket.key = state.key;
     if (state.key !== '') kernel.sockets.enter(state.key, socket);

@@ -9,7 +9,7 @@ import {
 } from '../../abi/linux/errno.ts';
 import { SIGPIPE } from '../../abi/linux/signal.ts';
 import {
-  AF_NETLINK, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_RCVTIMEO, SO_SNDTIMEO,
+  AF_NETLINK, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_OOBINLINE, SO_RCVTIMEO, SO_SNDTIMEO,
 } from '../../abi/linux/socket.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../process/task.ts';
@@ -76,7 +76,7 @@ function deadline(socket: SocketFile, task: Task, option: number): { deadlineNs:
 
 /** Sends `src`; the result of the call, or a Wait. */
 export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
-  if (options.flags & MSG_OOB) return -EOPNOTSUPP;
+  if (options.flags & MSG_OOB && !hasUrgent(socket)) return -EOPNOTSUPP;
   const failed = socket.takeError();
   if (failed < 0) return failed;
   const { ipc } = socket.kernel;
@@ -109,7 +109,10 @@ function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: Se
   const room = Math.max(0, SOCKET_BUFFER - peer.inboxCharge - MESSAGE_OVERHEAD);
   const n = Math.min(room, rest.length);
   if (n > 0) {
-    deliver(socket, peer, task, rest.subarray(0, n), written === 0 ? options.files : []);
+    // The last byte of a send with MSG_OOB is the urgent one.
+    const urgent = options.flags & MSG_OOB && written + n === total ? 1 : 0;
+    if (n > urgent) deliver(socket, peer, task, rest.subarray(0, n - urgent), written === 0 ? options.files : []);
+    if (urgent) deliverUrgent(socket, peer, task, rest.subarray(n - 1, n));
     written += n;
   }
   if (written === total) return written;
@@ -189,9 +192,37 @@ function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8A
   socket.kernel.waits.wake(target.readQueue);
 }
 
+/** Urgent data: tcp(7). Unix streams have none here. */
+function hasUrgent(socket: SocketFile): boolean {
+  return socket.isStream && socket.domain !== AF_UNIX;
+}
+
+function isInline(socket: SocketFile): boolean {
+  return (socket.options.get(`${SOL_SOCKET}:${SO_OOBINLINE}`) ?? 0) !== 0;
+}
+
+/** One urgent byte, kept beside the stream unless the receiver wants it inline. */
+function deliverUrgent(socket: SocketFile, peer: SocketFile, task: Task, byte: Uint8Array): void {
+  peer.urgentMark = available(peer);
+  peer.urgentByte = byte[0];
+  if (isInline(peer)) deliver(socket, peer, task, byte, []);
+  else socket.kernel.waits.wake(peer.readQueue);
+}
+
+/** recv with MSG_OOB: the urgent byte, once. */
+function takeUrgent(socket: SocketFile, dst: Uint8Array, flags: number): Received {
+  if (!hasUrgent(socket)) return received(-EOPNOTSUPP);
+  if (socket.phase === 'listening' || socket.phase === 'new') return received(-ENOTCONN);
+  if (isInline(socket) || socket.urgentByte < 0) return received(-EINVAL);
+  const n = Math.min(dst.length, 1);
+  if (n > 0) dst[0] = socket.urgentByte;
+  if (!(flags & MSG_PEEK)) socket.urgentByte = -1;
+  return { ...received(n), flags: n > 0 ? MSG_OOB : MSG_TRUNC };
+}
+
 /** Receives into `dst` (MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL); errors are in `result`. */
 export function receiveInto(socket: SocketFile, task: Task, dst: Uint8Array, flags: number): Received | Wait {
-  if (flags & MSG_OOB) return received(socket.domain === AF_UNIX ? -EOPNOTSUPP : -EINVAL);
+  if (flags & MSG_OOB) return takeUrgent(socket, dst, flags);
   if (!socket.isDatagram && socket.phase !== 'connected') {
     return received(socket.isStream && socket.domain === AF_UNIX ? -EINVAL : -ENOTCONN);
   }
@@ -205,6 +236,8 @@ export function receiveInto(socket: SocketFile, task: Task, dst: Uint8Array, fla
 function nothingThere(socket: SocketFile, task: Task, dst: Uint8Array, flags: number): Received | Wait {
   const failed = socket.takeError();
   if (failed < 0) return received(failed);
+  // Looking for more passes the urgent byte.
+  if (dst.length > 0 && !(flags & MSG_PEEK) && socket.urgentMark === 0) socket.urgentMark = socket.urgentByte = -1;
   if (socket.inShut) return received(0);
   if (socket.isStream && dst.length === 0) return received(0);
   if (dontWait(socket, flags)) return received(-EAGAIN);
@@ -238,10 +271,12 @@ function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Receive
   const files = takeFiles(socket, first, flags);
   let done = 0;
   let index = 0;
-  while (done < dst.length && index < socket.inbox.length) {
+  // A read stops before the urgent byte, and the next one passes it.
+  const end = socket.urgentMark > 0 ? Math.min(dst.length, socket.urgentMark) : dst.length;
+  while (done < end && index < socket.inbox.length) {
     const message = socket.inbox[index];
     if (message !== first && (message.files.length > 0 || files.length > 0)) break;
-    const n = Math.min(dst.length - done, message.bytes.length - message.done);
+    const n = Math.min(end - done, message.bytes.length - message.done);
     dst.set(message.bytes.subarray(message.done, message.done + n), done);
     done += n;
     if (flags & MSG_PEEK) {
@@ -252,8 +287,17 @@ function takeStream(socket: SocketFile, dst: Uint8Array, flags: number): Receive
     socket.charge(-n);
     if (message.done === message.bytes.length) dropFirst(socket);
   }
-  if (!(flags & MSG_PEEK)) roomMade(socket);
+  if (!(flags & MSG_PEEK)) {
+    passUrgent(socket, done);
+    roomMade(socket);
+  }
   return { result: done, flags: 0, from: null, cred: first.cred, head: null, files };
+}
+
+/** `count` bytes were read. */
+function passUrgent(socket: SocketFile, count: number): void {
+  if (socket.urgentMark > 0) socket.urgentMark -= count;
+  else if (count > 0 && socket.urgentMark === 0) socket.urgentMark = socket.urgentByte = -1;
 }
 
 function takeFiles(socket: SocketFile, message: Message, flags: number): readonly File[] {

@@ -178,5 +178,8 @@ test('statx and statfs', () => {
     assert.equal(w.call('statfs', path, w.out), 0);
     return Statfs.read(new DataView(w.outBytes(120).buffer), 0).f_type;
   };
+  assert.equal(w.call('statfs', '/', w.out), 0);
+  const { f_blocks, f_bfree } = Statfs.read(new DataView(w.outBytes(120).buffer), 0);
+  assert.ok(f_blocks > f_bfree, 'the image takes blocks');
   assert.deepEqual([magic('/'), magic('/tmp'), magic('/proc')], [0x794c7630, 0x01021994, 0x9fa0]);
 });
