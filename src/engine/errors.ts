@@ -17,6 +17,14 @@ export class OffshootError extends Error {
   }
 }
 
+/**
+ * The sentence for a failed call `op` (host/errors.ts) when /dev/kvm is to blame, else null. That another hypervisor has the
+ * processor shows only when the first VM is made.
+ */
+export function deviceError(op: string, errno: string): OffshootError | null {
+  return op.includes('/dev/kvm') || (op === 'KVM_CREATE_VM' && errno === 'EBUSY') ? kvmError(errno) : null;
+}
+
 /** The sentence for a failed open of /dev/kvm; `errno` is its symbolic name. */
 export function kvmError(errno: string): OffshootError {
   switch (errno) {

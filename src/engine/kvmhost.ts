@@ -85,6 +85,13 @@ export class KvmHost {
   }
 }
 
+/** Refuses a host that failed a check, by the check's name. Throws OffshootError. */
+export function accepted(result: SelfTest): SelfTest {
+  const failed = result.checks.find((check) => !check.ok);
+  if (failed) throw new OffshootError('host-unsupported', `This host's KVM behaves in an unknown way: ${failed.name}: ${failed.detail}.`);
+  return result;
+}
+
 /** The self-test's result for this kernel build, from the cache or by running it. */
 function knownSelfTest(home: string): SelfTest {
   const path = `${home}/selftest.json`;
@@ -93,9 +100,7 @@ function knownSelfTest(home: string): SelfTest {
     const cached = JSON.parse(readFileSync(path, 'utf8')) as { key: string; result: SelfTest };
     if (cached.key === key) return cached.result;
   } catch { /* never tested here, or unreadable: test again */ }
-  const result = selfTest();
-  const failed = result.checks.find((check) => !check.ok);
-  if (failed) throw new OffshootError('host-unsupported', `This host's KVM behaves in an unknown way: ${failed.name}: ${failed.detail}.`);
+  const result = accepted(selfTest());
   const aside = `${path}.${process.pid}.tmp`;
   writeFileSync(aside, JSON.stringify({ key, result }));
   renameSync(aside, path);

@@ -5,7 +5,7 @@ import { HostError } from '../host/errors.ts';
 import { ImageError } from '../image/errors.ts';
 import { KvmUnsupported } from '../vmm/kvm.ts';
 import { KvmHost } from './kvmhost.ts';
-import { OffshootError, homeError, kvmError } from './errors.ts';
+import { OffshootError, deviceError, homeError } from './errors.ts';
 import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { FromWorker, Progress, RunEnd, RunOptions, ToWorker } from './protocol.ts';
@@ -134,8 +134,7 @@ function explain(error: unknown): { code: string; message: string } {
   if (error instanceof ImageError) return { code: 'image-failed', message: error.message };
   if (error instanceof KvmUnsupported) return { code: 'host-unsupported', message: `${error.message}.` };
   if (error instanceof HostError) {
-    if (error.op.includes('/dev/kvm')) return kvmError(error.code);
-    return { code: 'internal', message: error.message };
+    return deviceError(error.op, error.code) ?? { code: 'internal', message: error.message };
   }
   const home = homeError(error);
   if (home) return home;

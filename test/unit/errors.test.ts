@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { OffshootError, homeError, kvmError } from '../../src/engine/errors.ts';
+import { OffshootError, deviceError, homeError, kvmError } from '../../src/engine/errors.ts';
 
 const SENTENCES: readonly (readonly [string, string, RegExp])[] = [
   ['ENOENT', 'kvm-missing', /does not exist.*modprobe kvm_/],
@@ -23,6 +23,13 @@ for (const [errno, code, sentence] of SENTENCES) {
     assert.match(error.message, /^[^\n]*\.$/);
   });
 }
+
+test('another hypervisor shows when the first VM is made; other failures there are ours', () => {
+  assert.equal(deviceError('KVM_CREATE_VM', 'EBUSY')?.code, 'kvm-busy');
+  assert.equal(deviceError('open /dev/kvm', 'EACCES')?.code, 'kvm-forbidden');
+  assert.equal(deviceError('KVM_CREATE_VM', 'ENOMEM'), null);
+  assert.equal(deviceError('KVM_CREATE_VCPU', 'EBUSY'), null);
+});
 
 test('errors of the home directory are told from faults of ours', () => {
   const failed = (code: string, path?: string): Error => Object.assign(new Error(code), { code, ...(path === undefined ? {} : { path }) });
