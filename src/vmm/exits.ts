@@ -114,12 +114,15 @@ function abandonIo(vcpu: Vcpu): boolean {
 
 /** Bytes of the `out` that ends at `rip`; 0 when there is none: input and string instructions leave RIP where they are. */
 function outLength(memory: Memory, space: AddressSpace, rip: number): number {
-  const byte = (gva: number): number => {
-    const entry = space.entry(gva);
-    return entry === 0 ? 0 : memory.u8[entry - (entry % X.PAGE_SIZE) + (gva % X.PAGE_SIZE)];
-  };
-  if (byte(rip - 1) === L.PORT && (byte(rip - 2) & 0xfe) === 0xe6) return 2; // out %al, $imm8
-  return (byte(rip - 1) & 0xfe) === 0xee ? 1 : 0; // out %al, %dx
+  const last = byteAt(memory, space, rip - 1);
+  if (last === L.PORT && (byteAt(memory, space, rip - 2) & 0xfe) === 0xe6) return 2; // out %al, $imm8
+  return (last & 0xfe) === 0xee ? 1 : 0; // out %al, %dx
+}
+
+/** The byte at `gva`; 0 where nothing is mapped. */
+export function byteAt(memory: Memory, space: AddressSpace, gva: number): number {
+  const entry = space.entry(gva);
+  return entry === 0 ? 0 : memory.u8[entry - (entry % X.PAGE_SIZE) + (gva % X.PAGE_SIZE)];
 }
 
 function protectionFault(context: Context, rip: number): Trap {

@@ -12,7 +12,7 @@ import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import type { AddressSpace, Context, FrameSource, Machine, Trap } from '../platform.ts';
 import type { HostKind } from './area.ts';
-import { decodeExit, failed } from './exits.ts';
+import { byteAt, decodeExit, failed } from './exits.ts';
 import { Fpu } from './fpu.ts';
 import type { Kicker } from './kick.ts';
 import type { Kvm } from './kvm.ts';
@@ -27,6 +27,9 @@ import { CR3, FS_BASE, GS_BASE, RFLAGS, RIP, Vcpu } from './vcpu.ts';
 import { Vm } from './vm.ts';
 
 const KICK: Trap = { kind: 'kick' };
+const BREAKPOINT: Trap = { kind: 'exception', vector: X.VECTOR_BP, errorCode: 0, address: 0 };
+/** The instruction `int3`. */
+const INT3 = 0xcc;
 
 /** RFLAGS bits ring 3 chooses itself. */
 const USER_FLAGS = X.RFLAGS_CF | X.RFLAGS_PF | X.RFLAGS_AF | X.RFLAGS_ZF | X.RFLAGS_SF | X.RFLAGS_TF | X.RFLAGS_DF | X.RFLAGS_OF
@@ -188,14 +191,16 @@ export class KvmMachine implements Machine {
       if (result === 0) {
         this.#needsSegments = vcpu.cpl !== 3;
         this.#readBases(context);
-        return decodeExit(vcpu, this.memory, context, space);
+        const trap = decodeExit(vcpu, this.memory, context, space);
+        if (trap.kind === 'exception' && trap.vector === X.VECTOR_BP) this.#forgetBreakpoint();
+        return trap;
       }
       if (result !== -EINTR) return failed(`KVM_RUN failed with errno ${-result}`);
       this.kicker.drain();
       if (this.#isSettled()) {
         context.regs.set(vcpu.regs);
         this.#readBases(context);
-        return KICK;
+        return this.#lostBreakpoint(space) ? BREAKPOINT : KICK;
       }
       this.#kicked = true; // our own code is under way: let it exit first, then report the kick at the next run
       this.kicker.arm(0);
@@ -210,6 +215,28 @@ export class KvmMachine implements Machine {
     if (this.kind === 'pvm' && beforeUserStub(regs32[RIP], regs32[RIP + 1])) return false;
     this.vcpu.getVcpuEvents(events.u8);
     return VcpuEvents.get.exception_pending(events.view, 0) === 0 && VcpuEvents.get.exception_injected(events.view, 0) === 0;
+  }
+
+  /**
+   * Whether an `int3` ran right before the kick in `events`: KVM then drops its exception, for the instruction to be run again,
+   * but a PVM-style host leaves RIP behind it. What is left is the vector of the last exception queued; see forgetBreakpoint.
+   */
+  #lostBreakpoint(space: AddressSpace): boolean {
+    if (this.kind !== 'pvm' || VcpuEvents.get.exception_nr(events.view, 0) !== X.VECTOR_BP) return false;
+    const rip = this.vcpu.regs32[RIP] + this.vcpu.regs32[RIP + 1] * 2 ** 32;
+    if (byteAt(this.memory, space, rip - 1) !== INT3) return false;
+    this.#kicked = true; // reported at the next run
+    this.#forgetBreakpoint();
+    return true;
+  }
+
+  /** The last exception queued is no #BP any more: one seen there later is one that was dropped. */
+  #forgetBreakpoint(): void {
+    if (this.kind !== 'pvm') return;
+    this.vcpu.getVcpuEvents(events.u8);
+    VcpuEvents.set.exception_nr(events.view, 0, 0);
+    VcpuEvents.set.flags(events.view, 0, 0); // nothing else is changed
+    this.vcpu.setVcpuEvents(events.u8);
   }
 
   /** Copies FS and GS bases from the vCPU into the context, allocating nothing when they are what they were. */

@@ -140,6 +140,10 @@ export class Vcpu {
     ioctlPointer('KVM_GET_VCPU_EVENTS', this.fd, nr.KVM_GET_VCPU_EVENTS, into);
   }
 
+  setVcpuEvents(events: Uint8Array): void {
+    ioctlPointer('KVM_SET_VCPU_EVENTS', this.fd, nr.KVM_SET_VCPU_EVENTS, events);
+  }
+
   /** Makes the guest's TSC the host's plus `offset`. False when this KVM has no such attribute. */
   setTscOffset(offset: bigint): boolean {
     const at = 2 * 4096 - 8; // the attribute points to its value: lend it the end of the port-data page

@@ -102,6 +102,27 @@ test('an endless loop is kicked, goes on afterwards, and the slice is kept', () 
   });
 });
 
+test('kicks at any moment: no fault, no system call is lost, none comes twice', () => {
+  withGuest('1: inc %rbx; ud2; inc %rbx; syscall; inc %rbx; int3; jmp 1b', (guest, c) => {
+    const wanted = ['exception 6', 'syscall', 'exception 3'];
+    let seen = 0;
+    let kicks = 0;
+    for (let i = 0; i < 4000; i++) {
+      const trap = guest.run(c, 1000 + (i * 7919) % 60_000);
+      if (trap.kind === 'kick') {
+        kicks++;
+        assert.ok(c.regs[REG.rip] < 2n ** 47n);
+        continue;
+      }
+      assert.equal(trap.kind === 'exception' ? `exception ${trap.vector}` : trap.kind, wanted[seen % 3], `trap ${seen}, after ${kicks} kicks`);
+      seen++;
+      assert.equal(Number(c.regs[REG.rbx]), seen);
+      if (trap.kind === 'exception' && trap.vector === 6) c.regs[REG.rip] += 2n;
+    }
+    assert.ok(kicks > 0 && seen > 0, `${kicks} kicks, ${seen} traps`);
+  });
+});
+
 test('a kick asked for in advance ends the next run, once', () => {
   withGuest('1: syscall; jmp 1b', (guest, c) => {
     guest.machine.kick();

@@ -172,5 +172,23 @@ test('ring 3 gets no flag it may not have', () => {
   assert.equal(guest.run(c).kind, 'syscall');
   assert.equal(c.regs[REG.rbx] & 0x1b_7000n, 0n); // VIP VIF VM RF NT IOPL
   assert.equal(c.regs[REG.rbx] & 0x202n, 0x202n);
+  c.regs[REG.rip] = BigInt(CODE);
+  c.regs[REG.rflags] = 0xffff_ffff_0000_0202n;
+  assert.equal(guest.run(c).kind, 'syscall');
+  assert.equal(c.regs[REG.rbx], 0x202n);
+  guest.machine.destroy();
+});
+
+test('a fault leaves nothing of ring 0 in the next run, whichever context that is', () => {
+  const guest = Guest.make(kvm());
+  const c = guest.load(assemble('mov %cs,%eax; mov %ss,%ebx; mov 0x600000,%rdx; mov %cs,%esi; mov %ss,%edi; cli'));
+  assert.equal(guest.run(c).kind, 'exception'); // the vCPU stands at CPL 0 now
+  const other = context(CODE);
+  assert.equal(guest.run(other).kind, 'exception');
+  guest.page(DATA, RW);
+  for (const each of [c, other]) {
+    assert.deepEqual(guest.run(each), { kind: 'exception', vector: 13, errorCode: 0, address: 0 }); // at `cli`
+    assert.deepEqual([REG.rax, REG.rbx, REG.rsi, REG.rdi].map((reg) => Number(each.regs[reg])), [0x33, 0x2b, 0x33, 0x2b]);
+  }
   guest.machine.destroy();
 });

@@ -63,10 +63,28 @@ test('time never goes backwards across renewals', (t) => {
   const vvar = new Vvar(kvm());
   if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
   assert.ok(biggestStepBack(vvar, hostClock, 700) <= 0);
-  // A clock that is read late by up to 0.3 ms, so that lines are drawn too early and too late.
-  let n = 0;
-  const jittery: HostClock = { ...hostClock, monotonicNs: () => hostClock.monotonicNs() + ((n++ * 7919) % 300) * 1000 };
+  // A clock that is read 0.3 ms early and late in turn, for longer than a line lasts, so that every other line lies behind the last.
+  const jittery: HostClock = { ...hostClock, monotonicNs: () => {
+    const ns = hostClock.monotonicNs();
+    return ns + (Math.floor(ns / 70e6) % 2) * 300_000;
+  } };
   assert.ok(biggestStepBack(new Vvar(kvm()), jittery, 700) <= 0);
+});
+
+test('a renewal takes the host\'s clock over when somebody has set it', async (t) => {
+  const vvar = new Vvar(kvm());
+  if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
+  const hourNs = 3_600_000_000_000n;
+  const toRealtime = (): bigint => {
+    const page = VvarPage.read(kvm().area.vvar, 0);
+    return page.realtimeNsAtBase - page.monotonicNsAtBase;
+  };
+  vvar.refresh(hostClock);
+  const before = toRealtime();
+  await new Promise((done) => setTimeout(done, 100)); // one sooner is skipped
+  vvar.refresh({ ...hostClock, realtimeNs: () => hostClock.realtimeNs() + hourNs });
+  const moved = toRealtime() - before - hourNs;
+  assert.ok(moved < 10_000_000n * BigInt(SLOW) && moved > -10_000_000n * BigInt(SLOW), String(moved));
 });
 
 test('every renewal is a new generation', () => {
