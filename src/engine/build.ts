@@ -12,7 +12,6 @@ import { createMachine } from '../vmm/machine.ts';
 import { OffshootError } from './errors.ts';
 import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
-import { endWithParent } from './parent.ts';
 import { ENVIRONMENT, type TemplateSpec } from './spec.ts';
 import { templateKey, writeTemplate, type TemplateHeader } from './templatefile.ts';
 
@@ -83,7 +82,6 @@ function roundUp(bytes: number): number {
 function runToSnapshot(host: KvmHost, kernel: Kernel, printed: Buffer[]): void {
   const endMs = performance.now() + BUILD_MS_MAX;
   while (performance.now() < endMs) {
-    endWithParent();
     host.refreshClock();
     const state = runSlice(kernel, BUDGET_NS);
     if (state.kind === 'snapshot') return;

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { OffshootError } from './errors.ts';
 import type { Progress, SelfTestReport } from './protocol.ts';
+import { provideTemplate } from './provide.ts';
 import { Template } from './template.ts';
 import { WorkerClient } from './workerclient.ts';
 import { offshootHome } from '../image/home.ts';
@@ -54,7 +55,7 @@ export class Engine {
 
   /** What the self-test found out about this host's KVM: its kind, and each check. */
   async selfTest(): Promise<SelfTestReport> {
-    return (await this.livePlaces()[0].worker.call({ type: 'selftest', home: this.home })) as SelfTestReport;
+    return (await this.livePlaces()[0].worker.call({ type: 'selftest' })) as SelfTestReport;
   }
 
   /** Picks the least loaded worker, starting another while there are busy ones and room. */
@@ -96,7 +97,7 @@ export class Engine {
   private load(place: Place, name: string, rebuild: boolean): Promise<unknown> {
     const known = place.templates.get(name);
     if (known && !rebuild) return known;
-    const loading = place.worker.call({ type: 'template', name, home: this.home, rebuild }, this.onProgress);
+    const loading = provideTemplate(place.worker, this.home, name, rebuild, this.onProgress);
     place.templates.set(name, loading);
     loading.catch(() => place.templates.delete(name));
     return loading;

@@ -35,7 +35,7 @@ const VDSO: VdsoSource = {
 };
 
 function bootOptions(host: KvmHost, image: MappedImage, machine: Machine, output: Output): BootOptions {
-  return { machine, host: host.guestHost(image, output), index: image.image.index, cpu: host.cpu, vdso: VDSO };
+  return { machine, host: host.guestHost(image, output), index: image.index, cpu: host.cpu, vdso: VDSO };
 }
 
 /** A fresh kernel on `machine` with `program` ready to run. Throws OffshootError when it cannot be started. */

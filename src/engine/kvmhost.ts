@@ -1,11 +1,13 @@
 // What one worker process shares among all its VMs: /dev/kvm, the self-test's findings, mapped images, clocks.
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { closeSync, openSync } from 'node:fs';
-import { randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { createHash, randomFillSync } from 'node:crypto';
 import { hostClock } from '../host/clock.ts';
 import { mapFile, type MappedFile } from '../host/mapfile.ts';
-import { openImage, type Image } from '../image/store.ts';
+import { ImageError } from '../image/errors.ts';
+import { openImage } from '../image/store.ts';
+import { parseImageIndex, type ImageIndex } from '../kernel/fs/imageindex.ts';
 import type { Host } from '../platform.ts';
 import type { CpuInfo } from '../kernel/kernel.ts';
 import { cpuInfo } from '../vmm/cpuinfo.ts';
@@ -18,7 +20,7 @@ import { prepareHome } from './home.ts';
 
 /** An image with its blob mapped. */
 export interface MappedImage {
-  readonly image: Image;
+  readonly index: ImageIndex;
   readonly blob: MappedFile;
 }
 
@@ -62,15 +64,28 @@ export class KvmHost {
   image(id: string): MappedImage {
     const known = this.images.get(id);
     if (known) return known;
-    const image = openImage(this.home, id);
-    const fd = openSync(image.blobPath, 'r');
+    const { blobPath, index } = openImage(this.home, id);
+    const fd = openSync(blobPath, 'r');
     try {
-      const mapped = { image, blob: mapFile(this.kvm.arena, fd, image.index.blobSizeBytes) };
-      this.images.set(id, mapped);
-      return mapped;
+      return this.mapImage(id, index, fd);
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Makes image `id` known from its open files, the blob verified. They may be closed afterwards. Throws ImageError, ImageIndexError. */
+  addImage(id: string, indexFd: number, indexBytes: number, blobFd: number): void {
+    if (this.images.has(id)) return;
+    const bytes = Buffer.alloc(indexBytes);
+    for (let at = 0, got = 1; at < indexBytes && got > 0; at += got) got = readSync(indexFd, bytes, at, indexBytes - at, at);
+    if (createHash('sha256').update(bytes).digest('hex') !== id) throw new ImageError('the checksum of an image index is wrong');
+    this.mapImage(id, parseImageIndex(bytes, true), blobFd);
+  }
+
+  private mapImage(id: string, index: ImageIndex, blobFd: number): MappedImage {
+    const mapped = { index, blob: mapFile(this.kvm.arena, blobFd, index.blobSizeBytes) };
+    this.images.set(id, mapped);
+    return mapped;
   }
 
   /** What a sandbox on this image may reach of the outside. */

@@ -23,6 +23,16 @@ export class LoadedTemplate {
     this.state = state;
   }
 
+  /** A template file whose content is known to be intact; `fd` then belongs to it. Throws TemplateRefused. */
+  static load(host: KvmHost, header: TemplateHeader, fd: number): LoadedTemplate {
+    const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
+    try {
+      return new LoadedTemplate(header, host.image(header.imageId), fd, decode(file.bytes.subarray(header.memoryBytes)));
+    } finally {
+      file.release();
+    }
+  }
+
   /** Opens and verifies a template file. Throws TemplateRefused when it must be built again. */
   static open(host: KvmHost, path: string): LoadedTemplate {
     const header = readHeader(path, templateKey(host.home));
@@ -31,11 +41,10 @@ export class LoadedTemplate {
       const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
       try {
         verifyOnce(checkedPath(host.home, header.name), path, header, file.bytes.subarray(HEADER_BYTES));
-        const state = decode(file.bytes.subarray(header.memoryBytes));
-        return new LoadedTemplate(header, host.image(header.imageId), fd, state);
       } finally {
         file.release();
       }
+      return LoadedTemplate.load(host, header, fd);
     } catch (error) {
       closeSync(fd);
       throw error;

@@ -1,5 +1,5 @@
-// Runs one program of an image to its end on the calling thread, in a fresh VM with nothing preloaded. Only worker processes
-// do this, while building images; sandboxes of users go through Guest and the scheduler.
+// Runs one program of an image to its end on the calling thread, in a fresh VM with nothing preloaded. Only the builder
+// does this, while building images; sandboxes of users go through Guest and the scheduler.
 
 import { exitCodeOf } from '../kernel/end.ts';
 import { runSlice } from '../kernel/run.ts';
@@ -7,7 +7,6 @@ import { createMachine } from '../vmm/machine.ts';
 import { OffshootError } from './errors.ts';
 import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
-import { endWithParent } from './parent.ts';
 
 /** What to run. */
 export interface OneShot {
@@ -36,7 +35,6 @@ export function runToEnd(host: KvmHost, imageId: string, shot: OneShot): OneShot
     });
     kernel.streams.stdin.close();
     for (;;) {
-      endWithParent();
       host.refreshClock();
       const state = runSlice(kernel, BUDGET_NS);
       if (state.kind === 'exited') {

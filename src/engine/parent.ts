@@ -1,8 +1,13 @@
-// Long work on a worker's own thread sees no messages, so it does not notice that its parent has gone: it asks here.
+// No orphans: a process of ours ends at once, whatever it is doing, when the one that started it ends or is killed.
 
-const parent = process.ppid;
+import { SIGKILL } from '../abi/linux/signal.ts';
+import { setParentDeathSignal } from '../host/prctl.ts';
 
-/** Ends this process when the one that started it is gone (Ctrl-C, kill -9): nobody wants what it builds any more. */
-export function endWithParent(): void {
-  if (process.ppid !== parent) process.exit(0);
+/**
+ * From now on the kernel kills this process when its parent, `pid`, ends. A parent that ended before this call is noticed
+ * here, so there is no gap.
+ */
+export function endWithParent(pid: number): void {
+  setParentDeathSignal(SIGKILL);
+  if (process.ppid !== pid) process.exit(0);
 }

@@ -1,6 +1,11 @@
 // Messages between the caller's process and a worker process: plain data over Node's IPC channel (advanced
 // serialization, so byte arrays stay bytes). Requests carry `call`; the worker answers each once with `reply`.
 
+import type { TemplateHeader } from './templatefile.ts';
+
+/** A worker's descriptor for the socket on which open files come (host/descriptors.ts). */
+export const HANDOVER_FD = 4;
+
 /** Limits of one run. */
 export interface RunLimits {
   /** Wall clock from the start of the run; 0 for none. */
@@ -62,7 +67,8 @@ export interface SelfTestReport {
 }
 
 export type ToWorker =
-  | { readonly type: 'template'; readonly call: number; readonly name: string; readonly home: string; readonly rebuild: boolean }
+  /** Three descriptors came before it: template file, image index, image blob. The reply is whether it fits this processor. */
+  | { readonly type: 'template'; readonly call: number; readonly header: TemplateHeader; readonly indexBytes: number }
   | {
     readonly type: 'fork'; readonly call: number; readonly sandbox: number; readonly template: string; readonly memoryBytes: number;
     readonly pooled: boolean;
@@ -71,11 +77,10 @@ export type ToWorker =
   | { readonly type: 'stdin'; readonly sandbox: number; readonly bytes: Uint8Array | null }
   | { readonly type: 'cancel'; readonly sandbox: number }
   | { readonly type: 'close'; readonly sandbox: number }
-  | { readonly type: 'selftest'; readonly call: number; readonly home: string };
+  | { readonly type: 'selftest'; readonly call: number };
 
 export type FromWorker =
   | { readonly type: 'reply'; readonly call: number; readonly value: unknown }
   | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string }
-  | { readonly type: 'progress'; readonly call: number; readonly progress: Progress }
   | { readonly type: 'output'; readonly sandbox: number; readonly stream: number; readonly bytes: Uint8Array }
   | { readonly type: 'trace'; readonly sandbox: number; readonly text: string };

@@ -1,53 +1,58 @@
-// Makes a template available: loads its file when it is there and still fits, or has it built (provision.ts, loaded only then).
+// The caller's side of making a template available to a worker, which may open nothing itself: finds the files, checks that
+// they are what they should be, opens them; when they are missing or do not fit, has them built (builderclient.ts) first.
 
-import { isImageCurrent } from '../image/specs.ts';
-import { findImage } from '../image/store.ts';
-import { builderId } from './builder.ts';
+import { closeSync, openSync } from 'node:fs';
+import { verifiedImage } from '../image/store.ts';
+import { build } from './builderclient.ts';
+import { specOf, staleness } from './current.ts';
 import { OffshootError } from './errors.ts';
-import { templatePath } from './home.ts';
-import type { KvmHost } from './kvmhost.ts';
-import { LoadedTemplate } from './loaded.ts';
+import { checkedPath, templatePath } from './home.ts';
 import type { Progress } from './protocol.ts';
-import { templateNames, templateSpec, type TemplateSpec } from './spec.ts';
-import { TemplateRefused, readHeader, templateKey } from './templatefile.ts';
+import { isVerified, readHeader, readTemplateKey, type TemplateHeader } from './templatefile.ts';
+import type { WorkerClient } from './workerclient.ts';
 
-type OnProgress = (progress: Progress) => void;
-
-/** Loads the template `name`, building what is missing. Throws OffshootError, ImageError, HostError. */
-export async function provideTemplate(host: KvmHost, name: string, rebuild: boolean, onProgress: OnProgress): Promise<LoadedTemplate> {
-  const spec = templateSpec(name);
-  if (!spec) {
-    throw new OffshootError('template-unknown', `Unknown template "${name}": there is ${templateNames().map((known) => `"${known}"`).join(', ')}.`);
-  }
-  if (!rebuild) {
-    const ready = tryLoad(host, spec, onProgress);
-    if (ready) return ready;
-  }
-  const { buildMissing } = await import('./provision.ts');
-  return buildMissing(host, spec, builderId(), onProgress, () => (rebuild ? null : tryLoad(host, spec, () => {})));
+/** A template ready to be handed to a worker. */
+export interface Offer {
+  readonly header: TemplateHeader;
+  readonly indexBytes: number;
+  /** Template file, image index, image blob: read-only. Whoever has the offer closes them. */
+  readonly fds: readonly [number, number, number];
 }
 
-/** The template if its file is there, intact and made by this code, on this image, for this processor; else null. */
-function tryLoad(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): LoadedTemplate | null {
-  const path = templatePath(host.home, spec.name);
+type OnProgress = ((progress: Progress) => void) | undefined;
+
+/** Loads template `name` into `worker`, building what is missing. Throws OffshootError. */
+export async function provideTemplate(worker: WorkerClient, home: string, name: string, rebuild: boolean, onProgress: OnProgress): Promise<void> {
+  specOf(name);
+  if (!rebuild && await handOver(worker, openOffer(home, name, false))) return;
+  await build({ home, name, rebuild }, onProgress);
+  if (await handOver(worker, openOffer(home, name, true))) return;
+  throw new OffshootError('internal', `The template "${name}" cannot be used although it was just built.`);
+}
+
+/** False when there is nothing to hand over, or when it does not fit the worker's processor. */
+async function handOver(worker: WorkerClient, offer: Offer | null): Promise<boolean> {
+  if (!offer) return false;
   try {
-    const header = readHeader(path, templateKey(host.home));
-    const why = staleness(host, spec, header);
-    if (why) throw new TemplateRefused(why);
-    return LoadedTemplate.open(host, path);
-  } catch (error) {
-    if (!(error instanceof TemplateRefused)) throw error;
-    if (error.message !== 'missing') {
-      onProgress({ phase: 'stale', message: `template "${spec.name}" is built again: ${error.message}`, done: 0, total: 0 });
-    }
-    return null;
+    return await worker.handOver(offer);
+  } finally {
+    offer.fds.forEach((fd) => closeSync(fd));
   }
 }
 
-function staleness(host: KvmHost, spec: TemplateSpec, header: ReturnType<typeof readHeader>): string | null {
-  if (header.fingerprint !== host.fingerprint) return 'it was made on another processor';
-  if (header.builder !== builderId()) return 'it was made by another version of Offshoot';
-  if (JSON.stringify(header.preload) !== JSON.stringify(spec.preload)) return 'what it loads has changed';
-  if (!isImageCurrent(spec.image, host.home) || findImage(host.home, spec.image)?.id !== header.imageId) return 'its image has changed';
+/** The template's files, open; null when one is missing, not what it should be, or (unless `verified`) has an unknown checksum. */
+function openOffer(home: string, name: string, verified: boolean): Offer | null {
+  const fds: number[] = [];
+  const open = (path: string): number => fds[fds.push(openSync(path, 'r')) - 1];
+  try {
+    const path = templatePath(home, name);
+    const header = readHeader(path, readTemplateKey(home));
+    const image = verifiedImage(home, header.imageId, verified);
+    const fits = staleness(home, specOf(name), header) === null && (verified || isVerified(checkedPath(home, name), path, header));
+    if (fits && image) return { header, indexBytes: image.indexBytes, fds: [open(path), open(image.indexPath), open(image.blobPath)] };
+  } catch {
+    // Whatever is wrong with the files, the builder finds it again and says so.
+    fds.forEach((fd) => closeSync(fd));
+  }
   return null;
 }

@@ -1,5 +1,5 @@
-// Builds what a template needs and is not there: packages → image → byte-compiled modules → template, telling the user
-// beforehand. Processes that need the same thing at the same time build it once.
+// Makes a template be there, in the builder process: verifies the file, or builds packages → image → byte-compiled modules →
+// template, telling the user beforehand. Processes that need the same thing at the same time build it once.
 
 import { readdirSync, rmSync } from 'node:fs';
 import { ensureImage, planImage } from '../image/images.ts';
@@ -7,29 +7,49 @@ import { withLock } from '../image/lock.ts';
 import { findImage, openImage, type Image } from '../image/store.ts';
 import { bakeImage } from './bake.ts';
 import { buildTemplate } from './build.ts';
+import { builderId } from './builder.ts';
+import { specOf, staleness } from './current.ts';
 import { templatePath, templatesDir } from './home.ts';
 import type { KvmHost } from './kvmhost.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { Progress } from './protocol.ts';
 import type { TemplateSpec } from './spec.ts';
+import { TemplateRefused, readHeader, templateKey } from './templatefile.ts';
 
 type OnProgress = (progress: Progress) => void;
 
-/** Builds the template and whatever it needs, unless `look` finds that another process has just done so. */
-export function buildMissing(
-  host: KvmHost, spec: TemplateSpec, builder: string, onProgress: OnProgress, look: () => LoadedTemplate | null,
-): Promise<LoadedTemplate> {
-  return withLock(templatesDir(host.home), async () => {
-    const other = look();
-    if (other) return other;
+/** Verifies the template `name`, or builds it and whatever it needs. Throws OffshootError, ImageError, HostError. */
+export async function provision(host: KvmHost, name: string, rebuild: boolean, onProgress: OnProgress): Promise<void> {
+  const spec = specOf(name);
+  if (!rebuild && isUsable(host, spec, onProgress)) return;
+  await withLock(templatesDir(host.home), async () => {
+    if (!rebuild && isUsable(host, spec, () => {})) return;
     const image = await provideImage(host, spec, onProgress);
     onProgress({ phase: 'template', message: `building template "${spec.name}"`, done: 0, total: 0 });
     const path = templatePath(host.home, spec.name);
     removeLeftovers(host.home);
-    buildTemplate(host, spec, image, builder, path);
+    buildTemplate(host, spec, image, builderId(), path);
+    LoadedTemplate.open(host, path).release(); // verified: nobody has to read it all again
     onProgress({ phase: 'done', message: `template "${spec.name}" is ready`, done: 1, total: 1 });
-    return LoadedTemplate.open(host, path);
   }, {});
+}
+
+/** The file is there, intact, and made by this code, on this image, for this processor. */
+function isUsable(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): boolean {
+  try {
+    const path = templatePath(host.home, spec.name);
+    const header = readHeader(path, templateKey(host.home));
+    const why = header.fingerprint === host.fingerprint ? staleness(host.home, spec, header) : 'it was made on another processor';
+    if (why) throw new TemplateRefused(why);
+    LoadedTemplate.open(host, path).release();
+    return true;
+  } catch (error) {
+    if (!(error instanceof TemplateRefused)) throw error;
+    if (error.message !== 'missing') {
+      onProgress({ phase: 'stale', message: `template "${spec.name}" is built again: ${error.message}`, done: 0, total: 0 });
+    }
+    return false;
+  }
 }
 
 /** Files of builds that were killed; called with the lock held, so nobody is writing one. */

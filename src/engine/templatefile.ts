@@ -57,7 +57,12 @@ export function templateKey(home: string): Buffer {
       rmSync(aside);
     }
   }
-  return readFileSync(path);
+  return readTemplateKey(home);
+}
+
+/** The same without making it. Throws what node:fs does. */
+export function readTemplateKey(home: string): Buffer {
+  return readFileSync(`${home}/template.key`);
 }
 
 /** Writes a template file aside, syncs it and renames it to `path`. Mode 0600: it holds the template's memory. */
@@ -126,20 +131,30 @@ export function verifyContent(header: TemplateHeader, content: Uint8Array): void
   if (createHash('sha256').update(content).digest('hex') !== header.sha256) throw new TemplateRefused('damaged: wrong checksum');
 }
 
+function stampOf(path: string, header: TemplateHeader): string {
+  const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
+  return `${size} ${mtimeNs} ${ctimeNs} ${ino} ${header.sha256}\n`;
+}
+
+/** Whether `verifyOnce` has found this very file intact. */
+export function isVerified(stampPath: string, path: string, header: TemplateHeader): boolean {
+  try {
+    return readFileSync(stampPath, 'latin1') === stampOf(path, header);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * verifyContent, unless this very file was found right before: its checksum takes longer than everything else a start does.
  * `stampPath` remembers size, times and inode number of the file that was checked; any write to it changes them.
  */
 export function verifyOnce(stampPath: string, path: string, header: TemplateHeader, content: Uint8Array): void {
-  const { size, mtimeNs, ctimeNs, ino } = statSync(path, { bigint: true });
-  const stamp = `${size} ${mtimeNs} ${ctimeNs} ${ino} ${header.sha256}\n`;
-  try {
-    if (readFileSync(stampPath, 'latin1') === stamp) return;
-  } catch { /* never checked here */ }
+  if (isVerified(stampPath, path, header)) return;
   verifyContent(header, content);
   try {
     const aside = `${stampPath}.${process.pid}.tmp`;
-    writeFileSync(aside, stamp, { mode: 0o600 });
+    writeFileSync(aside, stampOf(path, header), { mode: 0o600 });
     renameSync(aside, stampPath);
   } catch { /* a read-only home: check again next time */ }
 }

@@ -1,17 +1,21 @@
 // A worker process: owns /dev/kvm, templates and the VMs forked from them. Speaks protocol.ts with its parent and ends when
-// the parent does. Started by workerprocess.ts.
+// the parent does. It opens nothing after its start: its parent hands it templates and images as open files. Started by
+// workerprocess.ts as `worker HOME PARENT-PID`.
 
-import { HostError } from '../host/errors.ts';
+import { closeSync } from 'node:fs';
+import { receiveDescriptors } from '../host/descriptors.ts';
 import { ImageError } from '../image/errors.ts';
-import { KvmUnsupported } from '../vmm/kvm.ts';
+import { ImageIndexError } from '../kernel/fs/imageindex.ts';
 import { KvmHost } from './kvmhost.ts';
-import { OffshootError, deviceError, homeError } from './errors.ts';
+import { OffshootError } from './errors.ts';
+import { explain } from './explain.ts';
 import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
-import type { FromWorker, Progress, RunEnd, RunOptions, ToWorker } from './protocol.ts';
+import { endWithParent } from './parent.ts';
 import { Pool } from './pool.ts';
-import { provideTemplate } from './provide.ts';
+import { HANDOVER_FD, type FromWorker, type RunEnd, type RunOptions, type ToWorker } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
+import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
 
 const scheduler = new Scheduler();
 const templates = new Map<string, LoadedTemplate>();
@@ -24,34 +28,56 @@ let isRefilling = false;
 const BUSY_MS = 1;
 /** Forks kept ready for each template. */
 const PARKED_MAX = 4;
-let host: KvmHost | null = null;
+/** /dev/kvm and all that goes with it, or why it cannot be used. */
+let opened: { readonly host: KvmHost } | { readonly error: unknown };
 
 function send(message: FromWorker, sent?: () => void): void {
   if (!process.connected) process.exit(0);
   process.send?.(message, undefined, {}, () => sent?.());
 }
 
-function kvmHost(home: string): KvmHost {
-  host ??= KvmHost.open(home);
-  return host;
+function start(home: string): void {
+  try {
+    opened = { host: KvmHost.open(home) };
+  } catch (error) {
+    opened = { error };
+  }
 }
 
-async function loadTemplate(name: string, home: string, rebuild: boolean, onProgress: (progress: Progress) => void): Promise<null> {
-  const old = templates.get(name);
-  if (old && !rebuild) return null;
-  const loaded = await provideTemplate(kvmHost(home), name, rebuild, onProgress);
-  old?.release();
-  templates.set(name, loaded);
-  pools.get(name)?.destroy();
-  pools.set(name, new Pool(kvmHost(home), loaded, PARKED_MAX));
-  return null;
+function kvmHost(): KvmHost {
+  if ('error' in opened) throw opened.error;
+  return opened.host;
+}
+
+/** Takes over a template whose files the parent has just sent. False when it does not fit: it must be built again. */
+function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
+  const [file, index, blob] = receiveDescriptors(HANDOVER_FD, 3);
+  try {
+    const host = kvmHost();
+    if (header.fingerprint !== host.fingerprint) throw new TemplateRefused('it was made on another processor');
+    host.addImage(header.imageId, index, indexBytes, blob);
+    const loaded = LoadedTemplate.load(host, header, file);
+    const pool = new Pool(host, loaded, PARKED_MAX);
+    pools.get(header.name)?.destroy();
+    pools.set(header.name, pool);
+    templates.get(header.name)?.release();
+    templates.set(header.name, loaded);
+    return true;
+  } catch (error) {
+    closeSync(file);
+    if (error instanceof TemplateRefused || error instanceof ImageError || error instanceof ImageIndexError) return false;
+    throw error;
+  } finally {
+    closeSync(index);
+    closeSync(blob);
+  }
 }
 
 function forkSandbox({ sandbox, template: name, memoryBytes, pooled }: ToWorker & { readonly type: 'fork' }): null {
   const template = templates.get(name);
   const pool = pools.get(name);
-  if (!template || !pool || !host) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
-  const guest = pooled ? pool.take(memoryBytes) : Guest.fork(host, template, memoryBytes);
+  if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
+  const guest = pooled ? pool.take(memoryBytes) : Guest.fork(kvmHost(), template, memoryBytes);
   if (pooled) pooledGuests.set(guest, pool);
   guest.attach({
     output: (stream, bytes, sent) => send({ type: 'output', sandbox, stream, bytes }, sent),
@@ -108,13 +134,13 @@ function closeGuest(sandbox: number): void {
 function perform(message: ToWorker & { readonly call: number }): Promise<unknown> | unknown {
   switch (message.type) {
     case 'template':
-      return loadTemplate(message.name, message.home, message.rebuild, (progress) => send({ type: 'progress', call: message.call, progress }));
+      return loadTemplate(message.header, message.indexBytes);
     case 'fork':
       return forkSandbox(message);
     case 'run':
       return runGuest(message.sandbox, message.options);
     case 'selftest':
-      return kvmHost(message.home).selfTest;
+      return kvmHost().selfTest;
   }
 }
 
@@ -128,19 +154,8 @@ async function answer(message: ToWorker & { readonly call: number }): Promise<vo
   }
 }
 
-/** Any error as one sentence with a stable code. */
-function explain(error: unknown): { code: string; message: string } {
-  if (error instanceof OffshootError) return error;
-  if (error instanceof ImageError) return { code: 'image-failed', message: error.message };
-  if (error instanceof KvmUnsupported) return { code: 'host-unsupported', message: `${error.message}.` };
-  if (error instanceof HostError) {
-    return deviceError(error.op, error.code) ?? { code: 'internal', message: error.message };
-  }
-  const home = homeError(error);
-  if (home) return home;
-  return { code: 'internal', message: process.env['OFFSHOOT_DEBUG'] ? String((error as Error).stack) : String((error as Error).message) };
-}
-
+endWithParent(Number(process.argv[3]));
+start(process.argv[2]);
 process.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'stdin':

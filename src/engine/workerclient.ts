@@ -3,13 +3,13 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { OffshootError, type ErrorCode } from './errors.ts';
-import type { FromWorker, Progress, ToWorker } from './protocol.ts';
+import { HANDOVER_FD, type FromWorker, type ToWorker } from './protocol.ts';
+import type { Offer } from './provide.ts';
 import { startWorker } from './workerprocess.ts';
 
 interface Call {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
 /** What a sandbox hears from its worker while it runs. */
@@ -33,7 +33,7 @@ export class WorkerClient {
   /** The process has ended, by itself or by close(). */
   get isGone(): boolean { return this.gone; }
 
-  /** `home`: where compiled code of the worker is cached. */
+  /** `home`: where the self-test's findings and compiled code are kept. */
   constructor(home: string) {
     this.child = startWorker(home);
     this.child.on('message', (message) => this.receive(message as FromWorker));
@@ -43,11 +43,11 @@ export class WorkerClient {
   }
 
   /** Sends a request and resolves with its reply. Rejects with OffshootError. */
-  call(message: WorkerCall, onProgress?: (progress: Progress) => void): Promise<unknown> {
+  call(message: WorkerCall): Promise<unknown> {
     if (this.gone) return Promise.reject(new OffshootError('worker-lost', 'The worker process of this sandbox has ended.'));
     const call = this.nextCall++;
     return new Promise((resolve, reject) => {
-      this.calls.set(call, { resolve, reject, onProgress });
+      this.calls.set(call, { resolve, reject });
       this.child.ref();
       this.child.channel?.ref();
       this.child.send({ ...message, call });
@@ -58,6 +58,18 @@ export class WorkerClient {
   post(message: ToWorker, sent?: () => void): void {
     if (this.gone) sent?.();
     else this.child.send(message, () => sent?.());
+  }
+
+  /** Hands over a template's open files; false when it does not fit this host's processor. Rejects with OffshootError. */
+  async handOver({ header, indexBytes, fds }: Offer): Promise<boolean> {
+    const { sendDescriptors } = await import('../host/descriptors.ts'); // 10 ms, while the worker starts
+    const socket = this.child.stdio[HANDOVER_FD] as unknown as { readonly _handle: { readonly fd: number } | null };
+    try {
+      if (!this.gone && socket._handle !== null) sendDescriptors(socket._handle.fd, fds);
+    } catch {
+      this.lost('its socket is closed');
+    }
+    return await this.call({ type: 'template', header, indexBytes }) as boolean;
   }
 
   attach(sandbox: number, events: SandboxEvents): void {
@@ -83,7 +95,6 @@ export class WorkerClient {
     if (message.type === 'trace') return this.sandboxes.get(message.sandbox)?.trace(message.text);
     const call = this.calls.get(message.call);
     if (!call) return;
-    if (message.type === 'progress') return call.onProgress?.(message.progress);
     this.calls.delete(message.call);
     if (this.calls.size === 0) this.idle();
     if (message.type === 'reply') call.resolve(message.value);

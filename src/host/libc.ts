@@ -34,7 +34,8 @@ const c = {
   syscall3: libc.func('syscall', 'long', ['long', 'long', 'long', 'long']) as (nr: number, a: number, b: number, c: number) => number,
 };
 
-function check(op: string, result: number): number {
+/** `result`, or the errno of the call that just failed as an error named `op`. */
+export function check(op: string, result: number): number {
   if (result < 0) throw new HostError(op, koffi.errno());
   return result;
 }

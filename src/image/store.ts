@@ -1,6 +1,6 @@
 // Where images are on disk, and opening them.
 //
-// Interface: imagesDir, openImage, findImage, writeRef, Image, ImageRef. Layout below the home directory (home.ts):
+// Interface: imagesDir, openImage, verifiedImage, findImage, writeRef, Image, ImageRef. Layout below the home directory (home.ts):
 //   images/<id>/blob, images/<id>/index   the image; id is the sha256 of the index, which holds the sha256 of the blob
 //   images/<id>/checked                   size and change time of the blob when its checksum was last found right
 //   images/<name>.json                    what a name stands for (ImageRef)
@@ -74,17 +74,42 @@ export function openImage(home: string, id: string): Image {
 /** A full checksum takes a tenth of a second, so it is only done when the file is not the one that was checked. */
 function checkBlob(dir: string, index: ImageIndex): void {
   const blob = path.join(dir, 'blob');
-  const stat = fs.statSync(blob, { bigint: true });
-  if (Number(stat.size) !== index.blobSizeBytes) throw new ImageError(`its blob has ${stat.size} bytes instead of ${index.blobSizeBytes}`);
-  const stamp = `${stat.size} ${stat.mtimeNs} ${stat.ctimeNs} ${stat.ino}\n`;
-  const checked = path.join(dir, 'checked');
-  try {
-    if (fs.readFileSync(checked, 'latin1') === stamp) return;
-  } catch { /* never checked here */ }
+  const { size } = fs.statSync(blob);
+  if (size !== index.blobSizeBytes) throw new ImageError(`its blob has ${size} bytes instead of ${index.blobSizeBytes}`);
+  if (isChecked(dir)) return;
   if (hashFile(blob) !== index.blobSha256) throw new ImageError('the checksum of its blob is wrong');
   try {
-    replaceFile(checked, stamp);
+    replaceFile(path.join(dir, 'checked'), stampOf(dir));
   } catch { /* a read-only store: check again next time */ }
+}
+
+function stampOf(dir: string): string {
+  const { size, mtimeNs, ctimeNs, ino } = fs.statSync(path.join(dir, 'blob'), { bigint: true });
+  return `${size} ${mtimeNs} ${ctimeNs} ${ino}\n`;
+}
+
+/** Whether the blob is the file whose checksum was right. */
+function isChecked(dir: string): boolean {
+  try {
+    return fs.readFileSync(path.join(dir, 'checked'), 'latin1') === stampOf(dir);
+  } catch {
+    return false;
+  }
+}
+
+/** Where an image's files are, for a process that is given them open. */
+export interface ImageFiles {
+  readonly blobPath: string;
+  readonly indexPath: string;
+  readonly indexBytes: number;
+}
+
+/** The files of an image whose checksums were verified by an earlier openImage (or by the caller: `verified`); else null. */
+export function verifiedImage(home: string, id: string, verified = false): ImageFiles | null {
+  const dir = path.join(imagesDir(home), id);
+  if (!/^[0-9a-f]{64}$/.test(id) || !(verified || isChecked(dir))) return null;
+  const indexPath = path.join(dir, 'index');
+  return { blobPath: path.join(dir, 'blob'), indexPath, indexBytes: fs.statSync(indexPath).size };
 }
 
 function hashFile(file: string): string {

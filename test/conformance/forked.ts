@@ -3,10 +3,11 @@
 
 import { readFileSync } from 'node:fs';
 import { Guest, type GuestEvents } from '../../src/engine/guest.ts';
+import { templatePath } from '../../src/engine/home.ts';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
-import type { LoadedTemplate } from '../../src/engine/loaded.ts';
+import { LoadedTemplate } from '../../src/engine/loaded.ts';
 import type { RunEnd } from '../../src/engine/protocol.ts';
-import { provideTemplate } from '../../src/engine/provide.ts';
+import { provision } from '../../src/engine/provision.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
 import { offshootHome } from '../../src/image/home.ts';
@@ -69,7 +70,8 @@ export class Forks {
 
   static async open(): Promise<Forks> {
     const host = KvmHost.open(offshootHome());
-    return new Forks(host, await provideTemplate(host, 'python', false, () => {}));
+    await provision(host, 'python', false, () => {});
+    return new Forks(host, LoadedTemplate.open(host, templatePath(host.home, 'python')));
   }
 
   /** Runs the job without forking it. */

@@ -1,0 +1,28 @@
+// The builder process: started when a template or its image is missing, ended when it is there. It may do what workers may
+// not: run apt-get, use the network, write to the home directory. It runs no sandboxes of users.
+
+import type { BuildRequest, FromBuilder } from './builderclient.ts';
+import { explain } from './explain.ts';
+import { KvmHost } from './kvmhost.ts';
+import { endWithParent } from './parent.ts';
+import { provision } from './provision.ts';
+
+function send(message: FromBuilder): void {
+  process.send?.(message);
+}
+
+async function serve(request: BuildRequest): Promise<void> {
+  try {
+    await provision(KvmHost.open(request.home), request.name, request.rebuild, (progress) => send({ type: 'progress', progress }));
+    send({ type: 'done' });
+  } catch (error) {
+    const { code, message } = explain(error);
+    send({ type: 'error', code, message });
+  }
+}
+
+endWithParent(Number(process.argv[2]));
+process.once('message', (request: BuildRequest) => void serve(request));
+process.on('disconnect', () => process.exit(0));
+// The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
+process.on('SIGINT', () => {});
