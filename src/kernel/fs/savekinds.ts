@@ -17,6 +17,8 @@ import { SignalFd } from '../ipc/signalfd.ts';
 import type { SignalFdState } from '../ipc/signalfd.ts';
 import { TimerFd } from '../ipc/timerfd.ts';
 import type { TimerFdState } from '../ipc/timerfd.ts';
+import { PidFile } from '../process/pidfd.ts';
+import type { PidFileState } from '../process/pidfd.ts';
 import { ControlFile } from './control.ts';
 import { DeviceFile } from './dev.ts';
 import type { File } from './file.ts';
@@ -139,6 +141,10 @@ export function registerKinds(): void {
   registerFileKind('socket', socketKind);
   registerFileKind('timerfd', timerKind);
   registerFileKind('text', textKind);
+  registerFileKind('pidfd', {
+    save: (file) => (file as PidFile).save(),
+    restore: (state, loader) => new PidFile(loader.kernel, state.extra as PidFileState, state.flags),
+  });
   registerFileKind('signalfd', {
     save: (file) => (file as SignalFd).save(),
     restore: (state, loader) => new SignalFd(loader.kernel, state.extra as SignalFdState, state.flags),

@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel.ts';
 import { setResult } from '../syscalls/args.ts';
 import { SNAPSHOT, waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
+import { putPidfd } from './pidfd.ts';
 import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
 
@@ -25,6 +26,8 @@ export interface CloneArgs {
   readonly parentTid: number;
   readonly childTid: number;
   readonly tls: bigint;
+  /** Where CLONE_PIDFD's descriptor goes. */
+  readonly pidfd: number;
 }
 
 function has(args: CloneArgs, flag: number): boolean {
@@ -40,8 +43,8 @@ function check(task: Task, args: CloneArgs): number {
   if (has(args, CLONE_SIGHAND) && !has(args, CLONE_VM)) return -EINVAL;
   if (has(args, CLONE_THREAD) && !has(args, CLONE_SIGHAND)) return -EINVAL;
   if (has(args, CLONE_CLEAR_SIGHAND) && has(args, CLONE_SIGHAND)) return -EINVAL;
-  if (has(args, CLONE_PIDFD)) {
-    kernel.count('clone CLONE_PIDFD');
+  if (has(args, CLONE_PIDFD) && has(args, CLONE_THREAD)) {
+    kernel.count('clone CLONE_PIDFD of a thread');
     return -EINVAL;
   }
   if (has(args, CLONE_THREAD) && (!has(args, CLONE_FILES) || !has(args, CLONE_FS))) {
@@ -73,6 +76,13 @@ export function clone(task: Task, args: CloneArgs): number | Wait {
   const child = has(args, CLONE_THREAD) ? newThread(task) : newProcess(task, args);
   if (typeof child === 'number') return child;
   prepareChild(task, child, args);
+  const failed = has(args, CLONE_PIDFD) ? putPidfd(task, child.process, args.pidfd) : 0;
+  if (failed < 0) {
+    child.process.mm.release();
+    child.process.files.release();
+    child.process.fs.release();
+    return failed;
+  }
   task.kernel.addTask(child);
   task.kernel.tracer?.attached(child);
   if (!has(args, CLONE_VFORK)) return child.tid;

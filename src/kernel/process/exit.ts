@@ -70,6 +70,7 @@ function endProcess(process: Process, status: number): void {
   process.files.release();
   process.fs.release();
   for (const child of [...kernel.processes.values()]) if (child.ppid === process.pid) reparent(kernel, process, child);
+  if (process.exitQueue !== 0) kernel.waits.wake(process.exitQueue);
   notifyParent(process);
 }
 

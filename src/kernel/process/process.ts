@@ -52,6 +52,8 @@ export class Process {
   exitSignal = 17;
   /** Woken when a child of this process changes state. */
   childQueue: number;
+  /** Woken when it ends, for its pidfds; 0: it has none. */
+  exitQueue = 0;
   /** Stopped by a signal (job control); its tasks do not run. */
   stopped = false;
   /** wait4(WUNTRACED / WCONTINUED) has not reported it yet: wait status, or -1. */

@@ -12,7 +12,7 @@ import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
 
 const PROCESS_FIELDS = [
-  'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue', 'stopped',
+  'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue', 'exitQueue', 'stopped',
   'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'pdeathsig', 'childSubreaper', 'nice', 'deadCpuNs', 'childrenCpuNs', 'startNs',
 ] as const;
 

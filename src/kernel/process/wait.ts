@@ -9,8 +9,11 @@ import type { Wait } from '../wait.ts';
 import { reap } from './exit.ts';
 import type { Process } from './process.ts';
 
-/** Which children: all, one pid, or a process group. */
-export type Selector = { readonly kind: 'all' } | { readonly kind: 'pid'; readonly id: number } | { readonly kind: 'pgid'; readonly id: number };
+/** Which children: all, one pid, or a process group. `nonblock`: named by a pidfd that does not wait. */
+export type Selector =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'pid'; readonly id: number; readonly nonblock?: boolean }
+  | { readonly kind: 'pgid'; readonly id: number };
 
 /** A child's change. `status` as wait(2)'s macros take it. */
 export interface Change {

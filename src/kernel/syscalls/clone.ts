@@ -1,7 +1,9 @@
 // clone(2), clone3, fork(2), vfork(2), set_tid_address(2): arguments only; process/clone.ts does the work.
 
 import { E2BIG, EINVAL, ENOSYS as E_NOSYS } from '../../abi/linux/errno.ts';
-import { CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL } from '../../abi/linux/sched.ts';
+import {
+  CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL,
+} from '../../abi/linux/sched.ts';
 import { SIGCHLD } from '../../abi/linux/signal.ts';
 import { clone } from '../process/clone.ts';
 import type { CloneArgs } from '../process/clone.ts';
@@ -11,9 +13,11 @@ import { readArg, readArg64 } from './args.ts';
 import { ADDR, FULL, PARTIAL, SIZE, STRUCT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
-const PARTIAL_NOTE = PARTIAL('no namespaces, CLONE_PIDFD or CLONE_PTRACE; threads share descriptors and fs');
+const PARTIAL_NOTE = PARTIAL('no namespaces or CLONE_PTRACE; threads share descriptors and fs');
+/** No meaning any more. */
+const CLONE_DETACHED = 0x400000;
 const NR_CLONE = 56, NR_CLONE3 = 435;
-const FORK: CloneArgs = { flags: 0, exitSignal: SIGCHLD, stackTop: 0n, parentTid: 0, childTid: 0, tls: 0n };
+const FORK: CloneArgs = { flags: 0, exitSignal: SIGCHLD, stackTop: 0n, parentTid: 0, childTid: 0, tls: 0n, pidfd: 0 };
 
 /** x86-64 order: flags, stack, parent_tid, child_tid, tls. */
 function cloneArgs(task: Task): CloneArgs {
@@ -21,12 +25,15 @@ function cloneArgs(task: Task): CloneArgs {
   const flags = readArg(context, 0, 1);
   return {
     flags: (flags & ~CSIGNAL) >>> 0, exitSignal: flags & CSIGNAL, stackTop: readArg64(context, 1),
-    parentTid: readArg(context, 2, 2), childTid: readArg(context, 3, 2), tls: readArg64(context, 4),
+    parentTid: readArg(context, 2, 2), childTid: readArg(context, 3, 2), tls: readArg64(context, 4), pidfd: readArg(context, 2, 2),
   };
 }
 
 function sysClone(task: Task): number | Wait {
-  return clone(task, cloneArgs(task));
+  const args = cloneArgs(task);
+  // The old call has one pointer for both.
+  if (args.flags & CLONE_PIDFD && args.flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)) return -EINVAL;
+  return clone(task, args);
 }
 
 function clone3Args(task: Task, gva: number, size: number): CloneArgs | number {
@@ -52,6 +59,7 @@ function clone3Args(task: Task, gva: number, size: number): CloneArgs | number {
   return {
     flags: flags >= CLONE_CLEAR_SIGHAND ? flags : flags >>> 0, exitSignal, stackTop: stack + stackSize,
     parentTid: Number(u64(CLONE_ARGS.parentTid)), childTid: Number(u64(CLONE_ARGS.childTid)), tls: u64(CLONE_ARGS.tls),
+    pidfd: Number(u64(CLONE_ARGS.pidfd)),
   };
 }
 

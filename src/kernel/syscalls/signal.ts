@@ -142,7 +142,8 @@ function sigaltstack(task: Task, newGva: number, oldGva: number): number {
 }
 
 /** kill(2)'s permission: root, or the sender's real or effective uid equals the target's real or saved one. */
-function mayKill(task: Task, target: Process, signo: number): boolean {
+/** Whether `task` may send `target` this signal: kill(2). */
+export function mayKill(task: Task, target: Process, signo: number): boolean {
   const { euid, ruid } = task.process.credentials;
   const to = target.credentials;
   if (target === task.process || euid === 0) return true;
@@ -198,7 +199,8 @@ function tkill(task: Task, tid: number, signo: number): number {
   return signo === 0 ? 0 : signalTask(target, userInfo(task, signo, SI_TKILL));
 }
 
-function readSiginfo(task: Task, gva: number, signo: number): SigInfo | number {
+/** The siginfo_t at `gva`, as sent with `signo`. */
+export function readSiginfo(task: Task, gva: number, signo: number): SigInfo | number {
   const bytes = task.process.mm.readBytes(gva, SIGINFO.size);
   return typeof bytes === 'number' ? bytes : decodeSiginfo(bytes, signo);
 }

@@ -14,6 +14,7 @@ import { rows as ioctlRows } from './ioctl.ts';
 import { rows as linkRows } from './link.ts';
 import { rows as miscRows } from './misc.ts';
 import { rows as mmRows } from './mm.ts';
+import { rows as pidfdRows } from './pidfd.ts';
 import { rows as pipeRows } from './pipe.ts';
 import { rows as pollRows } from './poll.ts';
 import { rows as prctlRows } from './prctl.ts';
@@ -48,6 +49,7 @@ export const ROWS: readonly SyscallRow[] = [
   ...linkRows,
   ...miscRows,
   ...mmRows,
+  ...pidfdRows,
   ...pipeRows,
   ...pollRows,
   ...prctlRows,

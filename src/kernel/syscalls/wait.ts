@@ -1,11 +1,12 @@
 // exit(2), exit_group(2), wait4(2), waitid(2).
 
-import { ECHILD, EINVAL, ENOSYS as E_NOSYS } from '../../abi/linux/errno.ts';
+import { EAGAIN, EBADF, ECHILD, EINVAL } from '../../abi/linux/errno.ts';
 import {
   P_ALL, P_PGID, P_PID, P_PIDFD, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, WUNTRACED, __WALL, __WCLONE, __WNOTHREAD,
 } from '../../abi/linux/sched.ts';
 import { CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT } from '../../abi/linux/signal.ts';
 import { exitGroup, exitTask } from '../process/exit.ts';
+import { PidFile } from '../process/pidfd.ts';
 import type { Task } from '../process/task.ts';
 import { takeChange } from '../process/wait.ts';
 import type { Change, Selector } from '../process/wait.ts';
@@ -14,8 +15,10 @@ import { siginfo } from '../signal/state.ts';
 import { NO_RESULT } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { encodeRusage } from './rusage.ts';
-import { FULL, INT, PARTIAL, PID, STRUCT, sys } from './row.ts';
+import { FULL, INT, PID, STRUCT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
+
+const O_NONBLOCK = 0o4000;
 
 function exit(task: Task, code: number): number {
   exitTask(task, (code & 0xff) << 8);
@@ -46,17 +49,27 @@ function selectorOf(task: Task, which: number, id: number): Selector | number {
     case P_ALL: return { kind: 'all' };
     case P_PID: return id > 0 ? { kind: 'pid', id } : -EINVAL;
     case P_PGID: return id >= 0 ? { kind: 'pgid', id: id === 0 ? task.process.pgid : id } : -EINVAL;
-    case P_PIDFD: return -E_NOSYS;
+    case P_PIDFD: return pidfdSelector(task, id);
     default: return -EINVAL;
   }
+}
+
+function pidfdSelector(task: Task, fd: number): Selector | number {
+  if (fd < 0) return -EINVAL;
+  const file = task.process.files.get(fd);
+  if (!(file instanceof PidFile)) return -EBADF;
+  const { target } = file;
+  return target ? { kind: 'pid', id: target.pid, nonblock: (file.flags & O_NONBLOCK) !== 0 } : -ECHILD;
 }
 
 function waitid(task: Task, which: number, id: number, infoGva: number, options: number, rusageGva: number): number | Wait {
   if ((options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) !== 0) return -EINVAL;
   if ((options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL;
   const selector = selectorOf(task, which, id);
-  if (typeof selector === 'number') return selector === -E_NOSYS ? -ECHILD : selector;
-  const change = takeChange(task, selector, options);
+  if (typeof selector === 'number') return selector;
+  const isNonblock = selector.kind === 'pid' && selector.nonblock === true && (options & WNOHANG) === 0;
+  const change = takeChange(task, selector, isNonblock ? options | WNOHANG : options);
+  if (change === null && isNonblock) return -EAGAIN;
   if (typeof change === 'number') return change;
   if (change !== null && 'kind' in change) return change;
   const { mm } = task.process;
@@ -81,5 +94,5 @@ export const rows: SyscallRow[] = [
   sys(60, 'exit', exit, FULL, [INT]),
   sys(61, 'wait4', wait4, FULL, [PID, STRUCT, 'FLAGS', STRUCT]),
   sys(231, 'exit_group', exitGroupCall, FULL, [INT]),
-  sys(247, 'waitid', waitid, PARTIAL('no P_PIDFD'), [INT, PID, STRUCT, 'FLAGS', STRUCT]),
+  sys(247, 'waitid', waitid, FULL, [INT, PID, STRUCT, 'FLAGS', STRUCT]),
 ];
