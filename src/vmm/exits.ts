@@ -19,6 +19,8 @@ const SYSCALL: Trap = { kind: 'syscall' };
 const HLT: Trap = { kind: 'hlt' };
 const SHUTDOWN: Trap = { kind: 'shutdown' };
 
+/** Reserved bits in a page-table entry: ours have none set, but a PVM-style host's shadow of supervisor entries has. */
+const PF_RSVD = 8;
 /** RIP, CS, RFLAGS, RSP, SS. */
 const FRAME_BYTES = 40;
 const FRAME_TOP = L.STACK_GPA + X.PAGE_SIZE;
@@ -85,7 +87,7 @@ function exception(vcpu: Vcpu, { words }: Memory, context: Context, vector: numb
   target[RSP] = words[frame + 6];
   target[RSP + 1] = words[frame + 7];
   return {
-    kind: 'exception', vector, errorCode: hasCode ? words[frame - 2] : 0,
+    kind: 'exception', vector, errorCode: hasCode ? words[frame - 2] & (vector === X.VECTOR_PF ? ~PF_RSVD : -1) : 0,
     address: vector === X.VECTOR_PF ? sregs32[CR2] + sregs32[CR2 + 1] * 2 ** 32 : 0,
   };
 }
