@@ -15,6 +15,8 @@ const PAGE_IS_FILE = 1n << 2n, PAGE_IS_PRESENT = 1n << 3n, PAGE_IS_SWAPPED = 1n 
 const PM_PRESENT = 0x8000_0000, PM_SWAP = 0x4000_0000, PM_FILE = 0x2000_0000;
 const REGIONS = 512;
 const REGION_BYTES = 24;
+/** Entries of a pagemap read at a time. */
+const ENTRIES_MAX = 65536;
 
 const ScanArg = struct('pm_scan_arg', 96, {
   size: u64, flags: u64, start: addr, end: addr, walk_end: addr, vec: addr, vec_len: size, max_pages: u64,
@@ -45,10 +47,15 @@ export function forEachPrivateRange(arena: Arena, hva: number, sizeBytes: number
   let start = hva;
   while (scanWorks && start < hva + sizeBytes) {
     const end = scan(found, start, hva + sizeBytes, visit);
-    if (end < 0) scanWorks = false;
+    if (end <= start) scanWorks = false;
     else start = end;
   }
   if (start < hva + sizeBytes) readEntries(start, hva + sizeBytes - start, visit);
+}
+
+/** For tests: whether PAGEMAP_SCAN may be used. */
+export function allowPagemapScan(allowed: boolean): void {
+  scanWorks = allowed;
 }
 
 /** Where the kernel writes the regions it found: memory whose address is known. */
@@ -80,11 +87,13 @@ function scan(regions: { readonly hva: number; readonly view: DataView }, start:
 }
 
 function readEntries(hva: number, sizeBytes: number, visit: VisitRange): void {
-  const entries = new Uint8Array((sizeBytes / PAGE) * 8);
-  const got = readSync(fd, entries, 0, entries.length, (hva / PAGE) * 8);
-  const view = new DataView(entries.buffer);
-  for (let at = 4; at < got; at += 8) {
-    const high = view.getUint32(at, true);
-    if (high & (PM_PRESENT | PM_SWAP) && !(high & PM_FILE)) visit(hva + ((at - 4) / 8) * PAGE, PAGE);
+  const entries = new Uint32Array(2 * ENTRIES_MAX);
+  for (let start = hva, end = hva + sizeBytes; start < end;) {
+    const want = Math.min(entries.byteLength, ((end - start) / PAGE) * 8);
+    const got = readSync(fd, entries, 0, want, (start / PAGE) * 8);
+    if (got < 8 || got % 8 !== 0) throw new Error(`/proc/self/pagemap gave ${got} bytes`);
+    for (let i = 1; i < got / 4; i += 2, start += PAGE) {
+      if ((entries[i] & (PM_PRESENT | PM_SWAP)) !== 0 && (entries[i] & PM_FILE) === 0) visit(start, PAGE);
+    }
   }
 }

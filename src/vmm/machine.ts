@@ -108,6 +108,30 @@ export class KvmMachine implements Machine {
     if (this.#loaded === context) this.#loaded = null;
   }
 
+  /** Drops whatever a run left half done in the vCPU: a port access, an MMIO access. Registers are undefined afterwards. */
+  abandonExit(): void {
+    for (let i = 0; i < SETTLE_MAX && this.vcpu.completeExit() !== -EINTR; i++);
+  }
+
+  /** Has the guest store all queued page-table entries again, under `root`. Null, or the trap that ended it. */
+  replayPending(root: number): Trap | null {
+    return this.paging.pending.length === 0 ? null : replay(this, this.paging.pending, root, () => {});
+  }
+
+  /** The vCPU is as new: what ran before is forgotten, the next run loads everything. */
+  reset(): void {
+    this.#loaded = null;
+    this.#fpu.invalidate();
+    this.#needsSegments = true;
+    this.#root = -1;
+    this.#bases.fill(0);
+    this.#kicked = false;
+    this.start.reset(this.vcpu);
+    this.vcpu.regs.fill(0n);
+    this.vcpu.dirty = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    this.vcpu.completeExit();
+  }
+
   /** Where the vCPU stood at its last exit: for the self-test and for diagnosis. */
   lastExit(): { readonly rip: bigint; readonly cpl: number } {
     return { rip: this.vcpu.regs[RIP / 2], cpl: this.vcpu.cpl };

@@ -4,7 +4,9 @@
 // fresh zero pages. Growth appends memslots that follow on both in hva and in gpa, so all of memory is one range of the
 // arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
 
-import { MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
+import {
+  MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
+} from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
@@ -35,6 +37,8 @@ export class Memory implements GuestMemory {
   readonly firstFrame = L.FIRST_FRAME;
   readonly #vm: Vm;
   readonly #region: Region;
+  /** Bytes of slot 0. */
+  readonly #firstBytes: number;
   #slots = 1;
   #step = GROW_MIN_BYTES;
 
@@ -46,6 +50,7 @@ export class Memory implements GuestMemory {
     this.#vm = vm;
     this.limitBytes = Math.max(limitBytes, size);
     this.sizeBytes = size;
+    this.#firstBytes = size;
     this.#region = kvm.arena.take(this.limitBytes);
     const { hva } = this.#region;
     try {
@@ -86,6 +91,33 @@ export class Memory implements GuestMemory {
     this.sizeBytes = target;
     this.#review();
     return true;
+  }
+
+  /**
+   * Memory above `sizeBytes`, where a slot must end, is gone. True when there was some: KVM then forgets all translations of
+   * what is left too.
+   */
+  shrink(sizeBytes: number): boolean {
+    if (sizeBytes === this.sizeBytes) return false;
+    if (sizeBytes !== this.#firstBytes) throw new RangeError(`guest memory cannot shrink to ${sizeBytes} bytes`);
+    while (this.#slots > 1) this.#vm.setUserMemoryRegion(--this.#slots, 0, 0, 0);
+    mmap(this.#region.hva + sizeBytes, this.limitBytes - sizeBytes, PROT_NONE, ANONYMOUS, -1, 0);
+    this.#step = GROW_MIN_BYTES;
+    this.sizeBytes = sizeBytes;
+    this.#review();
+    this.forgetTranslations();
+    return true;
+  }
+
+  /** Deletes slot 0 and adds it again: KVM drops every translation it has of this machine. About 40 µs, and a fault for each page. */
+  forgetTranslations(): void {
+    this.#vm.setUserMemoryRegion(0, 0, 0, 0);
+    this.#vm.setUserMemoryRegion(0, 0, this.#firstBytes, this.#region.hva);
+  }
+
+  /** Gives the content of [gpa, gpa+sizeBytes) back: what the source has, or zeros, is there again. */
+  discard(gpa: number, sizeBytes: number): void {
+    madvise(this.#region.hva + gpa, sizeBytes, MADV_DONTNEED);
   }
 
   /** Gives the address range back. Nothing may touch the memory any more. */

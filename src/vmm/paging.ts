@@ -6,9 +6,10 @@
 // KVM's shadow page tables do not notice host writes (PVM-style) and TLBs must be flushed (hardware). A new entry where none
 // was present needs nothing: the processor faults and looks again.
 //
-// Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present),
-// whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and queued, when the
-// frame is used again: a sandbox that ends never pays for it.
+// Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
+// marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
+// queued, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became tables
+// since the machine's memory was last that of its template: what a rewind must look at.
 
 import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
 import type { AddressSpace, FrameSource } from '../platform.ts';
@@ -20,6 +21,8 @@ const SPAN = [0, 2 ** 12, 2 ** 21, 2 ** 30, 2 ** 39];
 const TABLE_BITS = PTE_P | PTE_W | PTE_U | PTE_A;
 const LEAF_BITS = PTE_P | PTE_U | PTE_A | PTE_D;
 const GPA_LOW = 0xffff_f000;
+/** In a freed table's entry 0, which is not present: what was there before is not known any more. */
+const FREED = 1 << 9;
 
 /** What paging needs of guest memory: its 32-bit words. The array is replaced when memory grows. */
 export interface TableMemory {
@@ -33,6 +36,8 @@ export class Paging {
   readonly strict: boolean;
   /** Runs of entries to be stored again: [gpa of the first, count, …]. */
   readonly pending: number[] = [];
+  /** gpas of frames that were made page tables. */
+  readonly made: number[] = [];
 
   constructor(memory: TableMemory, strict: boolean) {
     this.memory = memory;
@@ -51,9 +56,9 @@ export class Paging {
   allocTable(frames: FrameSource): number {
     const { words } = this.memory;
     const gpa = words[L.STATE_GPA >>> 2];
-    if (gpa === 0) return frames.allocTableFrame();
+    if (gpa === 0) return this.#makeTable(frames);
     const base = gpa >>> 2;
-    words[L.STATE_GPA >>> 2] = words[base] & GPA_LOW;
+    words[L.STATE_GPA >>> 2] = (words[base] & GPA_LOW) >>> 0;
     this.changed(gpa);
     for (let i = 0; i < 1024; i += 2) {
       if (i !== 0 && (words[base + i] & PTE_P) !== 0) this.changed(gpa + i * 4);
@@ -63,10 +68,44 @@ export class Paging {
     return gpa;
   }
 
+  #makeTable(frames: FrameSource): number {
+    const gpa = frames.allocTableFrame();
+    if (gpa !== 0) this.made.push(gpa);
+    return gpa;
+  }
+
+  /**
+   * The table at `gpa` is about to become what `target` holds at the same place: queues every entry of which a translation may
+   * be in use that is not `target`'s. Those that were changed before were queued then.
+   */
+  changing(gpa: number, target: Uint32Array): void {
+    const { words } = this.memory;
+    const base = gpa >>> 2;
+    for (let i = base; i < base + 1024; i += 2) {
+      const low = words[i];
+      if ((low & PTE_P) !== 0 ? low !== target[i] || words[i + 1] !== target[i + 1] : i === base && (low & FREED) !== 0) this.changed(i * 4);
+    }
+  }
+
+  /** Calls back for each table frame: those below `roots`, and those that are free. */
+  forEachTable(roots: readonly number[], visit: (gpa: number) => void): void {
+    const { words } = this.memory;
+    const walk = (table: number, level: number): void => {
+      visit(table);
+      const entries = level === 4 ? 256 : 512;
+      for (let i = 0; level > 1 && i < entries; i++) {
+        const low = words[(table >>> 2) + i * 2];
+        if ((low & PTE_P) !== 0) walk((low & GPA_LOW) >>> 0, level - 1);
+      }
+    };
+    for (const root of roots) walk(root, 4);
+    for (let gpa = words[L.STATE_GPA >>> 2]; gpa !== 0; gpa = (words[gpa >>> 2] & GPA_LOW) >>> 0) visit(gpa);
+  }
+
   /** Takes a table back. Its entries may still be there; nothing may point to it any more. */
   freeTable(gpa: number): void {
     const { words } = this.memory;
-    words[gpa >>> 2] = words[L.STATE_GPA >>> 2];
+    words[gpa >>> 2] = words[L.STATE_GPA >>> 2] | FREED;
     words[(gpa >>> 2) + 1] = 0;
     words[L.STATE_GPA >>> 2] = gpa;
   }

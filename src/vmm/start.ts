@@ -1,7 +1,7 @@
 // Start state: how a vCPU is set up before its first run, and the special registers for ring 3 and for the PTE writer.
 // Made once per process (CPUID, MSR list, XCR0 and the two kvm_sregs images), applied to each vCPU with as few ioctls as go.
 
-import { Dtable, Segment, Sregs, Xcrs } from '../abi/kvm/structs.ts';
+import { Debugregs, Dtable, Segment, Sregs, VcpuEvents, Xcrs } from '../abi/kvm/structs.ts';
 import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import { TYPE_CODE, TYPE_DATA, TYPE_TSS_BUSY } from '../abi/x86/descriptors.ts';
@@ -23,8 +23,15 @@ export class StartState {
   readonly #msrCount: number;
   readonly #xcrs: Uint8Array;
 
-  constructor(kvm: Kvm, apicBase: bigint) {
+  /** Of a vCPU that never ran. */
+  readonly #events = buffer(VcpuEvents.size);
+  readonly #debugregs = buffer(Debugregs.size);
+
+  constructor(kvm: Kvm, fresh: Vcpu, apicBase: bigint) {
     this.#kvm = kvm;
+    fresh.getVcpuEvents(this.#events.u8);
+    VcpuEvents.set.flags(this.#events.view, 0, 0); // the parts that need none
+    fresh.getDebugregs(this.#debugregs.u8);
     this.#user = sregsImage(kvm, apicBase, 3);
     this.#supervisorSegments = sregsImage(kvm, apicBase, 0).slice(0, SEGMENTS_BYTES);
     const lstar = kvm.kind === 'pvm' ? BigInt(L.USER_STUB_GVA) : L.SUPER_BASE + BigInt(L.CODE_LOW + CODE_STUB);
@@ -48,6 +55,18 @@ export class StartState {
     vcpu.sregs8.set(this.#user);
   }
 
+  /**
+   * Brings back what `apply` set and a run may have changed besides the registers that every run loads: events under way and
+   * debug registers (DR6 after a single step). XCRs and MSRs are set too, although no ring-3 instruction changes them.
+   */
+  reset(vcpu: Vcpu): void {
+    vcpu.setXcrs(this.#xcrs);
+    vcpu.setMsrs(this.#msrs, this.#msrCount);
+    vcpu.setVcpuEvents(this.#events.u8);
+    vcpu.setDebugregs(this.#debugregs.u8);
+    vcpu.sregs8.set(this.#user);
+  }
+
   /** Segments of ring 3; CR3 and bases are the caller's. */
   loadUser(vcpu: Vcpu): void {
     vcpu.sregs8.set(this.#user);
@@ -68,7 +87,7 @@ export function startState(kvm: Kvm, vcpu: Vcpu): StartState {
   if (state === undefined) {
     const sregs = buffer(Sregs.size);
     vcpu.getSregs(sregs.u8);
-    state = new StartState(kvm, Sregs.get.apic_base(sregs.view, 0));
+    state = new StartState(kvm, vcpu, Sregs.get.apic_base(sregs.view, 0));
     states.set(kvm, state);
   }
   return state;

@@ -144,6 +144,15 @@ export class Vcpu {
     ioctlPointer('KVM_SET_VCPU_EVENTS', this.fd, nr.KVM_SET_VCPU_EVENTS, events);
   }
 
+  /** Takes a struct kvm_debugregs to fill in. */
+  getDebugregs(into: Uint8Array): void {
+    ioctlPointer('KVM_GET_DEBUGREGS', this.fd, nr.KVM_GET_DEBUGREGS, into);
+  }
+
+  setDebugregs(registers: Uint8Array): void {
+    ioctlPointer('KVM_SET_DEBUGREGS', this.fd, nr.KVM_SET_DEBUGREGS, registers);
+  }
+
   /** Makes the guest's TSC the host's plus `offset`. False when this KVM has no such attribute. */
   setTscOffset(offset: bigint): boolean {
     const at = 2 * 4096 - 8; // the attribute points to its value: lend it the end of the port-data page

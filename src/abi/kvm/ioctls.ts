@@ -2,7 +2,7 @@
 // is a wrong number (include/uapi/linux/kvm.h, include/uapi/asm-generic/ioctl.h). Grouped by the kind of descriptor.
 
 import {
-  Cpuid2, DeviceAttr, EnableCap, Msrs, Regs, SignalMask, Sregs, UserspaceMemoryRegion, VcpuEvents, Xcrs, Xsave,
+  Cpuid2, Debugregs, DeviceAttr, EnableCap, Msrs, Regs, SignalMask, Sregs, UserspaceMemoryRegion, VcpuEvents, Xcrs, Xsave,
 } from './structs.ts';
 
 const KVMIO = 0xae;
@@ -41,6 +41,8 @@ export const KVM_SET_SIGNAL_MASK = iow(0x8b, SignalMask);
 export const KVM_SET_CPUID2 = iow(0x90, Cpuid2);
 export const KVM_GET_VCPU_EVENTS = ior(0x9f, VcpuEvents);
 export const KVM_SET_VCPU_EVENTS = iow(0xa0, VcpuEvents);
+export const KVM_GET_DEBUGREGS = ior(0xa1, Debugregs);
+export const KVM_SET_DEBUGREGS = iow(0xa2, Debugregs);
 export const KVM_GET_TSC_KHZ = io(0xa3);
 export const KVM_GET_XSAVE = ior(0xa4, Xsave);
 export const KVM_SET_XSAVE = iow(0xa5, Xsave);

@@ -30,6 +30,8 @@ export const VcpuEvents = struct('kvm_vcpu_events', 64, {
   smi: bytes(4), triple_fault_pending: u8, reserved: bytes(26), exception_has_payload: u8, exception_payload: u64,
 });
 
+export const Debugregs = struct('kvm_debugregs', 128, { db: bytes(32), dr6: u64, dr7: u64, flags: u64, reserved: bytes(72) });
+
 /** The start of struct kvm_run; the exit union (256 bytes) is read by the structs below at `exit`. */
 export const Run = struct('kvm_run', 2352, {
   request_interrupt_window: u8, immediate_exit: u8, padding1: bytes(6),

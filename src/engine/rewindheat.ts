@@ -1,0 +1,73 @@
+// Which pages a rewound machine keeps as its own: those that runs of the template change again and again. A kept page costs
+// every rewind a copy (0.15 µs), a page given back costs the next run that needs it a fault (5 µs and more).
+//
+// A page gains heat when a run made it private anew, or was seen to change it; it loses heat when a review finds that a run left
+// it alone. Machines share what is learned about their template.
+
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
+
+/** What a page gains in a run that changed it, and what it needs to be kept: two runs. */
+const GAIN = 2;
+const KEEP = 4;
+const HEAT_MAX = 8;
+/** Most pages a machine keeps. */
+const KEPT_MAX = 4096;
+/** Every so many rewinds, kept pages are compared with the template. */
+const REVIEW_PERIOD = 8;
+
+/** Byte ranges: [start, end, start, end, …]. */
+type Runs = number[];
+
+/** What one machine keeps. */
+export class KeptPages {
+  /** One byte for each page of the template: 1 for those that are the machine's own. */
+  readonly pages: Uint8Array;
+  rewinds = 0;
+
+  constructor(pages: number) {
+    this.pages = new Uint8Array(pages);
+  }
+}
+
+export class Heat {
+  readonly #heat: Uint8Array;
+
+  /** `pages`: of the template. */
+  constructor(pages: number) {
+    this.#heat = new Uint8Array(pages);
+  }
+
+  /**
+   * Divides the pages that are a machine's own into those to copy back and those to give back, and notes it in `kept`.
+   * `mustKeep(page)`: never give it back. `differs(page)`: whether it is not as in the template.
+   */
+  divide(
+    changed: readonly number[], kept: KeptPages, mustKeep: (page: number) => boolean, differs: (page: number) => boolean,
+  ): { readonly keep: Runs; readonly giveBack: Runs; readonly keptPages: number } {
+    const review = ++kept.rewinds % REVIEW_PERIOD === 0;
+    const keep: Runs = [];
+    const giveBack: Runs = [];
+    let keptPages = 0;
+    for (let i = 0; i < changed.length; i += 2) {
+      for (let page = changed[i] / PAGE_SIZE; page < changed[i + 1] / PAGE_SIZE; page++) {
+        if (kept.pages[page] === 0) this.#gain(page);
+        else if (review) differs(page) ? this.#gain(page) : this.#heat[page]--;
+        const stays = mustKeep(page) || (this.#heat[page] >= KEEP && keptPages < KEPT_MAX);
+        kept.pages[page] = stays ? 1 : 0;
+        if (stays) keptPages++;
+        add(stays ? keep : giveBack, page);
+      }
+    }
+    return { keep, giveBack, keptPages };
+  }
+
+  #gain(page: number): void {
+    this.#heat[page] = Math.min(this.#heat[page] + GAIN, HEAT_MAX);
+  }
+}
+
+function add(runs: Runs, page: number): void {
+  const start = page * PAGE_SIZE;
+  if (runs.length > 0 && runs[runs.length - 1] === start) runs[runs.length - 1] += PAGE_SIZE;
+  else runs.push(start, start + PAGE_SIZE);
+}

@@ -1,0 +1,193 @@
+// Compares a rewound slot with a fresh fork: every byte, every register, the kernel's state, and every translation, which only
+// ring 3 itself can tell. Interface: residue(slot, fresh) is the first difference in words, or null.
+
+import { isDeepStrictEqual } from 'node:util';
+import * as nr from '../../src/abi/kvm/ioctls.ts';
+import { Debugregs, MsrEntry, Msrs, Regs, Sregs, VcpuEvents, Xcrs } from '../../src/abi/kvm/structs.ts';
+import { buffer } from '../../src/abi/struct.ts';
+import { ioctlPointer } from '../../src/host/libc.ts';
+import type { AddressSpace, Context } from '../../src/platform.ts';
+import { PAGE_EXEC, PAGE_READ, PAGE_WRITE, REG } from '../../src/platform.ts';
+import { kvm } from './guest.ts';
+import { context } from './guest.ts';
+import type { Slot } from './rewindhelp.ts';
+
+const PAGE = 4096;
+/** Registers that count time or are the machine's own clockwork. */
+const MSRS_IGNORED = new Set([0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */, 0xc0000104 /* AMD64_TSC_RATIO */]);
+
+/** What differs between a slot that was rewound and a fork that never ran, or null. Both must be thrown away or rewound afterwards. */
+export function residue(slot: Slot, fresh: Slot): string | null {
+  return paging(slot) ?? bytes(slot, fresh) ?? kernelState(slot, fresh) ?? registers(slot, fresh) ?? translations(slot, fresh);
+}
+
+function paging({ machine: { paging: { pending, made } } }: Slot): string | null {
+  return pending.length + made.length === 0 ? null : `${pending.length / 2} entries are queued, ${made.length} new tables known`;
+}
+
+function bytes(slot: Slot, fresh: Slot): string | null {
+  const a = slot.machine.memory;
+  const b = fresh.machine.memory;
+  if (a.sizeBytes !== b.sizeBytes) return `memory of ${a.sizeBytes} bytes instead of ${b.sizeBytes}`;
+  if (Buffer.compare(a.u8, b.u8) === 0) return null;
+  let at = 0;
+  while (a.u8[at] === b.u8[at]) at++;
+  return `byte at gpa 0x${at.toString(16)} is ${a.u8[at]} instead of ${b.u8[at]}`;
+}
+
+function kernelState(slot: Slot, fresh: Slot): string | null {
+  const { template } = slot;
+  const [mine, its] = [slot.kernelState(template.state), fresh.kernelState(template.pristineState())];
+  for (const key of Object.keys(its) as (keyof typeof its)[]) if (!isDeepStrictEqual(mine[key], its[key])) return `kernel state: ${key}`;
+  return null;
+}
+
+/** All register classes KVM has, as ring 3 would find them: after one system call of the same context. */
+function registers(slot: Slot, fresh: Slot): string | null {
+  const [mine, its] = [slot, fresh].map((at) => {
+    const c = context(gadgets(at).read);
+    c.regs[REG.rdi] = BigInt(gadgets(at).read);
+    const trap = at.machine.run(c, mainSpace(at), 0);
+    return { trap, ...registerClasses(at) };
+  });
+  for (const key of Object.keys(its) as (keyof typeof its)[]) if (!isDeepStrictEqual(mine[key], its[key])) return `registers: ${key}`;
+  return its.trap.kind === 'syscall' ? null : `the probe stopped with ${its.trap.kind}`;
+}
+
+function registerClasses({ machine: { vcpu } }: Slot): Record<string, Uint8Array | string[]> {
+  const get = (request: number, sizeBytes: number): Uint8Array => {
+    const into = new Uint8Array(sizeBytes);
+    ioctlPointer('KVM_GET', vcpu.fd, request, into);
+    return into;
+  };
+  return {
+    regs: get(nr.KVM_GET_REGS, Regs.size), sregs: get(nr.KVM_GET_SREGS, Sregs.size), xsave: get(nr.KVM_GET_XSAVE2, kvm().xsaveBytes),
+    xcrs: get(nr.KVM_GET_XCRS, Xcrs.size), debugregs: get(nr.KVM_GET_DEBUGREGS, Debugregs.size),
+    events: get(nr.KVM_GET_VCPU_EVENTS, VcpuEvents.size), msrs: msrs(vcpu.fd),
+  };
+}
+
+/** KVM_GET_MSR_INDEX_LIST: _IOWR(KVMIO, 0x02, struct kvm_msr_list). */
+const KVM_GET_MSR_INDEX_LIST = 0xc004_ae02;
+
+function msrs(fd: number): string[] {
+  const indexes = new Uint32Array(4096);
+  indexes[0] = indexes.length - 1;
+  ioctlPointer('KVM_GET_MSR_INDEX_LIST', kvm().fd, KVM_GET_MSR_INDEX_LIST, new Uint8Array(indexes.buffer));
+  const values: string[] = [];
+  for (const index of indexes.subarray(1, 1 + indexes[0])) {
+    const isClock = index >= 0x4b564d00 && index <= 0x4b564dff;
+    if (MSRS_IGNORED.has(index) || isClock) continue;
+    const list = buffer(Msrs.size + MsrEntry.size);
+    Msrs.set.nmsrs(list.view, 0, 1);
+    MsrEntry.set.index(list.view, Msrs.size, index);
+    if (ioctlPointer('KVM_GET_MSRS', fd, nr.KVM_GET_MSRS, list.u8) === 1) values.push(`${index.toString(16)}=${MsrEntry.get.data(list.view, Msrs.size)}`);
+  }
+  return values;
+}
+
+interface Gadgets {
+  readonly read: number;
+  readonly write: number;
+  readonly exec: number;
+  /** gpa of the page they are in. */
+  readonly gpa: number;
+}
+
+const NO_FRAMES = { allocTableFrame: () => 0 };
+
+function mainSpace({ machine, template }: Slot): AddressSpace {
+  return machine.attachAddressSpace(template.state.mms.mms[0].root, NO_FRAMES);
+}
+
+const found = new WeakMap<object, Gadgets>();
+
+/** Where rewindguest.c's probes are. */
+function gadgets({ machine, template }: Slot): Gadgets {
+  let known = found.get(template);
+  if (known !== undefined) return known;
+  const { u8 } = machine.memory;
+  const space = machine.attachAddressSpace(template.state.mms.mms[0].root, NO_FRAMES);
+  space.forEach(0, 0x1000_0000, (gva, entry) => {
+    const gpa = entry - entry % PAGE;
+    const page = Buffer.from(u8.buffer, u8.byteOffset + gpa, PAGE);
+    if (page.indexOf('PROBES01') !== 0) return;
+    const at = (name: string): number => gva + page.indexOf(name) + name.length;
+    known = { read: at('PROBES01'), write: at('PROBES02'), exec: at('PROBES03'), gpa };
+  });
+  if (known === undefined) throw new Error('no probes in the template');
+  found.set(template, known);
+  return known;
+}
+
+/** Code that should not have been reached may loop for ever. */
+const KICKS_MAX = 20;
+
+/** One access of ring 3: what it read, or the faulting address; -1 for anything else. */
+function access(slot: Slot, c: Context, space: AddressSpace, rip: number, gva: number): { ok: bigint } | { fault: number } {
+  c.regs[REG.rip] = BigInt(rip);
+  c.regs[REG.rdi] = BigInt(gva);
+  let trap = slot.machine.run(c, space, 10_000_000);
+  for (let i = 0; i < KICKS_MAX && trap.kind === 'kick'; i++) trap = slot.machine.run(c, space, 10_000_000);
+  if (trap.kind === 'syscall') return { ok: c.regs[REG.rbx] };
+  return { fault: trap.kind === 'exception' && trap.vector === 14 ? trap.address : -1 };
+}
+
+/** Touches every address that ever was mapped, in the template's address space and in new ones. */
+function translations(slot: Slot, fresh: Slot): string | null {
+  const pages = new Map(slot.mapped);
+  const expected = mainSpace(fresh);
+  expected.forEach(0, 2 ** 47, (gva) => pages.set(gva, PAGE_READ | PAGE_WRITE | PAGE_EXEC));
+  return oldSpace(slot, fresh, pages) ?? newSpaces(slot);
+}
+
+function oldSpace(slot: Slot, fresh: Slot, pages: ReadonlyMap<number, number>): string | null {
+  const { read, write, exec } = gadgets(slot);
+  const space = mainSpace(slot);
+  const expected = mainSpace(fresh);
+  const c = context(read);
+  for (const [gva, had] of pages) {
+    const entry = expected.entry(gva);
+    const faults = (rip: number): boolean => {
+      const got = access(slot, c, space, rip, gva);
+      return 'fault' in got && got.fault === gva;
+    };
+    const reads = (rip: number): boolean => {
+      const got = access(slot, c, space, rip, gva);
+      return 'ok' in got && (rip !== read || got.ok === word(fresh, entry));
+    };
+    const at = `at 0x${gva.toString(16)} is not as in the template`;
+    if (entry === 0 ? !faults(read) : !reads(read)) return `a read ${at}`;
+    if ((had & PAGE_WRITE) !== 0 && ((entry & PAGE_WRITE) === 0 ? !faults(write) : !reads(write))) return `a write ${at}`;
+    if ((had & PAGE_EXEC) !== 0 && (entry & PAGE_EXEC) === 0 && !faults(exec)) return `a jump ${at}`;
+  }
+  return null;
+}
+
+/** Address spaces made now take the frames that the run's page tables were in; only what is mapped now may be found in them. */
+function newSpaces(slot: Slot): string | null {
+  const { read, gpa } = gadgets(slot);
+  const kernel = slot.restore();
+  const page = read - read % PAGE;
+  const c = context(read);
+  const [earlier, spaces] = [[...slot.mapped.keys()], slot.spaces]; // this maps more
+  for (let i = 0; i < spaces + 1; i++) {
+    const space = slot.machine.newAddressSpace(kernel.frames);
+    if (space === null || !space.map(page, gpa, PAGE_READ | PAGE_EXEC)) return 'no frame for an address space';
+    for (const gva of earlier) {
+      if (gva === page || space.entry(gva) !== 0) continue;
+      // With its neighbour there, the tables lead to this address again.
+      const neighbour = gva % (2 * PAGE) === 0 ? gva + PAGE : gva - PAGE;
+      if (neighbour !== page && !space.map(neighbour, gpa, PAGE_READ)) return 'no frame for a table';
+      const got = access(slot, c, space, read, gva);
+      if (!('fault' in got && got.fault === gva)) return `a new address space reads something at 0x${gva.toString(16)}`;
+    }
+  }
+  return null;
+}
+
+/** The 8 bytes a page starts with. */
+function word({ machine }: Slot, entry: number): bigint {
+  const gpa = entry - entry % PAGE;
+  return machine.memory.view.getBigUint64(gpa, true);
+}
