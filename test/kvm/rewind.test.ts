@@ -1,9 +1,12 @@
-// Rewinding leaves nothing: after every hostile run a slot is compared with a fresh fork.
+// Rewinding leaves nothing: after every hostile run a slot is compared with a fresh fork. And the comparison can fail: with any
+// step of a rewind left out, it does.
 
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { residue } from './rewindprobe.ts';
-import { TestTemplate, skip } from './rewindhelp.ts';
+import { REWIND_STEPS, type RewindStep } from '../../src/engine/rewind.ts';
+import { allowPagemapScan } from '../../src/host/pagemap.ts';
+import { halfPortAccess, residue } from './rewindprobe.ts';
+import { TestTemplate, skip, type Slot } from './rewindhelp.ts';
 
 let template: TestTemplate;
 before(async () => {
@@ -11,20 +14,94 @@ before(async () => {
 });
 after(() => template?.destroy());
 
-const CASES = ['small', 'huge', 'mappings', 'tables', 'children', 'registers', 'ports', 'threads', 'resources', 'everything'];
+/** Runs `name` in `slot` and rewinds it, twice, and finds nothing of it. */
+function leavesNothing(name: string, slot: Slot, before: () => void = () => {}): void {
+  const fresh = slot.template.slot();
+  for (let i = 0; i < 2; i++) {
+    slot.run(name);
+    before();
+    const report = slot.rewind();
+    assert.equal(typeof report, 'object', `${report}`);
+    assert.equal(residue(slot, fresh), null, `round ${i}, ${JSON.stringify(report)}`);
+    assert.equal(typeof slot.rewind(), 'object');
+    assert.equal(typeof fresh.rewind(), 'object');
+  }
+  slot.destroy();
+  fresh.destroy();
+}
 
-for (const name of [...CASES, ...CASES.map((each) => `${each} stay`)]) {
-  test(`no residue: ${name}`, { skip }, () => {
-    const slot = template.slot();
-    const fresh = template.slot();
-    for (let i = 0; i < 3; i++) {
-      slot.run(name);
-      const report = slot.rewind();
-      assert.equal(typeof report, 'object', `${report}`);
-      assert.equal(residue(slot, fresh), null, `round ${i}, ${JSON.stringify(report)}`);
+const CASES = ['small', 'huge', 'mappings', 'tables', 'children', 'registers', 'ports', 'threads', 'resources', 'everything'];
+const STOPPED = ['small', 'children', 'threads', 'everything'].map((name) => `${name} stay`);
+
+for (const name of [...CASES, ...STOPPED]) test(`no residue: ${name}`, { skip }, () => leavesNothing(name, template.slot()));
+
+test('no residue: all of them, in one slot', { skip }, () => {
+  const slot = template.slot();
+  for (const name of [...CASES, ...STOPPED]) {
+    slot.run(name);
+    assert.equal(typeof slot.rewind(), 'object', name);
+  }
+  leavesNothing('small', slot);
+});
+
+test('no residue: half a port access', { skip }, () => {
+  const slot = template.slot();
+  leavesNothing('small', slot, () => halfPortAccess(slot));
+});
+
+test('no residue: without PAGEMAP_SCAN', { skip }, () => {
+  allowPagemapScan(false);
+  try {
+    leavesNothing('mappings', template.slot());
+  } finally {
+    allowPagemapScan(true);
+  }
+});
+
+test('a rewound slot is another child: new pid, new random numbers', { skip }, () => {
+  const slot = template.slot();
+  const printed = Array.from({ length: 4 }, () => {
+    const line = slot.run('nothing');
+    slot.rewind();
+    return line;
+  });
+  assert.equal(new Set(printed).size, 4, printed.join(''));
+  slot.destroy();
+});
+
+test('after a huge run a rewind touches as few pages as before', { skip }, () => {
+  const slot = template.slot(false);
+  const after = (name: string): number => {
+    slot.run(name);
+    const report = slot.rewind();
+    return typeof report === 'object' ? report.privatePages : Infinity;
+  };
+  const usual = [0, 1, 2].map(() => after('nothing'));
+  assert.ok(after('huge') > usual[2] + 500);
+  const later = after('nothing');
+  assert.ok(later <= usual[2] + 20, `${later} pages, ${usual[2]} before`);
+  slot.destroy();
+});
+
+/** Where each step is missed. */
+const MISSED: Record<RewindStep, string> = {
+  abandonExit: 'small', dropGrowth: 'huge', queueTables: 'small', queueNewTables: 'children', copyBack: 'small', giveBack: 'small',
+  dropTranslations: 'mappings', clearQueue: 'mappings', forgetTables: 'mappings', resetVcpu: 'registers',
+};
+
+for (const without of REWIND_STEPS) {
+  test(`the comparison notices a rewind without ${without}`, { skip }, () => {
+    const slot = template.slot(false);
+    const fresh = template.slot(false);
+    // Twice, so that pages are kept; what is given back shows at the first time.
+    for (let i = 0; i < 2 && without !== 'giveBack'; i++) {
+      slot.run(MISSED[without]);
       slot.rewind();
-      fresh.rewind();
     }
+    slot.run(MISSED[without]);
+    if (without === 'abandonExit') halfPortAccess(slot);
+    const report = slot.rewind({ without });
+    assert.notEqual(typeof report === 'string' ? report : residue(slot, fresh), null);
     slot.destroy();
     fresh.destroy();
   });

@@ -38,7 +38,9 @@ __asm__(
   ".ascii \"PROBES02\"\n"
   "mov (%rdi),%bl\nmov %bl,(%rdi)\nsyscall\n.balign 16\n"  // write
   ".ascii \"PROBES03\"\n"
-  "jmp *%rdi\n.balign 4096\n");
+  "jmp *%rdi\n.balign 16\n"
+  ".ascii \"PROBES04\"\n"
+  "rep insb\nsyscall\n.balign 4096\n");
 extern char probes[];
 
 static char *pages;       // 64 private pages, read-write
@@ -92,7 +94,7 @@ static void small(void) {
 }
 
 /** More than the template has: memory grows. */
-static void huge(void) { dirty(map(0, 60 * MB, PROT_READ | PROT_WRITE, 0), 60 * MB, 0xbb); small(); }
+static void huge(void) { dirty(map(0, 24 * MB, PROT_READ | PROT_WRITE, 0), 24 * MB, 0xbb); small(); }
 
 static void mappings(void) {
   small();

@@ -15,7 +15,7 @@ import type { Kernel } from '../../src/kernel/kernel.ts';
 import { completeForkChild, prepareForkChild } from '../../src/kernel/process/snapshot.ts';
 import type { RunState } from '../../src/kernel/run.ts';
 import { restoreKernel, saveKernel, type KernelState } from '../../src/kernel/save.ts';
-import type { AddressSpace, FrameSource, Host } from '../../src/platform.ts';
+import { USER_END, type AddressSpace, type FrameSource, type Host } from '../../src/platform.ts';
 import { cpuInfo } from '../../src/vmm/cpuinfo.ts';
 import { createMachine, type KvmMachine } from '../../src/vmm/machine.ts';
 import { kvm } from './guest.ts';
@@ -70,7 +70,7 @@ export class TestTemplate {
     this.fd = openSync(file, 'w+');
     writeSync(this.fd, kernel.memory.u8.subarray(0, used));
     ftruncateSync(this.fd, this.sizeBytes);
-    this.base = new RewindBase(kvm().arena, this.fd, this.sizeBytes, this.state.mms.mms.map((mm) => mm.root));
+    this.base = this.#newBase();
     this.#host = hostFor(image, (_stream, bytes) => {
       this.printed += Buffer.from(bytes).toString('latin1');
     });
@@ -101,8 +101,13 @@ export class TestTemplate {
     return deserialize(this.#stateBytes) as KernelState;
   }
 
-  slot(): Slot {
-    return new Slot(this);
+  /** `learned`: whether it knows what other slots of this template kept. */
+  slot(learned = true): Slot {
+    return new Slot(this, learned ? this.base : this.#newBase());
+  }
+
+  #newBase(): RewindBase {
+    return new RewindBase(kvm().arena, this.fd, this.sizeBytes, this.state.mms.mms.map((mm) => mm.root));
   }
 
   restore(machine: KvmMachine, state: KernelState): Kernel {
@@ -115,17 +120,28 @@ export class TestTemplate {
   }
 }
 
-/** One machine of a template, and every address that anything in it ever had mapped, with all it was allowed there. */
+/** Page tables of one address space: gpas, 0 for those that are the template's. */
+export interface TableTree {
+  readonly root: number;
+  /** For each page that was mapped: the tables of level 3, 2, 1 that led to it. */
+  readonly paths: ReadonlyMap<number, readonly number[]>;
+}
+
+/** One machine of a template, and everything that anything in it ever had mapped. */
 export class Slot {
   readonly template: TestTemplate;
   readonly machine: KvmMachine;
+  readonly base: RewindBase;
   readonly kept: KeptPages;
+  /** Every page, with all it was allowed there. */
   readonly mapped = new Map<number, number>();
-  /** Address spaces made in the last run. */
-  spaces = 0;
+  /** Page tables of the last run that are not the template's, in the places they had. */
+  trees: TableTree[] = [];
+  readonly #live = new Set<AddressSpace>();
 
-  constructor(template: TestTemplate) {
+  constructor(template: TestTemplate, base = template.base) {
     this.template = template;
+    this.base = base;
     this.machine = createMachine(kvm(), { fd: template.fd, sizeBytes: template.sizeBytes }, 512 << 20);
     this.kept = new KeptPages(template.sizeBytes / 4096);
     this.#record();
@@ -135,20 +151,45 @@ export class Slot {
     const { machine } = this;
     const watch = (space: AddressSpace): AddressSpace => {
       const map = space.map.bind(space);
+      const destroy = space.destroy.bind(space);
       space.map = (gva, gpa, prot) => {
         this.mapped.set(gva, (this.mapped.get(gva) ?? 0) | prot);
         return map(gva, gpa, prot);
       };
+      space.destroy = () => {
+        this.trees.push(this.#tree(space));
+        this.#live.delete(space);
+        destroy();
+      };
+      this.#live.add(space);
       return space;
     };
     const make = machine.newAddressSpace.bind(machine);
     const attach = machine.attachAddressSpace.bind(machine);
     machine.newAddressSpace = (frames: FrameSource) => {
       const space = make(frames);
-      this.spaces++;
       return space && watch(space);
     };
     machine.attachAddressSpace = (root, frames) => watch(attach(root, frames));
+  }
+
+  /** The tables that are frames of the run's own, by what they map. */
+  #tree({ root }: AddressSpace): TableTree {
+    const { words } = this.machine.memory;
+    const made = new Set(this.machine.paging.made);
+    const paths = new Map<number, readonly number[]>();
+    const walk = (table: number, level: number, gva: number, path: readonly number[]): void => {
+      for (let i = 0; i < (level === 4 ? 256 : 512); i++) {
+        const low = words[(table >>> 2) + i * 2];
+        const at = gva + i * 4096 * 512 ** (level - 1);
+        if ((low & 1) === 0 || at >= USER_END) continue;
+        if (level === 1) {
+          if (path.some((each) => made.has(each))) paths.set(at, path.map((each) => (made.has(each) ? each : 0)));
+        } else walk((low & 0xffff_f000) >>> 0, level - 1, at, [...path, (low & 0xffff_f000) >>> 0]);
+      }
+    };
+    walk(root, 4, 0, []);
+    return { root: made.has(root) ? root : 0, paths };
   }
 
   restore(state: KernelState = this.template.state): Kernel {
@@ -157,7 +198,8 @@ export class Slot {
 
   /** Runs one case of the guest to its end; what it printed. With ` stay` it is stopped in the middle, after `stayMs`. */
   run(message: string, stayMs = 60): string {
-    this.spaces = 0;
+    this.trees = [];
+    this.#live.clear();
     const kernel = this.restore();
     completeForkChild(kernel);
     this.template.printed = '';
@@ -165,12 +207,13 @@ export class Slot {
     const stopMs = performance.now() + stayMs * SLOW;
     const stays = message.endsWith(' stay');
     const state = runUntil(kernel, (at) => at.kind === 'exited' || (stays && performance.now() > stopMs), 60_000);
+    for (const space of this.#live) this.trees.push(this.#tree(space));
     if (!stays) assert.deepEqual(state, { kind: 'exited', reason: { kind: 'exit', code: 7 } }, message);
     return this.template.printed;
   }
 
   rewind(tuning: RewindTuning = {}): RewindReport | string {
-    return rewind(this.machine, this.kept, this.template.base, tuning);
+    return rewind(this.machine, this.kept, this.base, tuning);
   }
 
   /** The kernel's whole state after it was restored from `state`, without the time of the day. */

@@ -2,17 +2,20 @@
 // ring 3 itself can tell. Interface: residue(slot, fresh) is the first difference in words, or null.
 
 import { isDeepStrictEqual } from 'node:util';
+import { KVM_SYNC_X86_REGS } from '../../src/abi/kvm/constants.ts';
 import * as nr from '../../src/abi/kvm/ioctls.ts';
 import { Debugregs, MsrEntry, Msrs, Regs, Sregs, VcpuEvents, Xcrs } from '../../src/abi/kvm/structs.ts';
 import { buffer } from '../../src/abi/struct.ts';
 import { ioctlPointer } from '../../src/host/libc.ts';
 import type { AddressSpace, Context } from '../../src/platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE, REG } from '../../src/platform.ts';
-import { kvm } from './guest.ts';
-import { context } from './guest.ts';
+import { PORT, STATE_GPA } from '../../src/vmm/layout.ts';
+import { context, kvm } from './guest.ts';
 import type { Slot } from './rewindhelp.ts';
 
 const PAGE = 4096;
+/** `pages` of rewindguest.c. */
+const PAGES_GVA = 0x1000_0000;
 /** Registers that count time or are the machine's own clockwork. */
 const MSRS_IGNORED = new Set([0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */, 0xc0000104 /* AMD64_TSC_RATIO */]);
 
@@ -90,6 +93,7 @@ interface Gadgets {
   readonly read: number;
   readonly write: number;
   readonly exec: number;
+  readonly insb: number;
   /** gpa of the page they are in. */
   readonly gpa: number;
 }
@@ -113,7 +117,7 @@ function gadgets({ machine, template }: Slot): Gadgets {
     const page = Buffer.from(u8.buffer, u8.byteOffset + gpa, PAGE);
     if (page.indexOf('PROBES01') !== 0) return;
     const at = (name: string): number => gva + page.indexOf(name) + name.length;
-    known = { read: at('PROBES01'), write: at('PROBES02'), exec: at('PROBES03'), gpa };
+    known = { read: at('PROBES01'), write: at('PROBES02'), exec: at('PROBES03'), insb: at('PROBES04'), gpa };
   });
   if (known === undefined) throw new Error('no probes in the template');
   found.set(template, known);
@@ -122,6 +126,21 @@ function gadgets({ machine, template }: Slot): Gadgets {
 
 /** Code that should not have been reached may loop for ever. */
 const KICKS_MAX = 20;
+
+/** Leaves the vCPU in the middle of a repeated port instruction of ring 3. The slot's vCPU must have run. */
+export function halfPortAccess(slot: Slot): void {
+  const { vcpu } = slot.machine;
+  const { read, insb } = gadgets(slot);
+  access(slot, context(read), mainSpace(slot), read, read); // segments and CR3 of ring 3
+  const c = context(insb);
+  c.regs[REG.rdx] = BigInt(PORT);
+  c.regs[REG.rcx] = 100n;
+  c.regs[REG.rdi] = BigInt(PAGES_GVA);
+  vcpu.regs.set(c.regs);
+  vcpu.dirty = KVM_SYNC_X86_REGS;
+  vcpu.runOnce();
+  vcpu.dirty = 0;
+}
 
 /** One access of ring 3: what it read, or the faulting address; -1 for anything else. */
 function access(slot: Slot, c: Context, space: AddressSpace, rip: number, gva: number): { ok: bigint } | { fault: number } {
@@ -164,21 +183,44 @@ function oldSpace(slot: Slot, fresh: Slot, pages: ReadonlyMap<number, number>): 
   return null;
 }
 
-/** Address spaces made now take the frames that the run's page tables were in; only what is mapped now may be found in them. */
+/**
+ * The frames that were the run's page tables become page tables again, in the places they had: only what is mapped now may be
+ * found through them.
+ */
 function newSpaces(slot: Slot): string | null {
+  const { memory } = slot.machine;
   const { read, gpa } = gadgets(slot);
-  const kernel = slot.restore();
   const page = read - read % PAGE;
   const c = context(read);
-  const [earlier, spaces] = [[...slot.mapped.keys()], slot.spaces]; // this maps more
-  for (let i = 0; i < spaces + 1; i++) {
-    const space = slot.machine.newAddressSpace(kernel.frames);
-    if (space === null || !space.map(page, gpa, PAGE_READ | PAGE_EXEC)) return 'no frame for an address space';
-    for (const gva of earlier) {
-      if (gva === page || space.entry(gva) !== 0) continue;
-      // With its neighbour there, the tables lead to this address again.
+  const ofRun = new Set(slot.trees.flatMap((tree) => [tree.root, ...[...tree.paths.values()].flat()]));
+  let spare = memory.sizeBytes;
+  /** A zeroed frame: this one, or, if it is 0 or gone, one that was no table. */
+  const frame = (wanted: number): number => {
+    while (wanted === 0 || wanted >= memory.sizeBytes) {
+      spare -= PAGE;
+      if (!ofRun.has(spare)) wanted = spare;
+    }
+    memory.u8.fill(0, wanted, wanted + PAGE);
+    return wanted;
+  };
+  memory.words[STATE_GPA / 4] = 0; // no free tables: all come from here
+  for (const tree of slot.trees) {
+    const queue: number[] = [tree.root];
+    const space = slot.machine.newAddressSpace({ allocTableFrame: () => frame(queue.shift() ?? 0) });
+    if (space === null) return 'no frame for an address space';
+    const linked = new Set<string>();
+    const map = (at: number, path: readonly number[]): void => {
+      const names = [39, 30, 21].map((shift) => `${shift} ${Math.floor(at / 2 ** shift)}`);
+      queue.length = 0;
+      names.forEach((name, i) => void (linked.has(name) || queue.push(path[i] ?? 0)));
+      names.forEach((name) => linked.add(name));
+      space.map(at, gpa, PAGE_READ | PAGE_EXEC);
+    };
+    map(page, tree.paths.get(page) ?? []);
+    for (const [gva, path] of tree.paths) {
+      if (space.entry(gva) !== 0) continue;
       const neighbour = gva % (2 * PAGE) === 0 ? gva + PAGE : gva - PAGE;
-      if (neighbour !== page && !space.map(neighbour, gpa, PAGE_READ)) return 'no frame for a table';
+      if (space.entry(neighbour) === 0) map(neighbour, path);
       const got = access(slot, c, space, read, gva);
       if (!('fault' in got && got.fault === gva)) return `a new address space reads something at 0x${gva.toString(16)}`;
     }
