@@ -1,9 +1,9 @@
-// pipe(2), pipe2(2) and the calls that move data through pipes.
+// pipe(2), pipe2(2).
 
 import { EFAULT, EINVAL } from '../../abi/linux/errno.ts';
 import { newPipe } from '../ipc/pipe.ts';
 import type { Task } from '../process/task.ts';
-import { ENOSYS, FLAGS, FULL, OUT_BUF, PARTIAL, sys } from './row.ts';
+import { FLAGS, FULL, OUT_BUF, PARTIAL, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
 const O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
@@ -34,12 +34,7 @@ function pipe(task: Task, fds: number): number {
   return pipe2(task, fds, 0);
 }
 
-const WHY = 'programs fall back to read and write';
-
 export const rows: readonly SyscallRow[] = [
   sys(22, 'pipe', pipe, FULL, [OUT_BUF]),
   sys(293, 'pipe2', pipe2, PARTIAL('O_DIRECT (packet mode) is EINVAL'), [OUT_BUF, FLAGS]),
-  ENOSYS(275, 'splice', WHY),
-  ENOSYS(276, 'tee', WHY),
-  ENOSYS(278, 'vmsplice', WHY),
 ];

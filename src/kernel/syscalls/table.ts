@@ -28,6 +28,7 @@ import { rows as signalfdRows } from './signalfd.ts';
 import { rows as socketRows } from './socket.ts';
 import { rows as sockmsgRows } from './sockmsg.ts';
 import { rows as sockoptRows } from './sockopt.ts';
+import { rows as spliceRows } from './splice.ts';
 import { rows as statRows } from './stat.ts';
 import { rows as timeRows } from './time.ts';
 import { rows as waitRows } from './wait.ts';
@@ -63,6 +64,7 @@ export const ROWS: readonly SyscallRow[] = [
   ...socketRows,
   ...sockmsgRows,
   ...sockoptRows,
+  ...spliceRows,
   ...statRows,
   ...timeRows,
   ...waitRows,
