@@ -3,7 +3,8 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Engine } from '../engine/engine.ts';
-import type { RunInit, RunResult, Sandbox } from '../engine/sandbox.ts';
+import type { RunInit, RunResult } from '../engine/run.ts';
+import type { Sandbox } from '../engine/sandbox.ts';
 import { UsageError, fail } from './fail.ts';
 import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';

@@ -1,10 +1,18 @@
 // Errors a user of the engine may see: one sentence, a stable code, and nothing of our insides.
 
-/** Stable codes; docs/errors.md lists them. */
-export type ErrorCode =
-  | 'kvm-missing' | 'kvm-forbidden' | 'kvm-busy' | 'kvm-unusable' | 'host-unsupported'
-  | 'home-unusable' | 'template-unknown' | 'template-setup' | 'image-failed'
-  | 'bad-argument' | 'sandbox-ended' | 'worker-lost' | 'closed' | 'internal';
+/** Stable codes; docs/errors.md explains each. */
+const ERROR_CODES = [
+  'kvm-missing', 'kvm-forbidden', 'kvm-busy', 'kvm-unusable', 'host-unsupported',
+  'home-unusable', 'template-unknown', 'template-setup', 'image-failed',
+  'bad-argument', 'sandbox-ended', 'worker-lost', 'closed', 'internal',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Whether a value from elsewhere is one of the codes. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return ERROR_CODES.includes(value as ErrorCode);
+}
 
 /** What every public call of the engine throws. `message` is one sentence that says what to do. */
 export class OffshootError extends Error {

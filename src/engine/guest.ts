@@ -2,7 +2,7 @@
 // once, how it ended.
 
 import { randomBytes } from 'node:crypto';
-import type { EndReason } from '../kernel/end.ts';
+import type { EndReason, LimitName } from '../kernel/end.ts';
 import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { runSlice } from '../kernel/run.ts';
@@ -211,12 +211,16 @@ export class Guest implements Runnable {
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
       pooled: this.isParked, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
+      cpuTimeMs: this.kernel.cpuNs / 1e6,
       dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };
   }
 }
+
+/** Limits of the kernel that end a run; passing the others is an errno. */
+const LIMITS: Readonly<Partial<Record<LimitName, LimitReached>>> = { memory: 'memory', output: 'output', cpu: 'cpu' };
 
 /** The limit that ended a run, and a sentence for people. A null reason: stopped from outside. */
 function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: number): { limit: LimitReached; text: string | null } {
@@ -229,7 +233,7 @@ function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: num
     case 'signal':
       return { limit: null, text: `killed by ${signalName(reason.signo)}${reason.detail ? ` (${reason.detail})` : ''}.` };
     case 'limit':
-      return { limit: reason.limit === 'memory' || reason.limit === 'output' ? reason.limit : null, text: `${reason.limit} limit: ${reason.detail}.` };
+      return { limit: LIMITS[reason.limit] ?? null, text: `${reason.limit} limit: ${reason.detail}.` };
     case 'bug':
       return { limit: 'kernel-bug', text: `Offshoot's kernel failed and ended this sandbox: ${reason.message}` };
     case 'machine':

@@ -3,5 +3,6 @@
 export { Engine, type EngineInit } from './engine.ts';
 export { OffshootError, type ErrorCode } from './errors.ts';
 export type { LimitReached, Progress } from './protocol.ts';
-export { Sandbox, type RunInit, type RunResult } from './sandbox.ts';
+export type { LimitInit, RunInit, RunResult } from './run.ts';
+export { Sandbox } from './sandbox.ts';
 export { Template, type ForkInit } from './template.ts';

@@ -1,8 +1,11 @@
-// Messages between the caller's process and a worker process: plain data over Node's IPC channel (advanced
-// serialization, so byte arrays stay bytes). Requests carry `call`; the worker answers each once with `reply`.
+// Messages between the caller's process and a worker process (channel.ts): JSON headers; code, input, output and traces travel as
+// bytes behind them. Requests carry `call`; the worker answers each once, with the type of answer that belongs to it.
 
+import { DEFAULT_LIMITS } from '../kernel/limits.ts';
 import type { TemplateHeader } from './templatefile.ts';
 
+/** A worker's descriptor for its end of the channel (channel.ts). */
+export const CHANNEL_FD = 3;
 /** A worker's descriptor for the socket on which open files come (host/descriptors.ts). */
 export const HANDOVER_FD = 4;
 
@@ -10,13 +13,30 @@ export const HANDOVER_FD = 4;
 export interface RunLimits {
   /** Wall clock from the start of the run; 0 for none. */
   readonly timeoutMs: number;
+  /** Processor time of all its processes; 0 for no limit. */
+  readonly cpuTimeMs: number;
   /** Guest-physical memory, template included. */
   readonly memoryBytes: number;
   /** stdout and stderr together. */
   readonly outputBytes: number;
+  /** Tasks (threads of all processes) alive or not yet waited for. */
+  readonly processes: number;
+  /** Open descriptors of one process. */
+  readonly files: number;
+  /** Bytes in the writable file systems. */
+  readonly diskBytes: number;
+  /** Files, directories and links made in the writable file systems. */
+  readonly inodes: number;
 }
 
+/** What a run may use when nobody says otherwise. */
+export const RUN_LIMITS: RunLimits = {
+  timeoutMs: 0, cpuTimeMs: 0, memoryBytes: 512 << 20, outputBytes: 64 << 20, processes: DEFAULT_LIMITS.processesMax,
+  files: DEFAULT_LIMITS.filesMax, diskBytes: DEFAULT_LIMITS.diskBytesMax, inodes: DEFAULT_LIMITS.inodesMax,
+};
+
 export type RunRequest =
+  /** The code travels as the message's bytes and is empty in the header. */
   | { readonly kind: 'code'; readonly code: Uint8Array; readonly filename: string; readonly argv: readonly string[]; readonly path0: string }
   | { readonly kind: 'exec'; readonly argv: readonly string[] };
 
@@ -29,7 +49,7 @@ export interface RunOptions {
 }
 
 /** Why a run ended when it was not by the program itself. */
-export type LimitReached = 'timeout' | 'memory' | 'output' | 'cancelled' | 'kernel-bug' | null;
+export type LimitReached = 'timeout' | 'cpu' | 'memory' | 'output' | 'cancelled' | 'kernel-bug' | null;
 
 /** How a run ended. */
 export interface RunEnd {
@@ -45,6 +65,8 @@ export interface RunEnd {
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
   readonly totalTimeMs: number;
+  /** Processor time of the sandbox, its kernel's included. */
+  readonly cpuTimeMs: number;
   /** Pages of the sandbox's memory that are its own, not the template's. */
   readonly dirtyPages: number;
   readonly syscalls: number;
@@ -66,21 +88,53 @@ export interface SelfTestReport {
   readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
 }
 
-export type ToWorker =
-  /** Three descriptors came before it: template file, image index, image blob. The reply is whether it fits this processor. */
-  | { readonly type: 'template'; readonly call: number; readonly header: TemplateHeader; readonly indexBytes: number }
-  | {
-    readonly type: 'fork'; readonly call: number; readonly sandbox: number; readonly template: string; readonly memoryBytes: number;
-    readonly pooled: boolean;
-  }
-  | { readonly type: 'run'; readonly call: number; readonly sandbox: number; readonly options: RunOptions }
-  | { readonly type: 'stdin'; readonly sandbox: number; readonly bytes: Uint8Array | null }
+/** What a sandbox is forked from, and with. */
+export interface ForkOptions {
+  readonly template: string;
+  readonly memoryBytes: number;
+  /** A VM forked in advance will do. */
+  readonly pooled: boolean;
+}
+
+/** Requests: each is answered once. */
+export type Request =
+  /** Three descriptors came before it: template file, image index, image blob. Answer: `fits`. */
+  | { readonly type: 'template'; readonly header: TemplateHeader; readonly indexBytes: number }
+  /** Answer: `done`. */
+  | { readonly type: 'fork'; readonly sandbox: number; readonly fork: ForkOptions }
+  /** Answer: `end`. Bytes: the code. With `fork`: in a sandbox forked for this run and closed after it. */
+  | { readonly type: 'run'; readonly sandbox: number; readonly options: RunOptions; readonly fork?: ForkOptions }
+  /** Answer: `selftest`. */
+  | { readonly type: 'selftest' };
+
+/** Messages without an answer. */
+export type Notice =
+  /** Bytes: more standard input; `last`: its end. */
+  | { readonly type: 'stdin'; readonly sandbox: number; readonly last: boolean }
   | { readonly type: 'cancel'; readonly sandbox: number }
-  | { readonly type: 'close'; readonly sandbox: number }
-  | { readonly type: 'selftest'; readonly call: number };
+  | { readonly type: 'close'; readonly sandbox: number };
+
+export type ToWorker = (Request & { readonly call: number }) | Notice;
+
+/** Answers. */
+export type Answer =
+  | { readonly type: 'done'; readonly call: number }
+  /** False: the template does not fit this host's processor and must be built again. */
+  | { readonly type: 'fits'; readonly call: number; readonly fits: boolean }
+  | { readonly type: 'end'; readonly call: number; readonly end: RunEnd }
+  | { readonly type: 'selftest'; readonly call: number; readonly report: SelfTestReport }
+  | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string };
 
 export type FromWorker =
-  | { readonly type: 'reply'; readonly call: number; readonly value: unknown }
-  | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string }
-  | { readonly type: 'output'; readonly sandbox: number; readonly stream: number; readonly bytes: Uint8Array }
-  | { readonly type: 'trace'; readonly sandbox: number; readonly text: string };
+  | Answer
+  /** Bytes: what was printed. */
+  | { readonly type: 'output'; readonly sandbox: number; readonly stream: 1 | 2 }
+  /** Bytes: lines of the trace. */
+  | { readonly type: 'trace'; readonly sandbox: number };
+
+/** The longest message a worker may send. */
+export const FROM_WORKER_BYTES_MAX = 1 << 20;
+/** Bytes of output, trace or input in one message. */
+export const PIECE_BYTES_MAX = 256 << 10;
+/** The longest message a worker takes. */
+export const TO_WORKER_BYTES_MAX = 2 ** 28;

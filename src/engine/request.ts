@@ -2,6 +2,7 @@
 
 import { EACCES, ENOENT } from '../abi/linux/errno.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { applyLimits } from '../kernel/process/rlimits.ts';
 import { execInto } from '../kernel/process/spawn.ts';
 import { byteString } from './guestkernel.ts';
 import { OffshootError } from './errors.ts';
@@ -19,7 +20,11 @@ export interface Baseline {
 
 /** Gives this request to a guest that stands at its snapshot point or, a piece of code only, waits for it behind its fork (pool.ts). */
 export function begin(kernel: Kernel, options: RunOptions, base: Baseline): void {
-  kernel.limits = { ...kernel.limits, outputBytesMax: options.limits.outputBytes };
+  const { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes } = options.limits;
+  applyLimits(kernel, {
+    cpuNsMax: cpuTimeMs > 0 ? cpuTimeMs * 1e6 : Infinity, outputBytesMax: outputBytes,
+    processesMax: processes, filesMax: files, diskBytesMax: diskBytes, inodesMax: inodes,
+  });
   const { request } = options;
   if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
   const { code, filename, argv, path0 } = request;

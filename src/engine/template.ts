@@ -35,11 +35,12 @@ export class Template {
     }
     const { worker, number } = await this.engine.place(this.name);
     try {
-      await worker.call({ type: 'fork', sandbox: number, template: this.name, memoryBytes, pooled: init.pooled ?? true });
+      await worker.call({ type: 'fork', sandbox: number, fork: { template: this.name, memoryBytes, pooled: init.pooled ?? true } });
     } catch (error) {
       worker.detach(number);
       throw error;
     }
-    return new Sandbox(worker, number, randomUUID(), this.name, memoryBytes);
+    const place = { worker, number, id: randomUUID(), template: this.name };
+    return new Sandbox(place, memoryBytes, () => worker.detach(number));
   }
 }

@@ -3,9 +3,11 @@
 // workerprocess.ts as `worker HOME PARENT-PID`.
 
 import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { receiveDescriptors } from '../host/descriptors.ts';
 import { ImageError } from '../image/errors.ts';
 import { ImageIndexError } from '../kernel/fs/imageindex.ts';
+import { Channel } from './channel.ts';
 import { KvmHost } from './kvmhost.ts';
 import { OffshootError } from './errors.ts';
 import { explain } from './explain.ts';
@@ -13,7 +15,9 @@ import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import { endWithParent } from './parent.ts';
 import { Pool } from './pool.ts';
-import { HANDOVER_FD, type FromWorker, type RunEnd, type RunOptions, type ToWorker } from './protocol.ts';
+import {
+  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type ForkOptions, type FromWorker, type Request, type ToWorker,
+} from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
 
@@ -31,9 +35,14 @@ const PARKED_MAX = 4;
 /** /dev/kvm and all that goes with it, or why it cannot be used. */
 let opened: { readonly host: KvmHost } | { readonly error: unknown };
 
-function send(message: FromWorker, sent?: () => void): void {
-  if (!process.connected) process.exit(0);
-  process.send?.(message, undefined, {}, () => sent?.());
+const channel = new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }), {
+  frameBytesMax: TO_WORKER_BYTES_MAX,
+  onMessage: (header, bytes) => receive(header as ToWorker, bytes),
+  onClose: () => process.exit(0),
+});
+
+function send(message: FromWorker, bytes?: Uint8Array, sent?: () => void): void {
+  channel.send(message, bytes, sent);
 }
 
 function start(home: string): void {
@@ -73,34 +82,43 @@ function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
   }
 }
 
-function forkSandbox({ sandbox, template: name, memoryBytes, pooled }: ToWorker & { readonly type: 'fork' }): null {
+function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled }: ForkOptions): Guest {
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
   const guest = pooled ? pool.take(memoryBytes) : Guest.fork(kvmHost(), template, memoryBytes);
   if (pooled) pooledGuests.set(guest, pool);
   guest.attach({
-    output: (stream, bytes, sent) => send({ type: 'output', sandbox, stream, bytes }, sent),
-    trace: (text) => send({ type: 'trace', sandbox, text }),
+    output: (stream, bytes, sent) => sendPieces({ type: 'output', sandbox, stream: stream === 2 ? 2 : 1 }, bytes, sent),
+    trace: (text) => sendPieces({ type: 'trace', sandbox }, Buffer.from(text)),
     wake: () => scheduler.wake(guest),
   });
   guests.set(sandbox, guest);
-  return null;
+  return guest;
 }
 
-function runGuest(sandbox: number, options: RunOptions): Promise<RunEnd> {
-  const guest = guests.get(sandbox);
+function sendPieces(message: FromWorker, bytes: Uint8Array, sent?: () => void): void {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
+    const isLast = at + PIECE_BYTES_MAX >= bytes.length;
+    send(message, bytes.subarray(at, at + PIECE_BYTES_MAX), isLast ? sent : undefined);
+  }
+}
+
+/** Answers when the run has ended, in the same turn: its last output and its end leave in one write. */
+function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'run' }>, code: Buffer): void {
+  const guest = fork ? forkSandbox(sandbox, fork) : guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
+  const { request } = options;
+  const whole = request.kind === 'code' ? { ...options, request: { ...request, code } } : options;
   const pool = pooledGuests.get(guest);
-  pool?.noteStart(options);
-  return new Promise((resolve) => {
-    guest.start(options, (end) => {
-      if (options.request.kind === 'code') pool?.noteEnd(end.dirtyPages);
-      resolve(end);
-      refillSoon();
-    });
-    scheduler.wake(guest);
+  pool?.noteStart(whole);
+  guest.start(whole, (end) => {
+    send({ type: 'end', call, end });
+    if (request.kind === 'code') pool?.noteEnd(end.dirtyPages);
+    if (fork) setImmediate(() => closeGuest(sandbox));
+    refillSoon();
   });
+  scheduler.wake(guest);
 }
 
 /** Fills the pools step by step, while no guest wants to run. */
@@ -131,43 +149,50 @@ function closeGuest(sandbox: number): void {
   guest.destroy();
 }
 
-function perform(message: ToWorker & { readonly call: number }): Promise<unknown> | unknown {
-  switch (message.type) {
-    case 'template':
-      return loadTemplate(message.header, message.indexBytes);
-    case 'fork':
-      return forkSandbox(message);
-    case 'run':
-      return runGuest(message.sandbox, message.options);
-    case 'selftest':
-      return kvmHost().selfTest;
-  }
-}
-
-async function answer(message: ToWorker & { readonly call: number }): Promise<void> {
-  const { call } = message;
-  try {
-    send({ type: 'reply', call, value: await perform(message) });
-  } catch (error) {
-    const { code, message: text } = explain(error);
-    send({ type: 'error', call, code, message: text });
-  }
-}
-
-endWithParent(Number(process.argv[3]));
-start(process.argv[2]);
-process.on('message', (message: ToWorker) => {
+function receive(message: ToWorker, bytes: Buffer): void {
   switch (message.type) {
     case 'stdin':
-      return guests.get(message.sandbox)?.stdin(message.bytes);
+      return stdin(message.sandbox, bytes, message.last);
     case 'cancel':
       return guests.get(message.sandbox)?.cancel();
     case 'close':
       return closeGuest(message.sandbox);
     default:
-      void answer(message);
+      return perform(message, bytes);
   }
-});
-process.on('disconnect', () => process.exit(0));
+}
+
+function stdin(sandbox: number, bytes: Buffer, last: boolean): void {
+  const guest = guests.get(sandbox);
+  if (bytes.length > 0) guest?.stdin(bytes);
+  if (last) guest?.stdin(null);
+}
+
+function perform(message: Request & { readonly call: number }, bytes: Buffer): void {
+  const { call } = message;
+  try {
+    switch (message.type) {
+      case 'template':
+        return send({ type: 'fits', call, fits: loadTemplate(message.header, message.indexBytes) });
+      case 'fork':
+        forkSandbox(message.sandbox, message.fork);
+        return send({ type: 'done', call });
+      case 'run':
+        return runGuest(message, bytes);
+      case 'selftest':
+        return send({ type: 'selftest', call, report: kvmHost().selfTest });
+    }
+  } catch (error) {
+    refuse(call, error);
+  }
+}
+
+function refuse(call: number, error: unknown): void {
+  const { code, message } = explain(error);
+  send({ type: 'error', call, code, message });
+}
+
+endWithParent(Number(process.argv[3]));
+start(process.argv[2]);
 // The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => {});

@@ -1,63 +1,85 @@
-// The caller's end of one worker process: starts it, matches replies to calls, hands output to its sandbox.
-// No VM ever runs on the caller's thread.
+// The caller's end of one worker process: starts it, matches answers to requests, hands output to its sandbox.
+// No VM ever runs on the caller's thread. A worker that breaks the protocol is ended: a guest may have taken it over.
 
-import type { ChildProcess } from 'node:child_process';
+import { Channel } from './channel.ts';
 import { OffshootError, type ErrorCode } from './errors.ts';
-import { HANDOVER_FD, type FromWorker, type ToWorker } from './protocol.ts';
+import { BadMessage, checkedMessage } from './inbound.ts';
+import {
+  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type Notice, type Request, type RunEnd, type SelfTestReport,
+} from './protocol.ts';
 import type { Offer } from './provide.ts';
-import { startWorker } from './workerprocess.ts';
+import { startWorker, type WorkerProcess } from './workerprocess.ts';
+
+/** What answers each request. */
+interface Answers {
+  readonly template: boolean;
+  readonly fork: null;
+  readonly run: RunEnd;
+  readonly selftest: SelfTestReport;
+}
 
 interface Call {
+  readonly answer: Answer['type'];
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
 /** What a sandbox hears from its worker while it runs. */
 export interface SandboxEvents {
-  output(stream: number, bytes: Uint8Array): void;
+  output(stream: 1 | 2, bytes: Uint8Array): void;
   trace(text: string): void;
 }
 
-type Unnumbered<T> = T extends { readonly call: number } ? Omit<T, 'call'> : never;
-/** A request that is answered, before it has its number. */
-export type WorkerCall = Unnumbered<ToWorker>;
+const ANSWERS: Readonly<Record<Request['type'], Answer['type']>> = { template: 'fits', fork: 'done', run: 'end', selftest: 'selftest' };
 
 export class WorkerClient {
-  private readonly child: ChildProcess;
+  private readonly child: WorkerProcess['child'];
+  private readonly socket: WorkerProcess['socket'];
+  private readonly channel: Channel;
   private readonly calls = new Map<number, Call>();
   private readonly sandboxes = new Map<number, SandboxEvents>();
   private nextCall = 1;
-  private gone = false;
+  private lostBecause: string | null = null;
+  /** Called once when the process has ended, by itself or by close(). */
+  onGone: () => void = () => {};
   /** Sandboxes placed here and not closed: the least loaded worker gets the next. */
   get load(): number { return this.sandboxes.size; }
-  /** The process has ended, by itself or by close(). */
-  get isGone(): boolean { return this.gone; }
+  /** The process has ended, or is about to. */
+  get isGone(): boolean { return this.lostBecause !== null; }
+  get pid(): number | undefined { return this.child.pid; }
 
   /** `home`: where the self-test's findings and compiled code are kept. */
   constructor(home: string) {
-    this.child = startWorker(home);
-    this.child.on('message', (message) => this.receive(message as FromWorker));
+    const { child, socket } = startWorker(home);
+    this.child = child;
+    this.socket = socket;
+    this.channel = new Channel(socket, {
+      frameBytesMax: FROM_WORKER_BYTES_MAX,
+      onMessage: (header, bytes) => this.receive(header, bytes),
+      onClose: (why) => this.lost(why === null ? null : `it sent ${why}`),
+    });
     this.child.on('exit', (code, signal) => this.lost(signal ?? `exit code ${code}`));
     this.child.on('error', (error) => this.lost(error.message));
     this.idle();
   }
 
-  /** Sends a request and resolves with its reply. Rejects with OffshootError. */
-  call(message: WorkerCall): Promise<unknown> {
-    if (this.gone) return Promise.reject(new OffshootError('worker-lost', 'The worker process of this sandbox has ended.'));
+  /** Sends a request and resolves with its answer. Rejects with OffshootError. */
+  call<R extends Request>(request: R, bytes?: Uint8Array): Promise<Answers[R['type']]> {
+    if (this.isGone) return Promise.reject(new OffshootError('worker-lost', 'The worker process of this sandbox has ended.'));
     const call = this.nextCall++;
     return new Promise((resolve, reject) => {
-      this.calls.set(call, { resolve, reject });
-      this.child.ref();
-      this.child.channel?.ref();
-      this.child.send({ ...message, call });
+      this.calls.set(call, { answer: ANSWERS[request.type], resolve: resolve as (value: unknown) => void, reject });
+      if (this.calls.size === 1) {
+        this.child.ref();
+        this.socket.ref();
+      }
+      this.channel.send({ ...request, call }, bytes);
     });
   }
 
-  /** Sends a message that has no answer; false when the channel is full (wait for the callback). */
-  post(message: ToWorker, sent?: () => void): void {
-    if (this.gone) sent?.();
-    else this.child.send(message, () => sent?.());
+  /** Sends a message that has no answer; `sent` is called when the channel has taken it. */
+  post(notice: Notice, bytes?: Uint8Array, sent?: () => void): void {
+    this.channel.send(notice, bytes, sent);
   }
 
   /** Hands over a template's open files; false when it does not fit this host's processor. Rejects with OffshootError. */
@@ -65,11 +87,11 @@ export class WorkerClient {
     const { sendDescriptors } = await import('../host/descriptors.ts'); // 10 ms, while the worker starts
     const socket = this.child.stdio[HANDOVER_FD] as unknown as { readonly _handle: { readonly fd: number } | null };
     try {
-      if (!this.gone && socket._handle !== null) sendDescriptors(socket._handle.fd, fds);
+      if (!this.isGone && socket._handle !== null) sendDescriptors(socket._handle.fd, fds);
     } catch {
-      this.lost('its socket is closed');
+      this.fail('its socket is closed');
     }
-    return await this.call({ type: 'template', header, indexBytes }) as boolean;
+    return this.call({ type: 'template', header, indexBytes });
   }
 
   attach(sandbox: number, events: SandboxEvents): void {
@@ -82,7 +104,7 @@ export class WorkerClient {
 
   /** Ends the process; calls still open are rejected. */
   close(): Promise<void> {
-    if (this.gone) return Promise.resolve();
+    if (this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.child.once('exit', () => resolve());
       this.child.ref();
@@ -90,29 +112,62 @@ export class WorkerClient {
     });
   }
 
-  private receive(message: FromWorker): void {
-    if (message.type === 'output') return this.sandboxes.get(message.sandbox)?.output(message.stream, message.bytes);
-    if (message.type === 'trace') return this.sandboxes.get(message.sandbox)?.trace(message.text);
-    const call = this.calls.get(message.call);
-    if (!call) return;
-    this.calls.delete(message.call);
+  private receive(header: unknown, bytes: Buffer): void {
+    try {
+      const message = checkedMessage(header, bytes.length);
+      if (message.type === 'output') this.sandboxes.get(message.sandbox)?.output(message.stream, bytes);
+      else if (message.type === 'trace') this.sandboxes.get(message.sandbox)?.trace(bytes.toString('utf8'));
+      else this.settle(message);
+    } catch (error) {
+      if (!(error instanceof BadMessage)) throw error;
+      this.fail(`it sent ${error.message}`);
+    }
+  }
+
+  private settle(answer: Answer): void {
+    const call = this.calls.get(answer.call);
+    if (!call || (answer.type !== 'error' && answer.type !== call.answer)) throw new BadMessage('an answer nobody waits for');
+    this.calls.delete(answer.call);
     if (this.calls.size === 0) this.idle();
-    if (message.type === 'reply') call.resolve(message.value);
-    else call.reject(new OffshootError(message.code as ErrorCode, message.message));
+    if (answer.type === 'error') call.reject(new OffshootError(answer.code as ErrorCode, answer.message));
+    else call.resolve(valueOf(answer));
   }
 
   /** A worker nobody waits for does not keep the caller's process alive. */
   private idle(): void {
     this.child.unref();
-    this.child.channel?.unref();
+    this.socket.unref();
   }
 
-  private lost(how: string): void {
-    if (this.gone) return;
-    this.gone = true;
+  /** Ends a worker that cannot be trusted any more; its runs are lost. */
+  fail(why: string): void {
+    this.lost(why);
+  }
+
+  /** `why` is null when the channel closed and the process is about to tell how it ended. */
+  private lost(why: string | null): void {
+    if (why === null && this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill('SIGKILL');
+      return;
+    }
+    if (this.isGone) return;
+    this.lostBecause = why ?? this.child.signalCode ?? `exit code ${this.child.exitCode}`;
+    this.child.kill('SIGKILL');
+    this.channel.close(null);
     for (const call of this.calls.values()) {
-      call.reject(new OffshootError('worker-lost', `The worker process ended (${how}) before the run did.`));
+      call.reject(new OffshootError('worker-lost', `The worker process ended (${this.lostBecause}) before the run did.`));
     }
     this.calls.clear();
+    this.sandboxes.clear();
+    this.onGone();
+  }
+}
+
+function valueOf(answer: Answer): unknown {
+  switch (answer.type) {
+    case 'end': return answer.end;
+    case 'fits': return answer.fits;
+    case 'selftest': return answer.report;
+    default: return null;
   }
 }

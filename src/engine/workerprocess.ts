@@ -4,38 +4,43 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { HANDOVER_FD } from './protocol.ts';
+import { CHANNEL_FD, HANDOVER_FD } from './protocol.ts';
 
-interface Ahead { readonly home: string; readonly child: ChildProcess }
+/** A process and this side's end of the socket pair to it (channel.ts). */
+export interface WorkerProcess {
+  readonly child: ChildProcess;
+  readonly socket: Socket;
+}
+
+interface Ahead extends WorkerProcess { readonly home: string }
 
 let ahead: Ahead | null = null;
 
 /** A worker process; `home` is where the self-test's findings and compiled code are kept. Takes the one that was started ahead, if it still runs. */
-export function startWorker(home: string): ChildProcess {
+export function startWorker(home: string): WorkerProcess {
   const first = ahead;
   ahead = null;
   if (first === null) return start(home);
-  if (first.home === home && first.child.connected) return first.child;
+  if (first.home === home && first.child.pid !== undefined && first.child.exitCode === null && first.child.signalCode === null) return first;
   first.child.kill('SIGKILL');
   return start(home);
 }
 
 /** Starts what the next `startWorker` will return. It does not keep this process alive. */
 export function startAhead(home: string): void {
-  const child = start(home);
-  child.on('error', () => {}); // it is not connected then, and nobody takes it
+  const { child, socket } = start(home);
+  child.on('error', () => {}); // it has no pid then, and nobody takes it
   child.unref();
-  child.channel?.unref();
-  ahead = { home, child };
+  socket.unref();
+  ahead = { home, child, socket };
 }
 
-function start(home: string): ChildProcess {
+function start(home: string): WorkerProcess {
   const self = fileURLToPath(import.meta.url);
   const entry = self.replace(/workerprocess\.(ts|js)$/, 'worker.$1');
   const child = spawn(process.execPath, ['--no-warnings', '--max-semi-space-size=32', entry, home, String(process.pid)], {
-    serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
-    env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
   });
   (child.stdio[HANDOVER_FD] as Socket | undefined)?.on('error', () => {}).unref();
-  return child;
+  return { child, socket: child.stdio[CHANNEL_FD] as Socket };
 }

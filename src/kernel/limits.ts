@@ -9,6 +9,8 @@ export interface Limits {
   readonly filesMax: number;
   /** Bytes in the writable file systems. */
   readonly diskBytesMax: number;
+  /** Files, directories and links made in the writable file systems, a template's included. */
+  readonly inodesMax: number;
   /** CPU time of all tasks, nanoseconds. */
   readonly cpuNsMax: number;
 }
@@ -18,5 +20,6 @@ export const DEFAULT_LIMITS: Limits = {
   processesMax: 256,
   filesMax: 4096,
   diskBytesMax: 1 << 30,
+  inodesMax: 1 << 20,
   cpuNsMax: Infinity,
 };

@@ -6,7 +6,7 @@ import { Guest, type GuestEvents } from '../../src/engine/guest.ts';
 import { templatePath } from '../../src/engine/home.ts';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { LoadedTemplate } from '../../src/engine/loaded.ts';
-import type { RunEnd } from '../../src/engine/protocol.ts';
+import { RUN_LIMITS, type RunEnd } from '../../src/engine/protocol.ts';
 import { provision } from '../../src/engine/provision.ts';
 import { Scheduler } from '../../src/engine/scheduler.ts';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
@@ -123,7 +123,7 @@ export class Forks {
     guest.start({
       request: { kind: 'code', code: Buffer.from(script(job)), filename: '<string>', argv: ['-c'], path0: '' },
       env: ENVIRONMENT, cwd: '/home/user', strace: false,
-      limits: { timeoutMs: job.timeoutMs, memoryBytes: MEMORY_BYTES, outputBytes: OUTPUT_BYTES },
+      limits: { ...RUN_LIMITS, timeoutMs: job.timeoutMs, memoryBytes: MEMORY_BYTES, outputBytes: OUTPUT_BYTES },
     }, half.onEnd);
     streams.stdin.push(readFileSync(job.program));
     streams.stdin.close();

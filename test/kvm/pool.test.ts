@@ -3,7 +3,7 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { Engine } from '../../src/engine/engine.ts';
-import type { RunResult } from '../../src/engine/sandbox.ts';
+import type { RunResult } from '../../src/engine/run.ts';
 import type { Template } from '../../src/engine/template.ts';
 
 const engine = await Engine.open({ workers: 1 });

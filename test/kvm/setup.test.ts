@@ -7,7 +7,7 @@ import { buildTemplate } from '../../src/engine/build.ts';
 import { Guest } from '../../src/engine/guest.ts';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { LoadedTemplate } from '../../src/engine/loaded.ts';
-import type { RunEnd } from '../../src/engine/protocol.ts';
+import { RUN_LIMITS, type RunEnd } from '../../src/engine/protocol.ts';
 import type { TemplateSpec } from '../../src/engine/spec.ts';
 import { extendImage } from '../../src/image/images.ts';
 import { findImage, openImage, type Image } from '../../src/image/store.ts';
@@ -47,7 +47,7 @@ function fork(template: LoadedTemplate, code: string): string {
     let end = null as RunEnd | null;
     guest.start({
       request: { kind: 'code', code: Buffer.from(code), filename: '<string>', argv: ['-c'], path0: '' },
-      env: {}, cwd: '/', limits: { timeoutMs: 20_000, memoryBytes: 512 << 20, outputBytes: 1 << 20 }, strace: false,
+      env: {}, cwd: '/', limits: { ...RUN_LIMITS, timeoutMs: 20_000, memoryBytes: 512 << 20, outputBytes: 1 << 20 }, strace: false,
     }, (how) => {
       end = how;
     });

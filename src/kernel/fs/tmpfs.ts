@@ -15,6 +15,7 @@ import { ENOSPC } from '../../abi/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/linux/stat.ts';
 import type { Host } from '../../platform.ts';
 import { bug } from '../bug.ts';
+import type { Limits } from '../limits.ts';
 import type { Frames } from '../mm/frames.ts';
 import type { Lower } from './imagefs.ts';
 import { MemDir } from './memdir.ts';
@@ -35,24 +36,35 @@ const INODE_COST_BYTES = 1000, ENTRY_COST_BYTES = 200;
 /** Frames that file data leaves to programs: a full disk must not end the sandbox. */
 const RESERVE_PAGES = 1024;
 
+export type DiskLimits = Pick<Limits, 'diskBytesMax' | 'inodesMax'>;
+
 export interface BudgetState {
   readonly usedPages: number;
   readonly metaBytes: number;
+  readonly inodes: number;
 }
 
-/** What all writable file systems of a sandbox may hold together: Limits.diskBytesMax. */
+/** What all writable file systems of a sandbox may hold together: Limits.diskBytesMax and inodesMax. */
 export class DiskBudget {
-  readonly limitPages: number;
+  limitPages = 0;
   /** Bytes of names, inodes and attributes: these live in the host's heap. */
-  readonly metaBytesMax: number;
+  metaBytesMax = 0;
+  inodesMax = 0;
   usedPages: number;
   metaBytes: number;
+  inodes: number;
 
-  constructor(limitBytes: number, state: BudgetState = { usedPages: 0, metaBytes: 0 }) {
-    this.limitPages = Math.floor(limitBytes / 4096);
-    this.metaBytesMax = Math.min(limitBytes, 128 << 20);
+  constructor(limits: DiskLimits, state: BudgetState = { usedPages: 0, metaBytes: 0, inodes: 0 }) {
+    this.setLimits(limits);
     this.usedPages = state.usedPages;
     this.metaBytes = state.metaBytes;
+    this.inodes = state.inodes;
+  }
+
+  setLimits({ diskBytesMax, inodesMax }: DiskLimits): void {
+    this.limitPages = Math.floor(diskBytesMax / 4096);
+    this.metaBytesMax = Math.min(diskBytesMax, 128 << 20);
+    this.inodesMax = inodesMax;
   }
 
   /** False when the disk is full. */
@@ -76,8 +88,20 @@ export class DiskBudget {
     this.metaBytes -= sizeBytes;
   }
 
+  /** Room for one more inode, which takes `sizeBytes` of the host's heap. */
+  takeInode(sizeBytes: number): boolean {
+    if (this.inodes >= this.inodesMax || !this.takeMeta(sizeBytes)) return false;
+    this.inodes++;
+    return true;
+  }
+
+  giveInode(sizeBytes: number): void {
+    this.inodes--;
+    this.giveMeta(sizeBytes);
+  }
+
   save(): BudgetState {
-    return { usedPages: this.usedPages, metaBytes: this.metaBytes };
+    return { usedPages: this.usedPages, metaBytes: this.metaBytes, inodes: this.inodes };
   }
 }
 
@@ -162,7 +186,7 @@ export class MemFs {
 
   /** A new inode without a name (nlink 0), or -ENOSPC. */
   newInode(mode: number, uid: number, gid: number, rdev: number, target = ''): MemInode | number {
-    if (!this.budget.takeMeta(INODE_COST_BYTES + target.length)) return -ENOSPC;
+    if (!this.budget.takeInode(INODE_COST_BYTES + target.length)) return -ENOSPC;
     const now = this.now();
     const inode = this.adopt({
       ino: this.nextIno++, mode, uid, gid, nlink: 0, rdev, sizeBytes: target.length, atime: now, mtime: now, ctime: now, btime: now,
@@ -177,7 +201,7 @@ export class MemFs {
     if (this.freed.has(inode.ino)) return;
     this.live.delete(inode.ino);
     if (this.base.has(inode.ino) || this.lower?.has(inode.ino)) this.freed.add(inode.ino);
-    if (!this.lower?.has(inode.ino)) this.budget.giveMeta(INODE_COST_BYTES + inode.target.length);
+    if (!this.lower?.has(inode.ino)) this.budget.giveInode(INODE_COST_BYTES + inode.target.length);
   }
 
   takeEntry(name: string): boolean {

@@ -19,12 +19,12 @@ import { MemFile } from './memfile.ts';
 import { openAt, openDentry } from './open.ts';
 import { lookupAt } from './path.ts';
 import { RegFile } from './regfile.ts';
-import type { DiskBudget, FsParts, MemFs } from './tmpfs.ts';
+import type { DiskBudget, DiskLimits, FsParts, MemFs } from './tmpfs.ts';
 
 /** What the file systems need of the kernel. Kernel has it. */
 export interface VfsKernel extends FsParts {
   readonly waits: WaitQueues;
-  readonly limits: { readonly diskBytesMax: number };
+  readonly limits: DiskLimits;
 }
 
 /** Opens a FIFO or device node. */

@@ -4,6 +4,7 @@ import {
   RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RTPRIO, RLIMIT_SIGPENDING, RLIMIT_STACK,
   RLIM_NLIMITS,
 } from '../../abi/linux/sched.ts';
+import type { Kernel } from '../kernel.ts';
 import type { Limits } from '../limits.ts';
 import type { Rlimit } from './process.ts';
 
@@ -20,4 +21,20 @@ export function defaultRlimits(limits: Limits): Rlimit[] {
   list[RLIMIT_NICE] = { soft: 0, hard: 0 };
   list[RLIMIT_RTPRIO] = { soft: 0, hard: 0 };
   return list;
+}
+
+/** Puts other limits on a sandbox that stands before its run: its programs see them in getrlimit(2) and statfs(2). */
+export function applyLimits(kernel: Kernel, limits: Partial<Limits>): void {
+  const before = kernel.limits;
+  kernel.limits = { ...before, ...limits };
+  kernel.vfs.budget.setLimits(kernel.limits);
+  const { processesMax, filesMax } = kernel.limits;
+  const defaults = defaultRlimits(kernel.limits);
+  for (const process of kernel.processes.values()) {
+    // What a setup has set itself stays when nobody asks for something else.
+    if (processesMax !== before.processesMax) process.rlimits[RLIMIT_NPROC] = { ...defaults[RLIMIT_NPROC] };
+    if (filesMax === before.filesMax) continue;
+    process.rlimits[RLIMIT_NOFILE] = { ...defaults[RLIMIT_NOFILE] };
+    process.files.limit = defaults[RLIMIT_NOFILE].soft;
+  }
 }

@@ -153,15 +153,15 @@ function putStatfs(task: Task, inode: Inode, buf: number): number {
   const { vfs } = task.kernel;
   const mount = vfs.mountOf(inode);
   const isMemory = inode instanceof MemInode;
-  const { limitPages, usedPages, metaBytes, metaBytesMax } = vfs.budget;
+  const { limitPages, usedPages, metaBytes, metaBytesMax, inodes, inodesMax } = vfs.budget;
   // The image lies under the writable layer: its pages are taken.
   const imagePages = isMemory ? Math.ceil((inode.fs.lower?.index.blobSizeBytes ?? 0) / BLOCK_SIZE) : 0;
   const free = isMemory ? Math.max(0, limitPages - usedPages) : 0;
   const bytes = new Uint8Array(Statfs.size);
   Statfs.write(new DataView(bytes.buffer), 0, {
     f_type: mount?.magic ?? anonymousMagic(inode, task), f_bsize: BLOCK_SIZE, f_blocks: isMemory ? limitPages + imagePages : 0,
-    f_bfree: free, f_bavail: free, f_files: isMemory ? Math.floor(metaBytesMax / INODE_BYTES) : 0,
-    f_ffree: isMemory ? Math.floor((metaBytesMax - metaBytes) / INODE_BYTES) : 0,
+    f_bfree: free, f_bavail: free, f_files: isMemory ? Math.min(inodesMax, Math.floor(metaBytesMax / INODE_BYTES)) : 0,
+    f_ffree: isMemory ? Math.max(0, Math.min(inodesMax - inodes, Math.floor((metaBytesMax - metaBytes) / INODE_BYTES))) : 0,
     f_namelen: NAME_MAX, f_frsize: BLOCK_SIZE, f_flags: ST_VALID | ST_RELATIME,
   });
   return task.process.mm.copyOut(buf, bytes);

@@ -1,0 +1,107 @@
+// What a worker says is data from a process that a guest may have taken over: every field of its messages is checked here before
+// anybody uses it, and text that may reach a terminal has no control characters.
+
+import { isErrorCode } from './errors.ts';
+import { PIECE_BYTES_MAX, type FromWorker, type LimitReached, type RunEnd, type SelfTestReport } from './protocol.ts';
+
+/** A message no worker of ours sends: its process is ended. */
+export class BadMessage extends Error {
+  override readonly name = 'BadMessage';
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const TEXT_MAX = 4096;
+const NAME_MAX = 200;
+const NAMES_MAX = 1000;
+const CHECKS_MAX = 200;
+const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug', null];
+
+/** The message in `header`, rebuilt from checked fields; `bytesLength` is what came with it. Throws BadMessage. */
+export function checkedMessage(header: unknown, bytesLength: number): FromWorker {
+  const message = fields(header, 'message');
+  if (bytesLength > PIECE_BYTES_MAX) throw new BadMessage(`${bytesLength} bytes in one piece`);
+  switch (message['type']) {
+    case 'output':
+      return { type: 'output', sandbox: count(message, 'sandbox'), stream: message['stream'] === 2 ? 2 : 1 };
+    case 'trace':
+      return { type: 'trace', sandbox: count(message, 'sandbox') };
+    case 'end':
+      return { type: 'end', call: count(message, 'call'), end: runEnd(fields(message['end'], 'end')) };
+    case 'done':
+      return { type: 'done', call: count(message, 'call') };
+    case 'error':
+      return errorAnswer(message);
+    case 'fits':
+      return { type: 'fits', call: count(message, 'call'), fits: message['fits'] === true };
+    case 'selftest':
+      return { type: 'selftest', call: count(message, 'call'), report: selfTest(fields(message['report'], 'report')) };
+    default:
+      throw new BadMessage('a message of an unknown type');
+  }
+}
+
+function errorAnswer(message: Fields): FromWorker {
+  const { code } = message;
+  return { type: 'error', call: count(message, 'call'), code: isErrorCode(code) ? code : 'internal', message: text(message, 'message') };
+}
+
+function runEnd(end: Fields): RunEnd {
+  const { signal, limit, reason } = end;
+  const exitCode = count(end, 'exitCode');
+  if (exitCode > 255) throw new BadMessage(`exit code ${exitCode}`);
+  if (signal !== null && !(typeof signal === 'string' && /^[A-Z0-9_]{1,16}$/.test(signal))) throw new BadMessage('a signal without a name');
+  if (!LIMITS.includes(limit as LimitReached)) throw new BadMessage('an unknown limit');
+  return {
+    exitCode, signal, limit: limit as LimitReached, reason: reason === null ? null : text(end, 'reason'),
+    pooled: end['pooled'] === true, forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
+    cpuTimeMs: amount(end, 'cpuTimeMs'), dirtyPages: count(end, 'dirtyPages'), syscalls: count(end, 'syscalls'),
+    unimplemented: counts(fields(end['unimplemented'], 'unimplemented')),
+  };
+}
+
+function counts(given: Fields): Record<string, number> {
+  const names = Object.keys(given);
+  if (names.length > NAMES_MAX) throw new BadMessage(`${names.length} names`);
+  return Object.fromEntries(names.map((name) => [clean(name).slice(0, NAME_MAX), count(given, name)]));
+}
+
+function selfTest(given: Fields): SelfTestReport {
+  const { checks } = given;
+  if (!Array.isArray(checks) || checks.length > CHECKS_MAX) throw new BadMessage('a self-test without checks');
+  return {
+    kind: text(given, 'kind'),
+    checks: checks.map((each: unknown) => {
+      const check = fields(each, 'check');
+      return { name: text(check, 'name'), ok: check['ok'] === true, detail: text(check, 'detail') };
+    }),
+  };
+}
+
+function fields(value: unknown, what: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new BadMessage(`no ${what}`);
+  return value as Fields;
+}
+
+function count(of: Fields, name: string): number {
+  const value = of[name];
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new BadMessage(`${clean(name).slice(0, NAME_MAX)} is no count`);
+  return value as number;
+}
+
+function amount(of: Fields, name: string): number {
+  const value = of[name];
+  if (typeof value !== 'number' || !(value >= 0)) throw new BadMessage(`${name} is no amount`);
+  return value;
+}
+
+function text(of: Fields, name: string): string {
+  const value = of[name];
+  if (typeof value !== 'string') throw new BadMessage(`${name} is no text`);
+  return clean(value.slice(0, TEXT_MAX));
+}
+
+/** Without what a terminal might obey; lines and tabs stay. */
+function clean(value: string): string {
+  return value.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
+}

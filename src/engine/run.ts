@@ -1,0 +1,214 @@
+// One run as the caller sees it: its options, checked; its program sent to the worker that holds the sandbox; its input fed, its
+// output gathered, its end awaited.
+
+import { randomUUID } from 'node:crypto';
+import { OffshootError } from './errors.ts';
+import { PIECE_BYTES_MAX, RUN_LIMITS, type ForkOptions, type LimitReached, type RunLimits, type RunRequest } from './protocol.ts';
+import { ENVIRONMENT } from './spec.ts';
+import type { WorkerClient } from './workerclient.ts';
+
+/** Limits of one run. Passing one ends that run, or fails a call in it, and no other. */
+export interface LimitInit {
+  /** Wall clock in milliseconds; 0 or absent: none. Passing it ends the run (`limit: 'timeout'`). */
+  readonly timeoutMs?: number;
+  /** Processor time of all processes of the run, in milliseconds; 0 or absent: no limit. Passing it ends the run (`limit: 'cpu'`). */
+  readonly cpuTimeMs?: number;
+  /** Guest memory, template included. May only lower what the sandbox was forked with. */
+  readonly memoryBytes?: number;
+  /** stdout and stderr together; default 64 MiB. Passing it ends the run (`limit: 'output'`). */
+  readonly outputBytes?: number;
+  /** Processes and threads at a time; default 256. Beyond: EAGAIN. */
+  readonly processes?: number;
+  /** Open descriptors of one process; default 4096. Beyond: EMFILE. */
+  readonly files?: number;
+  /** Bytes in files the run writes; default 1 GiB. They count as memory too. Beyond: ENOSPC. */
+  readonly diskBytes?: number;
+  /** Files, directories and links it makes; default 1,048,576. Beyond: ENOSPC. */
+  readonly inodes?: number;
+}
+
+/** Options of one run; everything is optional. */
+export interface RunInit extends LimitInit {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Working directory in the sandbox; default /home/user. */
+  readonly cwd?: string;
+  /** sys.argv[1:]. */
+  readonly args?: readonly string[];
+  /** Name shown in tracebacks; default "<string>", as for `python3 -c`; "<stdin>" is as for `python3 -`. */
+  readonly filename?: string;
+  /** All of standard input, or pieces as they come; absent: empty. */
+  readonly stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /** Called with output as it is produced. */
+  readonly onStdout?: (bytes: Uint8Array) => void;
+  readonly onStderr?: (bytes: Uint8Array) => void;
+  /** One line per system call, as `strace -f` prints it. */
+  readonly onTrace?: (text: string) => void;
+  /** False: output is only streamed, `stdout` and `stderr` of the result stay empty. */
+  readonly capture?: boolean;
+  /** Ends the run; its result then has limit 'cancelled' and what was printed so far. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a run returns, however it ended. */
+export interface RunResult {
+  readonly id: string;
+  readonly template: string;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  /** The program's exit code; 128+n when signal n ended it; 124 on timeout. */
+  readonly exitCode: number;
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  readonly limit: LimitReached;
+  readonly reason: string | null;
+  /** The VM had been forked in advance and waited for a request. It never ran anything else either way. */
+  readonly pooled: boolean;
+  /** Making the VM, as far as the run waited for it. */
+  readonly forkTimeMs: number;
+  readonly execTimeMs: number;
+  readonly totalTimeMs: number;
+  /** Processor time of all its processes, with what our kernel spent for them. */
+  readonly cpuTimeMs: number;
+  readonly dirtyPages: number;
+  readonly syscalls: number;
+  readonly unimplemented: Readonly<Record<string, number>>;
+}
+
+/** A run that has been checked and can be sent. */
+export interface PreparedRun {
+  readonly request: RunRequest;
+  readonly init: RunInit;
+  readonly limits: RunLimits;
+  /** What it costs to keep it waiting. */
+  readonly sizeBytes: number;
+}
+
+const REQUEST_BYTES_MAX = 16 << 20;
+/** What Python has in sys.argv[0] for programs that are no file. */
+const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
+const NO_CODE = new Uint8Array();
+
+/** Python source, run as `python3 FILE` would. */
+export function pythonProgram(code: string | Uint8Array, init: RunInit): RunRequest {
+  const filename = init.filename ?? '<string>';
+  const slash = filename.lastIndexOf('/');
+  return {
+    kind: 'code', code: typeof code === 'string' ? Buffer.from(code) : code, filename, argv: [ARGV0[filename] ?? filename, ...(init.args ?? [])],
+    path0: filename in ARGV0 ? '' : slash > 0 ? filename.slice(0, slash) : '/home/user',
+  };
+}
+
+/** A program of the image. Throws OffshootError. */
+export function execProgram(argv: readonly string[]): RunRequest {
+  if (argv.length === 0) throw new OffshootError('bad-argument', 'exec needs a command.');
+  return { kind: 'exec', argv };
+}
+
+/** Checks a run of a sandbox that has `memoryBytes`. Throws OffshootError 'bad-argument'. */
+export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: number): PreparedRun {
+  const limits: RunLimits = {
+    timeoutMs: number(init, 'timeoutMs', 0), cpuTimeMs: number(init, 'cpuTimeMs', 0),
+    memoryBytes: init.memoryBytes === undefined ? memoryBytes : number(init, 'memoryBytes', 1), outputBytes: number(init, 'outputBytes', 0),
+    processes: whole(init, 'processes', 1), files: whole(init, 'files', 8),
+    diskBytes: number(init, 'diskBytes', 0), inodes: whole(init, 'inodes', 0),
+  };
+  if (limits.memoryBytes > memoryBytes) {
+    throw new OffshootError('bad-argument', 'memoryBytes may not pass what the sandbox was forked with: give it to fork().');
+  }
+  const texts = [...request.argv, ...Object.entries(init.env ?? {}).flat(), init.cwd ?? ''];
+  const sizeBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), request.kind === 'code' ? request.code.length : 0);
+  if (sizeBytes > REQUEST_BYTES_MAX) {
+    throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
+  }
+  return { request, init, limits, sizeBytes };
+}
+
+function number(init: LimitInit, name: keyof RunLimits, min: number): number {
+  const value = init[name] ?? RUN_LIMITS[name];
+  if (typeof value !== 'number' || !(value >= min && value < Infinity)) throw new OffshootError('bad-argument', `${name} must be a number from ${min}.`);
+  return value;
+}
+
+function whole(init: LimitInit, name: keyof RunLimits, min: number): number {
+  const value = number(init, name, min);
+  if (!Number.isInteger(value)) throw new OffshootError('bad-argument', `${name} must be a whole number.`);
+  return value;
+}
+
+/** A sandbox in a worker. */
+export interface SandboxPlace {
+  readonly worker: WorkerClient;
+  readonly number: number;
+  readonly id: string;
+  readonly template: string;
+}
+
+/** Sends the run and waits for its end. With `fork` the sandbox is made for it, and closed after it. Rejects when the worker is lost. */
+export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: ForkOptions): Promise<RunResult> {
+  const { worker, number: sandbox } = place;
+  const { init, limits, request } = run;
+  const output = new Gathered(place, run);
+  const cancel = (): void => worker.post({ type: 'cancel', sandbox });
+  init.signal?.addEventListener('abort', cancel, { once: true });
+  const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
+  const options = { request: header, limits, env: { ...ENVIRONMENT, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined };
+  try {
+    const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
+    void feed(worker, sandbox, init.stdin);
+    if (init.signal?.aborted) cancel();
+    const end = await ending;
+    return {
+      id: place.id, template: place.template, ...end, timedOut: end.limit === 'timeout',
+      stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr),
+    };
+  } finally {
+    init.signal?.removeEventListener('abort', cancel);
+    worker.detach(sandbox);
+  }
+}
+
+/** The result of a run that was cancelled before it began. */
+export function cancelledRun(template: string): RunResult {
+  return {
+    id: randomUUID(), template, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 130, signal: null, timedOut: false,
+    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, cpuTimeMs: 0, dirtyPages: 0,
+    syscalls: 0, unimplemented: {},
+  };
+}
+
+/** What a run prints. More than its limit can only come from a worker that does not hold to it. */
+class Gathered {
+  readonly stdout: Buffer[] = [];
+  readonly stderr: Buffer[] = [];
+
+  constructor({ worker, number: sandbox }: SandboxPlace, { init, limits }: PreparedRun) {
+    let leftBytes = limits.outputBytes;
+    worker.attach(sandbox, {
+      output: (stream, bytes) => {
+        leftBytes -= bytes.length;
+        if (leftBytes < 0) return worker.fail('it sent more output than a run may have');
+        if (init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
+        if (stream === 1) init.onStdout?.(bytes);
+        else init.onStderr?.(bytes);
+      },
+      trace: (text) => init.onTrace?.(text),
+    });
+  }
+}
+
+async function feed(worker: WorkerClient, sandbox: number, stdin: RunInit['stdin']): Promise<void> {
+  const push = async (bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length && !worker.isGone; at += PIECE_BYTES_MAX) {
+      const piece = bytes.subarray(at, at + PIECE_BYTES_MAX);
+      await new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last: false }, piece, sent));
+    }
+  };
+  if (typeof stdin === 'string') await push(Buffer.from(stdin));
+  else if (stdin instanceof Uint8Array) await push(stdin);
+  else if (stdin) {
+    try {
+      for await (const piece of stdin) await push(piece);
+    } catch { /* a source that fails, or is closed when the run is over, ends there */ }
+  }
+  worker.post({ type: 'stdin', sandbox, last: true });
+}

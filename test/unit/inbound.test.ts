@@ -1,0 +1,54 @@
+// What a worker says is checked field by field: a guest may have taken it over.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { BadMessage, checkedMessage } from '../../src/engine/inbound.ts';
+
+const END = {
+  exitCode: 0, signal: null, limit: null, reason: null, pooled: false, forkTimeMs: 1, execTimeMs: 2, totalTimeMs: 3, cpuTimeMs: 0.5, dirtyPages: 4,
+  syscalls: 5, unimplemented: { 'ioctl 1': 2 },
+};
+
+function end(change: object): unknown {
+  return { type: 'end', call: 1, end: { ...END, ...change } };
+}
+
+test('good messages pass unchanged', () => {
+  for (const message of [
+    end({}), end({ exitCode: 137, signal: 'SIGRT_3', limit: 'memory', reason: 'full.' }), { type: 'output', sandbox: 1, stream: 2 },
+    { type: 'trace', sandbox: 7 }, { type: 'done', call: 2 }, { type: 'error', call: 2, code: 'kvm-missing', message: 'It is not there.' },
+    { type: 'fits', call: 1, fits: false },
+    { type: 'selftest', call: 1, report: { kind: 'pvm', checks: [{ name: 'n', ok: true, detail: '' }] } },
+  ]) {
+    assert.deepEqual(checkedMessage(message, 0), message);
+  }
+});
+
+test('what does not belong to a message is left behind', () => {
+  const message = { ...(end({ __proto__: null, more: 1 }) as object), other: 'x' };
+  assert.deepEqual(checkedMessage(message, 0), end({}));
+});
+
+test('bad messages are refused', () => {
+  const many = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [String(i), 1]));
+  for (const message of [
+    null, 1, 'x', [], {}, { type: 'other' }, { type: '__proto__' }, { type: 'output', sandbox: -1, stream: 1 },
+    { type: 'output', sandbox: '1', stream: 1 }, { type: 'done', call: 1.5 }, { type: 'done' }, { type: 'done', call: 2 ** 53 },
+    { type: 'end', call: 1, end: null }, { type: 'end', call: 1, end: [] }, end({ exitCode: 256 }), end({ exitCode: null }),
+    end({ signal: 'SIGSEGV\n' }), end({ signal: 9 }), end({ limit: 'none' }), end({ limit: undefined }), end({ reason: 7 }),
+    end({ execTimeMs: null }), end({ execTimeMs: -1 }), end({ cpuTimeMs: '1' }), end({ dirtyPages: -1 }), end({ unimplemented: null }),
+    end({ unimplemented: { a: 'b' } }), end({ unimplemented: many }), { type: 'error', call: 1, code: 'internal', message: {} },
+    { type: 'selftest', call: 1, report: { kind: 'pvm', checks: 1 } }, { type: 'fits', fits: true },
+  ]) {
+    assert.throws(() => checkedMessage(message, 0), BadMessage, JSON.stringify(message));
+  }
+  assert.throws(() => checkedMessage({ type: 'output', sandbox: 1, stream: 1 }, 1 << 20), BadMessage);
+});
+
+test('text has no control characters and an end; codes are ours', () => {
+  const message = checkedMessage({ type: 'error', call: 1, code: 'my-own', message: `\x1b[2J\x9bx\n${'y'.repeat(9999)}` }, 0);
+  assert.ok(message.type === 'error');
+  assert.equal(message.code, 'internal');
+  assert.match(message.message, /^\?\[2J\?x\ny+$/);
+  assert.equal(message.message.length, 4096);
+});

@@ -1,0 +1,112 @@
+// Slices: who goes next among sandboxes that compute, that sleep, and that are short.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Scheduler, type Runnable, type StepState } from '../../src/engine/scheduler.ts';
+
+const LOG_MAX = 200;
+
+/** Computes for `slices` slices of about `ms`, then ends; its name is written down at each. */
+class Load implements Runnable {
+  readonly name: string;
+  private left: number;
+  private readonly ms: number;
+  private readonly log: string[];
+  private readonly onEnd: () => void;
+
+  constructor(log: string[], name: string, slices: number, ms = 2, onEnd = (): void => {}) {
+    this.log = log;
+    this.name = name;
+    this.left = slices;
+    this.ms = ms;
+    this.onEnd = onEnd;
+  }
+
+  step(): StepState {
+    if (this.log.length < LOG_MAX) this.log.push(this.name);
+    for (const end = performance.now() + this.ms; performance.now() < end;);
+    if (--this.left > 0) return { kind: 'more' };
+    setImmediate(this.onEnd);
+    return { kind: 'ended' };
+  }
+}
+
+/** Lets the scheduler turn until `done` says so. */
+async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise(setImmediate);
+}
+
+test('a short run waits for two slices at most, however many compute', async () => {
+  const log: string[] = [];
+  const scheduler = new Scheduler();
+  for (let i = 0; i < 10; i++) scheduler.wake(new Load(log, `hog${i}`, 40));
+  await until(() => log.length >= 57);
+  const before = log.length;
+  scheduler.wake(new Load(log, 'short', 1));
+  await until(() => log.includes('short'));
+  assert.ok(log.indexOf('short') - before <= 2, `it waited for ${log.indexOf('short') - before} slices`);
+});
+
+test('those that compute share alike', async () => {
+  const log: string[] = [];
+  const scheduler = new Scheduler();
+  for (const name of ['a', 'b', 'c']) scheduler.wake(new Load(log, name, 30));
+  await until(() => log.length >= 60);
+  for (const name of ['a', 'b', 'c']) {
+    const share = log.slice(0, 60).filter((each) => each === name).length;
+    assert.ok(share >= 10, `${name} had ${share} of 60 slices`);
+  }
+});
+
+test('a stream of short runs does not starve one that computes', async () => {
+  const log: string[] = [];
+  const scheduler = new Scheduler();
+  const hogLoad = new Load(log, 'hog', 1000);
+  scheduler.wake(hogLoad);
+  let streaming = true;
+  const next = (): void => {
+    if (streaming) scheduler.wake(new Load(log, 'short', 1, 2, next));
+  };
+  next();
+  await until(() => log.length >= LOG_MAX);
+  streaming = false;
+  scheduler.remove(hogLoad);
+  const hog = log.filter((name) => name === 'hog').length;
+  assert.ok(hog >= LOG_MAX / 4, `it had ${hog} of ${LOG_MAX} slices`);
+});
+
+test('one that sleeps does not save up time', async () => {
+  const log: string[] = [];
+  const scheduler = new Scheduler();
+  const sleeper = new Load(log, 'sleeper', 1000);
+  const hog = new Load(log, 'hog', 1000);
+  scheduler.wake(hog);
+  await until(() => log.length >= 60);
+  scheduler.wake(sleeper);
+  await until(() => log.length >= 120);
+  const share = log.slice(60, 120).filter((name) => name === 'hog').length;
+  assert.ok(share >= 15, `the other had ${share} of 60 slices`);
+  scheduler.remove(sleeper);
+  scheduler.remove(hog);
+});
+
+test('blocked: not run before its time or a wake; removed: never again', async () => {
+  const scheduler = new Scheduler();
+  let steps = 0;
+  const guest: Runnable = {
+    step: () => {
+      steps++;
+      return { kind: 'blocked', wakeAtMs: steps === 1 ? performance.now() + 20 : Infinity };
+    },
+  };
+  const start = performance.now();
+  scheduler.wake(guest);
+  await until(() => steps === 2);
+  assert.ok(performance.now() - start >= 19);
+  scheduler.wake(guest);
+  await until(() => steps === 3);
+  scheduler.wake(guest);
+  scheduler.remove(guest);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(steps, 3);
+});
