@@ -2,8 +2,8 @@
 //
 //   node tools/test.ts [GROUP | PATH-PART]... [--skip-kvm] [--except PATH-PART]... [--jobs N] [--timeout S] [--verbose]
 //
-// Groups: tidy (test/*.test.ts), unit, conformance, kvm; all of these by default; hwkvm only by name. A file that hangs, crashes,
-// does not exit or holds no test counts as one failure. Without a usable /dev/kvm the files that need it fail, unless --skip-kvm
+// Groups: tidy (test/*.test.ts), unit, conformance, kvm, programs; all of these by default; programs-slow and hwkvm only by name.
+// A file that hangs, crashes, does not exit or holds no test counts as one failure. Without a usable /dev/kvm the files that need it fail, unless --skip-kvm
 // says to leave them out. $OFFSHOOT_TEST_SLOW multiplies the time limits (the emulated machine sets it).
 
 import { globSync } from 'node:fs';
@@ -14,7 +14,13 @@ import { type FileResult, runFile } from './testfile.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
-interface Group { readonly pattern: string; readonly kvm: boolean; readonly jobs: number }
+interface Group {
+  readonly pattern: string;
+  readonly kvm: boolean;
+  readonly jobs: number;
+  /** For each file; TIMEOUT_SECONDS unless given. */
+  readonly timeoutSeconds?: number;
+}
 
 /** Files that use VMs run one at a time: timing matters to them and live VMs slow each other. */
 const GROUPS: Readonly<Record<string, Group>> = {
@@ -22,9 +28,11 @@ const GROUPS: Readonly<Record<string, Group>> = {
   unit: { pattern: 'test/unit/**/*.test.ts', kvm: false, jobs: 2 },
   conformance: { pattern: 'test/conformance/**/*.test.ts', kvm: true, jobs: 1 },
   kvm: { pattern: 'test/kvm/**/*.test.ts', kvm: true, jobs: 1 },
+  programs: { pattern: 'test/programs/fast.test.ts', kvm: true, jobs: 1, timeoutSeconds: 1500 },
+  'programs-slow': { pattern: 'test/programs/slow.test.ts', kvm: true, jobs: 1, timeoutSeconds: 5400 },
   hwkvm: { pattern: 'test/hwkvm/**/*.test.ts', kvm: true, jobs: 1 },
 };
-const DEFAULT_GROUPS = ['tidy', 'unit', 'conformance', 'kvm'];
+const DEFAULT_GROUPS = ['tidy', 'unit', 'conformance', 'kvm', 'programs'];
 const TIMEOUT_SECONDS = 300;
 
 interface Options {
@@ -36,9 +44,13 @@ interface Options {
   readonly except: readonly string[];
   /** 0: as the group says. */
   readonly jobs: number;
-  readonly timeoutMs: number;
+  /** Null: as the group says. */
+  readonly timeoutSeconds: number | null;
   readonly verbose: boolean;
 }
+
+/** How many times slower than usual this machine is. */
+const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? '1');
 
 interface Totals { passed: number; failed: number; skipped: number }
 
@@ -48,16 +60,15 @@ function parse(): Options {
     options: {
       'skip-kvm': { type: 'boolean', default: false }, except: { type: 'string', multiple: true, default: [] },
       jobs: { type: 'string', default: '0' },
-      timeout: { type: 'string', default: String(TIMEOUT_SECONDS) }, verbose: { type: 'boolean', default: false },
+      timeout: { type: 'string' }, verbose: { type: 'boolean', default: false },
     },
   });
   const named = positionals.filter(word => Object.hasOwn(GROUPS, word));
   const filters = positionals.filter(word => !Object.hasOwn(GROUPS, word) && word !== 'all');
   const groups = named.length > 0 ? named : filters.length > 0 ? Object.keys(GROUPS) : DEFAULT_GROUPS;
-  const slow = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? '1');
   return {
     groups, filters, skipKvm: values['skip-kvm'], except: values.except, jobs: Number(values.jobs),
-    timeoutMs: Number(values.timeout) * 1000 * slow, verbose: values.verbose,
+    timeoutSeconds: values.timeout === undefined ? null : Number(values.timeout), verbose: values.verbose,
   };
 }
 
@@ -81,11 +92,13 @@ function print(result: FileResult): void {
 }
 
 /** Runs the files, `jobs` at a time, printing each result when it is there. */
-async function runFiles(files: readonly string[], jobs: number, options: Options, totals: Totals): Promise<void> {
+async function runFiles(files: readonly string[], group: Group, options: Options, totals: Totals): Promise<void> {
   const waiting = [...files];
+  const jobs = options.jobs > 0 ? options.jobs : group.jobs;
+  const timeoutMs = (options.timeoutSeconds ?? group.timeoutSeconds ?? TIMEOUT_SECONDS) * 1000 * SLOW;
   const worker = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const result = await runFile(ROOT, file, options.timeoutMs, options.verbose);
+      const result = await runFile(ROOT, file, timeoutMs, options.verbose);
       print(result);
       totals.passed += result.passed;
       totals.failed += result.failures.length;
@@ -113,7 +126,7 @@ async function main(): Promise<void> {
     const left = files.filter(file => options.except.some(part => file.includes(part)));
     for (const file of left) console.log(`skip ${file}: left out by --except`);
     totals.skipped += left.length;
-    await runFiles(files.filter(file => !left.includes(file)), options.jobs > 0 ? options.jobs : group.jobs, options, totals);
+    await runFiles(files.filter(file => !left.includes(file)), group, options, totals);
   }
   if (found === 0) {
     console.log('FAIL no test file matches');

@@ -1,14 +1,6 @@
-// One program of a suite and what running it gave: shared by both sides, and what is kept as JSON.
+// What running one program of a suite gave: shared by both sides, and what is kept as JSON.
 //
-// Interface: Job, Outcome, Collector (turns a program's output into the reports of its tests, see cpython.py).
-
-/** A program to run in the image. */
-export interface Job {
-  readonly argv: readonly string[];
-  readonly timeoutMs: number;
-  /** Guest memory; natively nothing is limited. */
-  readonly memoryBytes: number;
-}
+// Interface: Outcome, Collector (turns a program's output into the reports of its tests, see cpython.py).
 
 /** How a test ended. A test that was started and never ended is `lost`. */
 export type Verdict = 'ok' | 'fail' | 'error' | 'skip' | 'lost';

@@ -10,11 +10,13 @@ import { parseArgs } from 'node:util';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { offshootHome } from '../../src/image/home.ts';
 import { compare } from './compare.ts';
-import { compatImage, nativeRoot } from './image.ts';
-import type { Job, Outcome } from './job.ts';
-import { runNatively } from './native.ts';
+import { nativeRoot } from '../sides/image.ts';
+import { runNatively } from '../sides/native.ts';
+import type { Program } from '../sides/program.ts';
+import { runInSandbox } from '../sides/sandbox.ts';
+import { compatImage, NAME } from './image.ts';
+import { Collector, type Outcome } from './job.ts';
 import { Results, type Side } from './results.ts';
-import { runInSandbox } from './sandbox.ts';
 import { SUITES, suiteOf, type Suite } from './suites.ts';
 
 const { values, positionals } = parseArgs({
@@ -54,12 +56,19 @@ class Runner {
     const known = this.results.get(suite.name, side, unit);
     if (known && (side === 'native' || !values.again) && !isPart) return known;
     const timeoutMs = values.limit === undefined ? limitMs : Number(values.limit) * 1000;
-    const job: Job = {
+    const program: Program = {
       argv: suite.argv(unit, Math.max(timeoutMs / 1000 - 10, 5), values.match), timeoutMs, memoryBytes: suite.memoryBytes,
     };
-    const outcome = side === 'native' ? await runNatively(this.root, job) : await runInSandbox(this.home, this.imageId, job);
+    const outcome = await this.run(side, program);
     if (!isPart) this.results.put(suite.name, side, unit, outcome);
     return outcome;
+  }
+
+  private async run(side: Side, program: Program): Promise<Outcome> {
+    const collector = new Collector();
+    const onOutput = (_stream: number, text: string): void => collector.push(text);
+    if (side === 'sandbox') return collector.finish(await runInSandbox(this.home, this.imageId, program, onOutput));
+    return collector.finish({ ...await runNatively(this.root, program, onOutput), reason: null, unimplemented: {} });
   }
 }
 
@@ -84,7 +93,7 @@ async function main(): Promise<void> {
   const home = offshootHome();
   const host = KvmHost.open(home);
   const image = await compatImage(host);
-  const root = nativeRoot(home, image);
+  const root = nativeRoot(home, NAME, image);
   const known = suite.units(root);
   const units = positionals.length > 1 ? positionals.slice(1) : known;
   const strange = units.find((unit) => !known.includes(unit));

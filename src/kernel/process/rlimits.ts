@@ -12,7 +12,7 @@ import type { Rlimit } from './process.ts';
 export function defaultRlimits(limits: Limits): Rlimit[] {
   const list: Rlimit[] = Array.from({ length: RLIM_NLIMITS }, () => ({ soft: Infinity, hard: Infinity }));
   list[RLIMIT_STACK] = { soft: 8 << 20, hard: Infinity };
-  list[RLIMIT_CORE] = { soft: 0, hard: 0 };
+  list[RLIMIT_CORE] = { soft: 0, hard: Infinity };
   list[RLIMIT_NPROC] = { soft: limits.processesMax, hard: limits.processesMax };
   list[RLIMIT_NOFILE] = { soft: Math.min(1024, limits.filesMax), hard: limits.filesMax };
   list[RLIMIT_MEMLOCK] = { soft: 8 << 20, hard: 8 << 20 };

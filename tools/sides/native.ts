@@ -1,9 +1,9 @@
-// Runs a job natively in the unpacked image: a container made of namespaces (mounts, processes, network, IPC, host name) with a
+// Runs a program natively in the unpacked image: a container made of namespaces (mounts, processes, network, IPC, host name) with a
 // changed root, as uid 1000, on one processor, so that it has what a sandbox has. Needs root and util-linux's unshare(1).
 
 import { spawn } from 'node:child_process';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
-import { Collector, type Job, type Outcome } from './job.ts';
+import type { OnOutput, Program } from './program.ts';
 
 const UID = 1000;
 /** Loopback is up in a sandbox; SIOCSIFFLAGS, IFF_UP. */
@@ -21,26 +21,32 @@ shift 2
 exec taskset -c 0 chroot --userspec=${UID}:${UID} --groups= "$root" /usr/bin/env -i -C "$cwd" "$@"
 `;
 
-/** Runs the job to its end or its time limit. */
-export function runNatively(root: string, job: Job): Promise<Outcome> {
+/** How a program ended natively. */
+export interface NativeEnd {
+  /** Exit code, 128 + signal; null when its time was up. */
+  readonly exitCode: number | null;
+  readonly timeMs: number;
+}
+
+/** Runs the program to its end or its time limit. */
+export function runNatively(root: string, program: Program, onOutput: OnOutput): Promise<NativeEnd> {
   const env = Object.entries(ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   const argv = ['-m', '-p', '-f', '-n', '-u', '-i', '--kill-child', `--mount-proc=${root}/proc`, 'sh', '-c', CONTAINER, 'sh', root,
-    ENVIRONMENT['HOME'], ...env, ...job.argv];
+    ENVIRONMENT['HOME'], ...env, ...program.argv];
   const start = performance.now();
-  const collector = new Collector();
   return new Promise((resolve, reject) => {
     const child = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
     let timedOut = false;
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => collector.push(text));
+    child.stdout.setEncoding('utf8').on('data', (text: string) => onOutput(1, text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => onOutput(2, text));
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill('SIGKILL');
-    }, job.timeoutMs);
+    }, program.timeoutMs);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
-      const exitCode = timedOut ? null : signal === null ? code : 137;
-      resolve(collector.finish({ exitCode, timeMs: performance.now() - start, reason: null, unimplemented: {} }));
+      resolve({ exitCode: timedOut ? null : signal === null ? code : 137, timeMs: performance.now() - start });
     });
   });
 }
