@@ -43,6 +43,11 @@ export interface AddressSpace {
   readonly root: number;
   /** Maps one page; replaces what was there. `prot` is a combination of PAGE_*; 0 is never passed. False: no frame for a table. */
   map(gva: number, gpa: number, prot: number): boolean;
+  /**
+   * Maps the 2 MB at gva, all or none of them mapped, to the 2 MB at gpa with one entry, both aligned. Later calls may change parts of it.
+   * Only while nothing has run here.
+   */
+  mapLarge(gva: number, gpa: number, prot: number): void;
   /** Removes all pages in [gva, gva+sizeBytes). Cheap for ranges that were never mapped, however large. */
   unmap(gva: number, sizeBytes: number): void;
   /** Changes the protection of the pages mapped in the range; prot 0 removes them. */

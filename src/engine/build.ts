@@ -7,6 +7,7 @@ import { describeEnd } from '../kernel/end.ts';
 import { runSlice, type RunState } from '../kernel/run.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { saveKernel } from '../kernel/save.ts';
+import { shareText } from '../kernel/mm/sharedtext.ts';
 import { prepareForkChild } from '../kernel/process/snapshot.ts';
 import { createMachine } from '../vmm/machine.ts';
 import { OffshootError } from './errors.ts';
@@ -51,11 +52,12 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
     });
     runToSnapshot(host, kernel, printed);
     prepareForkChild(kernel);
+    const shared = kernel.main ? shareText(kernel.main.mm, HEADROOM_BYTES) : null;
     const state = saveKernel(kernel);
-    const used = Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWaterBytes + HEADROOM_BYTES));
+    const used = shared ? shared.gpa + shared.sizeBytes : Math.min(machine.memory.sizeBytes, roundUp(kernel.frames.highWaterBytes + HEADROOM_BYTES));
     writeTemplate(path, templateKey(host.home), machine.snapshotMemory().subarray(0, used), serialize(state), {
       kind: 'linux-user', name: spec.name, imageId: image.id, fingerprint: host.fingerprint, builder,
-      createdAt: new Date().toISOString(), preload: spec.preload, env: ENVIRONMENT, cwd: spec.cwd, random,
+      createdAt: new Date().toISOString(), preload: spec.preload, env: ENVIRONMENT, cwd: spec.cwd, random, shared,
     });
   } finally {
     machine.destroy();

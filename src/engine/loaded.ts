@@ -3,7 +3,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { deserialize } from 'node:v8';
 import type { KernelState } from '../kernel/save.ts';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
+import type { Arena } from '../host/arena.ts';
+import { mmap, mprotect } from '../host/libc.ts';
 import { mapFile } from '../host/mapfile.ts';
+import { preferHugePages, type SharedMemory } from '../vmm/memory.ts';
 import { checkedPath } from './home.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
 import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyOnce, type TemplateHeader } from './templatefile.ts';
@@ -16,18 +20,23 @@ export class LoadedTemplate {
   /** Never changed after loading. */
   readonly state: KernelState;
 
-  private constructor(header: TemplateHeader, image: MappedImage, fd: number, state: KernelState) {
+  /** Memory that KVM sees in the place of the end of the file, in all forks; it stays for the life of the process, as forks do not tell when they end. */
+  readonly shared: SharedMemory | null;
+
+  private constructor(header: TemplateHeader, image: MappedImage, fd: number, state: KernelState, shared: SharedMemory | null) {
     this.header = header;
     this.image = image;
     this.fd = fd;
     this.state = state;
+    this.shared = shared;
   }
 
   /** A template file whose content is known to be intact; `fd` then belongs to it. Throws TemplateRefused. */
   static load(host: KvmHost, header: TemplateHeader, fd: number): LoadedTemplate {
     const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
     try {
-      return new LoadedTemplate(header, host.image(header.imageId), fd, decode(file.bytes.subarray(header.memoryBytes)));
+      const state = decode(file.bytes.subarray(header.memoryBytes));
+      return new LoadedTemplate(header, host.image(header.imageId), fd, state, hugeCopy(host.kvm.arena, header.shared, file.bytes));
     } finally {
       file.release();
     }
@@ -55,6 +64,18 @@ export class LoadedTemplate {
   release(): void {
     closeSync(this.fd);
   }
+}
+
+/** The shared text in huge pages, where the host has them; read-only. */
+function hugeCopy(arena: Arena, shared: TemplateHeader['shared'], file: Uint8Array): SharedMemory | null {
+  if (!shared) return null;
+  const { gpa, sizeBytes } = shared;
+  const { hva, buffer, byteOffset } = arena.take(sizeBytes);
+  mmap(hva, sizeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  preferHugePages(hva, sizeBytes);
+  new Uint8Array(buffer, byteOffset, sizeBytes).set(file.subarray(gpa, gpa + sizeBytes));
+  mprotect(hva, sizeBytes, PROT_READ);
+  return { gpa, sizeBytes, hva };
 }
 
 function decode(bytes: Uint8Array): KernelState {

@@ -34,6 +34,8 @@ export interface TemplateHeader {
   readonly cwd: string;
   /** [gva, bytes] of memory that each fork gets filled with random bytes. */
   readonly random: readonly (readonly [number, number])[];
+  /** The end of its memory that all forks share (kernel/mm/sharedtext.ts), or null. */
+  readonly shared: { readonly gpa: number; readonly sizeBytes: number } | null;
   readonly memoryBytes: number;
   readonly stateBytes: number;
   /** SHA-256 of memory and state. */

@@ -11,6 +11,7 @@ import { MADV_DONTDUMP, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PR
 import { madvise, mmap } from './libc.ts';
 
 const PAGE = 4096;
+const HUGE_PAGE = 2 ** 21;
 /** Unmapped bytes after each region. */
 const GUARD_BYTES = 64 * 1024;
 /** Preferred size of one reservation; address space only. Runtimes with smaller ArrayBuffers get what they can. */
@@ -41,14 +42,15 @@ export class Arena {
   readonly #chunks: Chunk[] = [];
   readonly #free = new Map<number, Region[]>();
 
-  /** A region of at least `sizeBytes` with a guard gap behind it. Throws HostError ENOMEM when address space runs out. */
+  /** A region of at least `sizeBytes` with a guard gap behind it; one of 2 MB or more is aligned for huge pages. Throws HostError ENOMEM when address space runs out. */
   take(sizeBytes: number): Region {
     const rounded = Math.ceil(sizeBytes / PAGE) * PAGE;
     const free = this.#free.get(rounded)?.pop();
     if (free !== undefined) return free;
-    const chunk = this.#chunkFor(rounded + GUARD_BYTES);
-    const byteOffset = chunk.top;
-    chunk.top += rounded + GUARD_BYTES;
+    const align = rounded >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+    const chunk = this.#chunkFor(rounded + GUARD_BYTES + align);
+    const byteOffset = Math.ceil((chunk.hva + chunk.top) / align) * align - chunk.hva;
+    chunk.top = byteOffset + rounded + GUARD_BYTES;
     return { hva: chunk.hva + byteOffset, sizeBytes: rounded, buffer: chunk.buffer, byteOffset };
   }
 

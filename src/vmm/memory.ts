@@ -1,9 +1,11 @@
 // Memory: the guest-physical memory of one VM (implements GuestMemory of platform.ts).
 //
 // Slot 0 is the area's pages followed by the source: a MAP_PRIVATE view of a template's file (that is the copy-on-write) or
-// fresh zero pages. Growth appends memslots that follow on both in hva and in gpa, so all of memory is one range of the
-// arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
+// fresh zero pages. The end of a template may be shared text: KVM sees other host pages there, the same for all VMs of the process,
+// read-only and huge (slot 1); our own view of it is the file. Growth appends memslots that follow on both in hva and in gpa, so all
+// of memory is one range of the arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
 
+import { KVM_MEM_READONLY } from '../abi/kvm/constants.ts';
 import {
   MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
 } from '../abi/linux/host.ts';
@@ -18,8 +20,15 @@ import type { Vm } from './vm.ts';
 /** Where the first bytes of a machine's memory come from. */
 export type MemorySource =
   /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; the descriptor may be closed afterwards. */
-  | { readonly fd: number; readonly sizeBytes: number }
+  | { readonly fd: number; readonly sizeBytes: number; readonly shared?: SharedMemory | null }
   | { readonly fd: null; readonly sizeBytes?: number };
+
+/** Memory at the end of a source that all VMs share and none may write: at `hva` in this process, the same bytes as in the source. */
+export interface SharedMemory {
+  readonly gpa: number;
+  readonly sizeBytes: number;
+  readonly hva: number;
+}
 
 const GROW_MIN_BYTES = 16 * 2 ** 20;
 const GROW_MAX_BYTES = 128 * 2 ** 20;
@@ -37,9 +46,12 @@ export class Memory implements GuestMemory {
   readonly firstFrame = L.FIRST_FRAME;
   readonly #vm: Vm;
   readonly #region: Region;
-  /** Bytes of slot 0. */
+  /** Bytes of the source, and of them in slot 0. */
+  readonly #sourceBytes: number;
   readonly #firstBytes: number;
-  #slots = 1;
+  /** Slots of the source. */
+  readonly #sourceSlots: number;
+  #slots: number;
   #step = GROW_MIN_BYTES;
 
   constructor(kvm: Kvm, vm: Vm, source: MemorySource, limitBytes: number) {
@@ -50,14 +62,18 @@ export class Memory implements GuestMemory {
     this.#vm = vm;
     this.limitBytes = Math.max(limitBytes, size);
     this.sizeBytes = size;
-    this.#firstBytes = size;
+    const shared = source.fd === null ? null : source.shared ?? null;
+    this.#sourceBytes = size;
+    this.#firstBytes = shared ? shared.gpa : size;
+    this.#slots = this.#sourceSlots = shared ? 2 : 1;
     this.#region = kvm.arena.take(this.limitBytes);
     const { hva } = this.#region;
     try {
       if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
       else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
       kvm.area.map(hva);
-      vm.setUserMemoryRegion(0, 0, size, hva);
+      vm.setUserMemoryRegion(0, 0, this.#firstBytes, hva);
+      if (shared) vm.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
     } catch (error) {
       kvm.arena.release(this.#region);
       throw error;
@@ -99,8 +115,8 @@ export class Memory implements GuestMemory {
    */
   shrink(sizeBytes: number): boolean {
     if (sizeBytes === this.sizeBytes) return false;
-    if (sizeBytes !== this.#firstBytes) throw new RangeError(`guest memory cannot shrink to ${sizeBytes} bytes`);
-    while (this.#slots > 1) this.#vm.setUserMemoryRegion(--this.#slots, 0, 0, 0);
+    if (sizeBytes !== this.#sourceBytes) throw new RangeError(`guest memory cannot shrink to ${sizeBytes} bytes`);
+    while (this.#slots > this.#sourceSlots) this.#vm.setUserMemoryRegion(--this.#slots, 0, 0, 0);
     mmap(this.#region.hva + sizeBytes, this.limitBytes - sizeBytes, PROT_NONE, ANONYMOUS, -1, 0);
     this.#step = GROW_MIN_BYTES;
     this.sizeBytes = sizeBytes;
@@ -137,7 +153,7 @@ export class Memory implements GuestMemory {
 }
 
 /** Fewer faults: with a huge page behind it, KVM maps an address's neighbours along. Hosts without them go without. */
-function preferHugePages(hva: number, sizeBytes: number): void {
+export function preferHugePages(hva: number, sizeBytes: number): void {
   try {
     madvise(hva, sizeBytes, MADV_HUGEPAGE);
   } catch (error) {

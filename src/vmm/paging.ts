@@ -6,12 +6,15 @@
 // KVM's shadow page tables do not notice host writes (PVM-style) and TLBs must be flushed (hardware). A new entry where none
 // was present needs nothing: the processor faults and looks again.
 //
+// Large pages. One entry of level 2 may map 2 MB of shared text (kernel/mm/sharedtext.ts): one fault instead of hundreds in a fork. It
+// is split into 4 KB entries before anything in it changes.
+//
 // Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
 // marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
 // queued, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became tables
 // since the machine's memory was last that of its template: what a rewind must look at.
 
-import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
+import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
 import type { AddressSpace, FrameSource } from '../platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../platform.ts';
 import * as L from './layout.ts';
@@ -23,6 +26,11 @@ const LEAF_BITS = PTE_P | PTE_U | PTE_A | PTE_D;
 const GPA_LOW = 0xffff_f000;
 /** In a freed table's entry 0, which is not present: what was there before is not known any more. */
 const FREED = 1 << 9;
+const LARGE_BYTES = 2 ** 21;
+const LARGE_GPA_LOW = 0xffe0_0000;
+
+/** What a walk does to what it finds: only large pages that are just looked at stay whole; 'prune' also frees empty tables. */
+type Walk = 'look' | 'change' | 'prune';
 
 /** What paging needs of guest memory: its 32-bit words. The array is replaced when memory grows. */
 export interface TableMemory {
@@ -95,7 +103,7 @@ export class Paging {
       const entries = level === 4 ? 256 : 512;
       for (let i = 0; level > 1 && i < entries; i++) {
         const low = words[(table >>> 2) + i * 2];
-        if ((low & PTE_P) !== 0) walk((low & GPA_LOW) >>> 0, level - 1);
+        if ((low & (PTE_P | PTE_PS)) === PTE_P) walk((low & GPA_LOW) >>> 0, level - 1);
       }
     };
     for (const root of roots) walk(root, 4);
@@ -154,8 +162,15 @@ export class PageTables implements AddressSpace {
     return true;
   }
 
+  mapLarge(gva: number, gpa: number, prot: number): void {
+    const at = this.#tableOf(gva, 2) + index(gva, 2) * 8;
+    const old = this.#paging.memory.words[at >>> 2];
+    this.#write(at, gpa | LEAF_BITS | PTE_PS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);
+    if ((old & PTE_P) !== 0) this.#paging.freeTable((old & GPA_LOW) >>> 0);
+  }
+
   unmap(gva: number, sizeBytes: number): void {
-    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at) => this.#write(at, 0, 0), true);
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at) => this.#write(at, 0, 0), 'prune');
   }
 
   protect(gva: number, sizeBytes: number, prot: number): void {
@@ -165,7 +180,7 @@ export class PageTables implements AddressSpace {
     const change = (at: number): void => {
       this.#write(at, (this.#paging.memory.words[at >>> 2] & ~PTE_W) | write, high);
     };
-    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), change, false);
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), change, 'change');
   }
 
   entry(gva: number): number {
@@ -173,15 +188,17 @@ export class PageTables implements AddressSpace {
     if (!(gva >= 0 && gva < L.USER_END)) return 0;
     let table = this.root;
     for (let level = 4; level > 1; level--) {
-      const low = words[(table >>> 2) + index(gva, level) * 2];
+      const at = table + index(gva, level) * 8;
+      const low = words[at >>> 2];
       if ((low & PTE_P) === 0) return 0;
+      if ((low & PTE_PS) !== 0) return this.#decode(at, gva);
       table = (low & GPA_LOW) >>> 0;
     }
-    return this.#decode(table + index(gva, 1) * 8);
+    return this.#decode(table + index(gva, 1) * 8, gva);
   }
 
   forEach(gva: number, sizeBytes: number, visit: (gva: number, entry: number) => void): void {
-    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at, page) => visit(page, this.#decode(at)), false);
+    this.#visit(this.root, 4, 0, gva, Math.min(gva + sizeBytes, L.USER_END), (at, page) => visit(page, this.#decode(at, page)), 'look');
   }
 
   /** Clears the Accessed bit of every page. Only before this machine has run: what the processor caches would hide later accesses. */
@@ -189,29 +206,54 @@ export class PageTables implements AddressSpace {
     const { words } = this.#paging.memory;
     this.#visit(this.root, 4, 0, 0, L.USER_END, (at) => {
       words[at >>> 2] &= ~PTE_A;
-    }, false);
+    }, 'look');
   }
 
-  /** Calls back for every page accessed since `clearAccessed`, ascending. */
+  /** Calls back for every page accessed since `clearAccessed`, ascending; once for a large one. */
   forEachAccessed(visit: (gva: number, gpa: number) => void): void {
     const { words } = this.#paging.memory;
     this.#visit(this.root, 4, 0, 0, L.USER_END, (at, gva) => {
       const low = words[at >>> 2];
-      if ((low & PTE_A) !== 0) visit(gva, (low & GPA_LOW) >>> 0);
-    }, false);
+      if ((low & PTE_A) === 0 || ((low & PTE_PS) !== 0 && gva % LARGE_BYTES !== 0)) return;
+      visit(gva, (low & GPA_LOW) >>> 0);
+    }, 'look');
   }
 
   destroy(): void {
     this.#free(this.root, 4);
   }
 
-  /** The page `at` maps with its PAGE_* bits, or 0. */
-  #decode(at: number): number {
+  /** The page that the entry `at` maps at gva with its PAGE_* bits, or 0. */
+  #decode(at: number, gva: number): number {
     const { words } = this.#paging.memory;
     const low = words[at >>> 2];
     if ((low & PTE_P) === 0) return 0;
     const prot = PAGE_READ | ((low & PTE_W) !== 0 ? PAGE_WRITE : 0) | (words[(at >>> 2) + 1] === 0 ? PAGE_EXEC : 0);
-    return ((low & GPA_LOW) >>> 0) + prot;
+    if ((low & PTE_PS) === 0) return ((low & GPA_LOW) >>> 0) + prot;
+    const within = gva % LARGE_BYTES;
+    return ((low & LARGE_GPA_LOW) >>> 0) + (within - within % SPAN[1]) + prot;
+  }
+
+  /** The table of `level` that holds gva's entry. It must be there. */
+  #tableOf(gva: number, level: number): number {
+    let table = this.root;
+    for (let at = 4; at > level; at--) table = (this.#paging.memory.words[(table >>> 2) + index(gva, at) * 2] & GPA_LOW) >>> 0;
+    return table;
+  }
+
+  /** Replaces a large page's entry by a table that maps the same pages. 0: no frame for it. */
+  #split(at: number): number {
+    const table = this.#paging.allocTable(this.#frames);
+    if (table === 0) return 0;
+    const { words } = this.#paging.memory;
+    const low = words[at >>> 2] & ~PTE_PS;
+    const high = words[(at >>> 2) + 1];
+    for (let i = 0; i < 512; i++) {
+      words[(table >>> 2) + i * 2] = low + i * SPAN[1];
+      words[(table >>> 2) + i * 2 + 1] = high;
+    }
+    this.#write(at, table | TABLE_BITS, 0);
+    return table;
   }
 
   /** Writes an entry and queues it if what was there may be cached. */
@@ -236,7 +278,8 @@ export class PageTables implements AddressSpace {
       const word = (table >>> 2) + index(gva, level) * 2;
       const low = this.#paging.memory.words[word];
       if ((low & PTE_P) !== 0) {
-        table = (low & GPA_LOW) >>> 0;
+        table = (low & PTE_PS) !== 0 ? this.#split(word * 4) : (low & GPA_LOW) >>> 0;
+        if (table === 0) return 0;
         continue;
       }
       const child = this.#paging.allocTable(this.#frames);
@@ -249,12 +292,10 @@ export class PageTables implements AddressSpace {
   }
 
   /**
-   * Calls `leaf(gpa of the entry, gva)` for each present page of [start, end) under `table`, whose first entry maps `base`.
-   * `prune`: frees the tables that are empty afterwards.
+   * Calls `leaf(gpa of the entry, gva)` for each present page of [start, end) under `table`, whose first entry maps `base`. The pages
+   * of a large one that is only looked at have one entry.
    */
-  #visit(
-    table: number, level: number, base: number, start: number, end: number, leaf: (at: number, gva: number) => void, prune: boolean,
-  ): void {
+  #visit(table: number, level: number, base: number, start: number, end: number, leaf: (at: number, gva: number) => void, walk: Walk): void {
     const span = SPAN[level];
     const first = start > base ? Math.floor((start - base) / span) : 0;
     for (let i = first; i < 512; i++) {
@@ -267,13 +308,29 @@ export class PageTables implements AddressSpace {
         leaf(at, gva);
         continue;
       }
-      const child = (low & GPA_LOW) >>> 0;
-      this.#visit(child, level - 1, gva, start, end, leaf, prune);
-      if (prune && this.#isEmpty(child)) {
+      const child = (low & PTE_PS) === 0 ? (low & GPA_LOW) >>> 0 : this.#enterLarge(at, gva, start, end, leaf, walk);
+      if (child === 0) continue;
+      this.#visit(child, level - 1, gva, start, end, leaf, walk);
+      if (walk === 'prune' && this.#isEmpty(child)) {
         this.#write(at, 0, 0);
         this.#paging.freeTable(child);
       }
     }
+  }
+
+  /** Deals with a large page whole, then 0; or splits it and gives the table. */
+  #enterLarge(at: number, gva: number, start: number, end: number, leaf: (at: number, gva: number) => void, walk: Walk): number {
+    if (walk === 'look') {
+      for (let page = Math.max(gva, start); page < Math.min(gva + LARGE_BYTES, end); page += SPAN[1]) leaf(at, page);
+      return 0;
+    }
+    if (walk === 'prune' && start <= gva && gva + LARGE_BYTES <= end) {
+      this.#write(at, 0, 0);
+      return 0;
+    }
+    const table = this.#split(at);
+    if (table === 0) throw new Error('paging: no frame left to split a large page');
+    return table;
   }
 
   #isEmpty(table: number): boolean {
@@ -289,7 +346,7 @@ export class PageTables implements AddressSpace {
     const entries = level === 4 ? 256 : 512; // the supervisor half is the machine's
     for (let i = 0; level > 1 && i < entries; i++) {
       const low = words[(table >>> 2) + i * 2];
-      if ((low & PTE_P) !== 0) this.#free((low & GPA_LOW) >>> 0, level - 1);
+      if ((low & (PTE_P | PTE_PS)) === PTE_P) this.#free((low & GPA_LOW) >>> 0, level - 1);
     }
     this.#paging.freeTable(table);
   }

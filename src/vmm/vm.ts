@@ -17,9 +17,10 @@ export class Vm {
     this.fd = kvm.createVm();
   }
 
-  /** Makes [hva, hva+sizeBytes) the guest-physical range from `gpa`; size 0 deletes the slot. */
-  setUserMemoryRegion(slot: number, gpa: number, sizeBytes: number, hva: number): void {
+  /** Makes [hva, hva+sizeBytes) the guest-physical range from `gpa`; size 0 deletes the slot. `flags`: KVM_MEM_*. */
+  setUserMemoryRegion(slot: number, gpa: number, sizeBytes: number, hva: number, flags = 0): void {
     UserspaceMemoryRegion.set.slot(region.view, 0, slot);
+    UserspaceMemoryRegion.set.flags(region.view, 0, flags);
     UserspaceMemoryRegion.set.guest_phys_addr(region.view, 0, gpa);
     UserspaceMemoryRegion.set.memory_size(region.view, 0, sizeBytes);
     UserspaceMemoryRegion.set.userspace_addr(region.view, 0, hva);

@@ -65,6 +65,10 @@ class FakeSpace implements AddressSpace {
     return true;
   }
 
+  mapLarge(gva: number, gpa: number, prot: number): void {
+    for (let at = 0; at < 2 ** 21; at += PAGE) this.map(gva + at, gpa + at, prot);
+  }
+
   unmap(gva: number, sizeBytes: number): void {
     for (const page of this.pagesIn(gva, sizeBytes)) this.entries.delete(page);
   }

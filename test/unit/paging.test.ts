@@ -5,68 +5,10 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../../src/platform.ts';
 import * as L from '../../src/vmm/layout.ts';
-import { PageTables, Paging } from '../../src/vmm/paging.ts';
+import { World, random } from './tableworld.ts';
 
 const PAGE = 4096;
 const RW = PAGE_READ | PAGE_WRITE;
-
-class World {
-  readonly memory: { words: Uint32Array };
-  readonly paging: Paging;
-  readonly cache = new Map<number, readonly [number, number]>();
-  next = L.FIRST_FRAME;
-  readonly end: number;
-
-  constructor(pages: number, strict = false) {
-    this.end = L.FIRST_FRAME + pages * PAGE;
-    this.memory = { words: new Uint32Array(this.end / 4) };
-    this.paging = new Paging(this.memory, strict);
-  }
-
-  readonly frames = { allocTableFrame: (): number => (this.next < this.end ? (this.next += PAGE) - PAGE : 0) };
-
-  space(): PageTables {
-    const root = this.paging.newRoot(this.frames);
-    assert.notEqual(root, 0);
-    return new PageTables(this.paging, root, this.frames);
-  }
-
-  /** What the machine does before ring 3 runs. */
-  replay(): number {
-    const { pending } = this.paging;
-    const runs = pending.length / 2;
-    for (let i = 0; i < pending.length; i += 2) {
-      for (let j = 0; j < pending[i + 1]; j++) this.cache.delete(pending[i] + j * 8);
-    }
-    pending.length = 0;
-    return runs;
-  }
-
-  /** The entry a caching processor uses for gva: gpa | 1 writable | 2 executable, or 0. */
-  walk(root: number, gva: number): number {
-    let table = root;
-    for (const span of [2 ** 39, 2 ** 30, 2 ** 21, 2 ** 12]) {
-      const at = table + (Math.floor(gva / span) % 512) * 8;
-      let entry = this.cache.get(at);
-      if (entry === undefined) {
-        entry = [this.memory.words[at / 4], this.memory.words[at / 4 + 1]];
-        if ((entry[0] & 1) === 0) return 0;
-        this.cache.set(at, entry);
-      }
-      table = (entry[0] & 0xffff_f000) >>> 0;
-      if (span === PAGE) return table + ((entry[0] >> 1) & 1) + (entry[1] === 0 ? 2 : 0);
-    }
-    return 0;
-  }
-}
-
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fff_ffff;
-    return (state >> 8) % below;
-  };
-}
 
 /** Addresses that share and do not share tables at every level. */
 const PLACES = [

@@ -21,6 +21,8 @@ export const KVM_CAP_NR_MEMSLOTS = 10;
 export const KVM_CAP_XCRS = 56;
 export const KVM_CAP_SYNC_REGS = 74;
 export const KVM_CAP_READONLY_MEM = 81;
+/** Flag of a memslot: the guest may not write it. */
+export const KVM_MEM_READONLY = 2;
 export const KVM_CAP_IMMEDIATE_EXIT = 136;
 export const KVM_CAP_XSAVE2 = 208;
 

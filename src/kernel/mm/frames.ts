@@ -4,7 +4,8 @@
 // cache slot is one), and the last unref frees. Frames above the high-water mark were never used: they are zero and cost
 // the host nothing until somebody touches them, so alloc never does. Freed frames are zeroed when they are reused.
 // Page tables take frames by allocTableFrame() and keep them for ever (platform.ts, FrameSource).
-// gpas outside [firstFrame, limit) belong to the machine (the vvar page): ref and unref ignore them.
+// gpas outside [firstFrame, limit) belong to the machine (the vvar page): ref and unref ignore them. So they do the shared text of a
+// template (sharedtext.ts): it is never written and never freed.
 
 import type { FrameSource, GuestMemory } from '../../platform.ts';
 import { bug } from '../bug.ts';
@@ -20,11 +21,15 @@ export interface FramesState {
   readonly free: Uint32Array;
   /** So many at the start of `free` hold only zeros. */
   readonly zeroFree: number;
+  /** Shared text: [first, end) frame numbers, below the mark. */
+  readonly sharedFirst: number;
+  readonly sharedEnd: number;
 }
 
 /** Bit of a count: the frame was mapped ahead of any access (`markAhead`). */
 const AHEAD = 0x8000_0000;
 const COUNT = 0x7fff_ffff;
+const SHARED_ALIGN = 2 ** 21;
 
 export class Frames implements FrameSource {
   readonly memory: GuestMemory;
@@ -34,6 +39,8 @@ export class Frames implements FrameSource {
   private free: Uint32Array;
   private freeCount = 0;
   private zeroFree = 0;
+  private sharedFirst = 0;
+  private sharedEnd = 0;
   /** Called once when memory is exhausted, before an allocation fails: give back what can be made again (clean page cache). */
   reclaim: (() => void) | null = null;
   /** Set when an allocation failed: the sandbox has reached its memory limit. The run loop ends it with reason 'memory'. */
@@ -87,22 +94,22 @@ export class Frames implements FrameSource {
   }
 
   ref(gpa: number): void {
-    if (this.isForeign(gpa)) return;
+    if (!this.isCounted(gpa)) return;
     const frame = gpa / PAGE_SIZE;
     if (!(this.counts[frame] > 0)) bug(`frames: ref of free frame ${gpa}`);
     this.counts[frame]++;
   }
 
   unref(gpa: number): void {
-    if (this.isForeign(gpa)) return;
+    if (!this.isCounted(gpa)) return;
     const frame = gpa / PAGE_SIZE;
     if (!(this.counts[frame] > 0)) bug(`frames: unref of free frame ${gpa}`);
     if ((--this.counts[frame] & COUNT) === 0) this.pushFree(frame);
   }
 
-  /** References to a frame; Infinity for the machine's own pages, so that nobody takes them over. */
+  /** References to a frame; Infinity for the machine's own pages and shared text, so that nobody takes them over. */
   refs(gpa: number): number {
-    return this.isForeign(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE] & COUNT;
+    return !this.isCounted(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE] & COUNT;
   }
 
   /** The frame's 4096 bytes. Valid until the next alloc (memory may grow and be viewed anew). */
@@ -117,17 +124,45 @@ export class Frames implements FrameSource {
 
   /** Takes markAhead back: now it was asked for. */
   markWanted(gpa: number): void {
-    if (!this.isForeign(gpa)) this.counts[gpa / PAGE_SIZE] &= COUNT;
+    if (this.isCounted(gpa)) this.counts[gpa / PAGE_SIZE] &= COUNT;
   }
 
   /** Whether a frame mapped ahead still holds only zeros: then most likely nobody wanted it yet. */
   isUntouched(gpa: number): boolean {
-    return !this.isForeign(gpa) && this.counts[gpa / PAGE_SIZE] >= AHEAD && this.bytes(gpa).every((byte) => byte === 0);
+    return this.isCounted(gpa) && this.counts[gpa / PAGE_SIZE] >= AHEAD && this.bytes(gpa).every((byte) => byte === 0);
   }
 
   /** Whether gpa is not a frame of ours but a page of the machine. */
   isForeign(gpa: number): boolean {
     return gpa < this.first * PAGE_SIZE || gpa >= this.memory.limitBytes;
+  }
+
+  private isCounted(gpa: number): boolean {
+    const frame = gpa / PAGE_SIZE;
+    return !this.isForeign(gpa) && !(frame >= this.sharedFirst && frame < this.sharedEnd);
+  }
+
+  /**
+   * Sets `sizeBytes` apart for shared text, aligned to its 2 MB pages and at least `gapBytes` above everything in use; the frames in
+   * between are free from now on. The gpa, or 0 when memory is short.
+   */
+  setSharedApart(sizeBytes: number, gapBytes: number): number {
+    const gpa = Math.ceil((this.highWaterBytes + gapBytes) / SHARED_ALIGN) * SHARED_ALIGN;
+    if (gpa + sizeBytes > this.memory.limitBytes || !this.memory.grow(gpa + sizeBytes)) return 0;
+    this.zeroFreeFrames();
+    const between = gpa / PAGE_SIZE - this.highWater;
+    const free = new Uint32Array(this.freeCount + between + 64);
+    for (let i = 0; i < between; i++) free[i] = gpa / PAGE_SIZE - 1 - i;
+    free.set(this.free.subarray(0, this.freeCount), between);
+    this.free = free;
+    this.freeCount += between;
+    this.zeroFree = this.freeCount;
+    this.sharedFirst = gpa / PAGE_SIZE;
+    this.sharedEnd = this.highWater = (gpa + sizeBytes) / PAGE_SIZE;
+    const counts = new Uint32Array(this.highWater * 2);
+    counts.set(this.counts.subarray(0, counts.length));
+    this.counts = counts;
+    return gpa;
   }
 
   /** Zeroes all free frames, so that a template keeps nothing of what was freed and its forks need not touch them. */
@@ -141,7 +176,7 @@ export class Frames implements FrameSource {
       highWater: this.highWater,
       refs: this.counts.slice(0, this.highWater),
       free: this.free.slice(0, this.freeCount),
-      zeroFree: this.zeroFree,
+      zeroFree: this.zeroFree, sharedFirst: this.sharedFirst, sharedEnd: this.sharedEnd,
     };
   }
 
@@ -154,6 +189,8 @@ export class Frames implements FrameSource {
     frames.free.set(state.free);
     frames.freeCount = state.free.length;
     frames.zeroFree = state.zeroFree;
+    frames.sharedFirst = state.sharedFirst;
+    frames.sharedEnd = state.sharedEnd;
     return frames;
   }
 
