@@ -42,7 +42,10 @@ export class Arena {
   readonly #chunks: Chunk[] = [];
   readonly #free = new Map<number, Region[]>();
 
-  /** A region of at least `sizeBytes` with a guard gap behind it; one of 2 MB or more is aligned for huge pages. Throws HostError ENOMEM when address space runs out. */
+  /**
+   * A region of at least `sizeBytes` with a guard gap behind it; one of 2 MB or more is aligned for huge pages.
+   * Throws HostError ENOMEM when address space runs out.
+   */
   take(sizeBytes: number): Region {
     const rounded = Math.ceil(sizeBytes / PAGE) * PAGE;
     const free = this.#free.get(rounded)?.pop();
