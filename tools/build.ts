@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 rmSync(`${root}dist`, { recursive: true, force: true });
 execFileSync(`${root}node_modules/.bin/tsc`, ['-p', `${root}tsconfig.build.json`], { stdio: 'inherit', cwd: root });
-cpSync(`${root}src/guest`, `${root}dist/guest`, { recursive: true, filter: (path) => !/\.(ts|c|lds)$/.test(path) });
+cpSync(`${root}src/guest`, `${root}dist/guest`, { recursive: true, filter: (path) => !/\.(ts|c|S|lds)$/.test(path) });
 chmodSync(`${root}dist/cli/main.js`, 0o755);
 await build({
   entryPoints: [`${root}dist/engine/builder.js`], outdir: `${root}dist/engine`, allowOverwrite: true, platform: 'node', format: 'esm', target: 'node22',

@@ -75,8 +75,8 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
 /** Not counted: a worker that has just started runs code the compiler has not got to. */
 const WARM_UP = 50;
 
-async function benchExec({ template, samples, notes }: Bench): Promise<Row[]> {
-  const preload = templateSpec('python')?.preload ?? [];
+async function benchExec({ engine, template, samples, notes }: Bench): Promise<Row[]> {
+  const preload = templateSpec('python', engine.home)?.preload ?? [];
   const native = await Native.start(preload);
   if (!native) notes.push('the host has no python3 with the same modules (numpy): native rows are missing');
   const rows: Row[] = [];

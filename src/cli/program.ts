@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UsageError, fail } from './fail.ts';
+import type { BuildFlags } from './template.ts';
 
 /** Options shared by `run` and `exec`. */
 export interface RunFlags {
@@ -31,6 +32,49 @@ function withRunFlags(command: Command): Command {
     .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');
 }
 
+const repeated = (value: string, all: string[] | undefined): string[] => [...all ?? [], value];
+
+function templateCommands(root: Command): Command {
+  const template = root.command('template').description('build, list, inspect and remove templates').allowExcessArguments()
+    .action(() => {
+      throw new UsageError('template needs a command: build NAME, ls, inspect NAME, rm NAME or prune.');
+    });
+  template.command('build').argument('<name>', 'template name').description('build a template (and its image) now')
+    .option('--from <source>', 'debian (default), dir:PATH, tar:FILE (docker export, docker save) or oci:DIR[:TAG]')
+    .option('--package <deb>', 'add a Debian package; may be repeated', repeated)
+    .option('--requirements <file>', 'add the Python packages of a requirements file, fetched with pip')
+    .option('--wheel <file>', 'add a Python package from a wheel file; may be repeated', repeated)
+    .option('--preload <module>', 'import a module before the snapshot point; may be repeated', repeated)
+    .option('--setup <file>', 'run a Python file before the snapshot point')
+    .option('--env <K=V>', 'set an environment variable for the template and its runs; may be repeated', repeated)
+    .option('--memory <MB>', 'most memory while it is built (default 1024), and the default of its runs')
+    .action(async (name: string, flags: BuildFlags) => (await import('./template.ts')).build(name, flags));
+  template.command('ls').description('list templates').option('--json', 'one JSON object per line')
+    .action(async (flags: { json?: boolean }) => (await import('./template.ts')).list(flags));
+  template.command('inspect').argument('<name>', 'template name').option('--json', 'print JSON')
+    .description('memory by mapping, modules, what it is made of, what a start costs')
+    .action(async (name: string, flags: { json?: boolean }) => (await import('./template.ts')).inspect(name, flags));
+  template.command('rm').argument('<name>', 'template name').description('remove a template; its image stays')
+    .action(async (name: string) => (await import('./template.ts')).remove(name));
+  template.command('prune').description('remove templates that would be built again at their next use anyway')
+    .action(async () => (await import('./template.ts')).prune());
+  return template;
+}
+
+function imageCommands(root: Command): Command {
+  const image = root.command('image').description('list and remove images').allowExcessArguments()
+    .action(() => {
+      throw new UsageError('image needs a command: ls, rm NAME or prune.');
+    });
+  image.command('ls').description('list images and what uses them').option('--json', 'one JSON object per line')
+    .action(async (flags: { json?: boolean }) => (await import('./image.ts')).list(flags));
+  image.command('rm').argument('<name>', 'image name').description('remove an image that no template uses')
+    .action(async (name: string) => (await import('./image.ts')).remove(name));
+  image.command('prune').description('remove all images that no template uses').option('--downloads', 'also the packages that were downloaded for them')
+    .action(async (flags: { downloads?: boolean }) => (await import('./image.ts')).prune(flags));
+  return image;
+}
+
 function program(): Command {
   const root = new Command('offshoot')
     .description('Run code you do not trust in virtual machines that start faster than a process forks.')
@@ -49,19 +93,12 @@ function program(): Command {
     .argument('<command...>', 'the program and its arguments')
     .passThroughOptions()
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
-  const template = root.command('template').description('build, list and remove templates').allowExcessArguments()
-    .action(() => {
-      throw new UsageError('template needs a command: build NAME, ls or rm NAME.');
-    });
-  template.command('build').argument('<name>', 'template name').description('build a template (and its image) now')
-    .action(async (name: string) => (await import('./template.ts')).build(name));
-  template.command('ls').description('list templates').action(async () => (await import('./template.ts')).list());
-  template.command('rm').argument('<name>', 'template name').description('remove a template; its image stays')
-    .action(async (name: string) => (await import('./template.ts')).remove(name));
+  const template = templateCommands(root);
+  const image = imageCommands(root);
   root.command('bench').argument('<name>', 'fork | exec | template').option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
     .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));
-  for (const command of [root, template, ...root.commands, ...template.commands]) {
+  for (const command of [root, ...root.commands, ...template.commands, ...image.commands]) {
     command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(oneLine(text)) });
   }
   return root;

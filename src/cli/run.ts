@@ -6,6 +6,7 @@ import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import { UsageError, fail } from './fail.ts';
+import { environment } from './flags.ts';
 import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -47,16 +48,6 @@ function positive(text: string | undefined, flag: string): number | undefined {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new UsageError(`${flag} needs a number above 0, not "${text}".`);
   return value;
-}
-
-function environment(pairs: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const pair of pairs) {
-    const at = pair.indexOf('=');
-    if (at < 1) throw new UsageError(`--env needs NAME=VALUE, not "${pair}".`);
-    env[pair.slice(0, at)] = pair.slice(at + 1);
-  }
-  return env;
 }
 
 async function launch(flags: RunFlags, start: Start): Promise<void> {

@@ -5,9 +5,14 @@ import { availableParallelism } from 'node:os';
 import { OffshootError } from './errors.ts';
 import type { Progress, SelfTestReport } from './protocol.ts';
 import { provideTemplate } from './provide.ts';
+import { isBuiltIn } from './spec.ts';
 import { Template } from './template.ts';
+import type { TemplateHeader } from './templatefile.ts';
+import { removeIfUnused } from './usage.ts';
+import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
 import { WorkerClient } from './workerclient.ts';
 import { offshootHome } from '../image/home.ts';
+import { findImage } from '../image/store.ts';
 
 /** Options of `Engine.open`. */
 export interface EngineInit {
@@ -22,7 +27,7 @@ export interface EngineInit {
 interface Place {
   readonly worker: WorkerClient;
   /** Templates this worker has, or is loading. */
-  readonly templates: Map<string, Promise<unknown>>;
+  readonly templates: Map<string, Promise<TemplateHeader>>;
 }
 
 /** Entry point of the library. */
@@ -49,8 +54,28 @@ export class Engine {
   /** Loads a template, building it and its image first when they are missing, damaged or out of date. */
   async template(name: string, init: { readonly rebuild?: boolean } = {}): Promise<Template> {
     if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
-    await this.load(this.livePlaces()[0], name, init.rebuild ?? false);
-    return new Template(this, name);
+    const { env, memoryLimitBytes } = await this.load(this.livePlaces()[0], name, init.rebuild ?? false);
+    return new Template(this, name, { env, memoryBytes: memoryLimitBytes });
+  }
+
+  /**
+   * Builds a template of one's own: from other Debian packages, a directory or a container image, with Python packages and a setup
+   * (docs/images.md). It is kept under its name, replacing another of that name. When it fails, what was there before stays.
+   * Without `recipe`, what is there is built again, from its files as they are now.
+   */
+  async build(name: string, recipe?: TemplateRecipe): Promise<Template> {
+    const stamp = new Date().toISOString();
+    const spec = recipe ? makeSpec(name, recipe, stamp) : refreshedSpec(requireSpec(this.home, name), stamp);
+    const oldImage = findImage(this.home, spec.image.name)?.id;
+    const undo = isBuiltIn(name) ? () => {} : keepSpec(this.home, spec);
+    try {
+      const template = await this.template(name, { rebuild: true });
+      if (oldImage !== undefined) removeIfUnused(this.home, oldImage);
+      return template;
+    } catch (error) {
+      undo();
+      throw error;
+    }
   }
 
   /** What the self-test found out about this host's KVM: its kind, and each check. */
@@ -94,7 +119,7 @@ export class Engine {
     await this.close();
   }
 
-  private load(place: Place, name: string, rebuild: boolean): Promise<unknown> {
+  private load(place: Place, name: string, rebuild: boolean): Promise<TemplateHeader> {
     const known = place.templates.get(name);
     if (known && !rebuild) return known;
     const loading = provideTemplate(place.worker, this.home, name, rebuild, this.onProgress);

@@ -12,6 +12,11 @@ export function templatePath(home: string, name: string): string {
   return `${templatesDir(home)}/${name}.template`;
 }
 
+/** What the user's template called `name` is built from (spec.ts). */
+export function specPath(home: string, name: string): string {
+  return `${templatesDir(home)}/${name}.json`;
+}
+
 /** Remembers which template file was found intact (templatefile.ts). */
 export function checkedPath(home: string, name: string): string {
   return `${home}/cache/${name}.checked`;

@@ -6,3 +6,4 @@ export type { LimitReached, Progress } from './protocol.ts';
 export type { LimitInit, RunInit, RunResult } from './run.ts';
 export { Sandbox } from './sandbox.ts';
 export { Template, type ForkInit } from './template.ts';
+export type { TemplateRecipe } from './userspec.ts';

@@ -14,6 +14,10 @@ export interface OneShot {
   readonly memoryBytes: number;
   readonly outputBytes: number;
   readonly uid: number;
+  /** All of standard input; absent: empty. Bytes are queued by reference, so a mapped file costs no memory here. */
+  readonly stdin?: readonly Uint8Array[];
+  /** Takes standard output as it comes, instead of the result; valid during the call only. */
+  readonly onStdout?: (bytes: Uint8Array) => void;
 }
 
 /** How it went. */
@@ -30,9 +34,14 @@ export function runToEnd(host: KvmHost, imageId: string, shot: OneShot): OneShot
   const kept: [Buffer[], Buffer[]] = [[], []];
   const machine = createMachine(host.kvm, { fd: null }, shot.memoryBytes);
   try {
-    const kernel = bootGuestKernel(host, imageId, machine, (stream, bytes) => void kept[stream - 1].push(Buffer.from(bytes)), {
+    const output = (stream: number, bytes: Uint8Array): void => {
+      if (stream === 1 && shot.onStdout) shot.onStdout(bytes);
+      else kept[stream - 1].push(Buffer.from(bytes));
+    };
+    const kernel = bootGuestKernel(host, imageId, machine, output, {
       argv: shot.argv, uid: shot.uid, gid: shot.uid, cwd: '/', control: false, limits: { outputBytesMax: shot.outputBytes },
     });
+    for (const bytes of shot.stdin ?? []) kernel.streams.stdin.push(bytes);
     kernel.streams.stdin.close();
     for (;;) {
       host.refreshClock();

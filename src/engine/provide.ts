@@ -4,11 +4,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { verifiedImage } from '../image/store.ts';
 import { build } from './builderclient.ts';
-import { specOf, staleness } from './current.ts';
+import { staleness } from './current.ts';
 import { OffshootError } from './errors.ts';
 import { checkedPath, templatePath } from './home.ts';
 import type { Progress } from './protocol.ts';
 import { isVerified, readHeader, readTemplateKey, type TemplateHeader } from './templatefile.ts';
+import { requireSpec } from './userspec.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** A template ready to be handed to a worker. */
@@ -21,20 +22,22 @@ export interface Offer {
 
 type OnProgress = ((progress: Progress) => void) | undefined;
 
-/** Loads template `name` into `worker`, building what is missing. Throws OffshootError. */
-export async function provideTemplate(worker: WorkerClient, home: string, name: string, rebuild: boolean, onProgress: OnProgress): Promise<void> {
-  specOf(name);
-  if (!rebuild && await handOver(worker, openOffer(home, name, false))) return;
+/** Loads template `name` into `worker`, building what is missing. Returns what the file says about it. Throws OffshootError. */
+export async function provideTemplate(worker: WorkerClient, home: string, name: string, rebuild: boolean, onProgress: OnProgress): Promise<TemplateHeader> {
+  requireSpec(home, name);
+  const ready = rebuild ? null : await handOver(worker, openOffer(home, name, false));
+  if (ready) return ready;
   await build({ home, name, rebuild }, onProgress);
-  if (await handOver(worker, openOffer(home, name, true))) return;
+  const built = await handOver(worker, openOffer(home, name, true));
+  if (built) return built;
   throw new OffshootError('internal', `The template "${name}" cannot be used although it was just built.`);
 }
 
-/** False when there is nothing to hand over, or when it does not fit the worker's processor. */
-async function handOver(worker: WorkerClient, offer: Offer | null): Promise<boolean> {
-  if (!offer) return false;
+/** Null when there is nothing to hand over, or when it does not fit the worker's processor. */
+async function handOver(worker: WorkerClient, offer: Offer | null): Promise<TemplateHeader | null> {
+  if (!offer) return null;
   try {
-    return await worker.handOver(offer);
+    return await worker.handOver(offer) ? offer.header : null;
   } finally {
     offer.fds.forEach((fd) => closeSync(fd));
   }
@@ -48,7 +51,7 @@ function openOffer(home: string, name: string, verified: boolean): Offer | null 
     const path = templatePath(home, name);
     const header = readHeader(path, readTemplateKey(home));
     const image = verifiedImage(home, header.imageId, verified);
-    const fits = staleness(home, specOf(name), header) === null && (verified || isVerified(checkedPath(home, name), path, header));
+    const fits = staleness(home, requireSpec(home, name), header) === null && (verified || isVerified(checkedPath(home, name), path, header));
     if (fits && image) return { header, indexBytes: image.indexBytes, fds: [open(path), open(image.indexPath), open(image.blobPath)] };
   } catch {
     // Whatever is wrong with the files, the builder finds it again and says so.

@@ -2,29 +2,28 @@
 // template, telling the user beforehand. Processes that need the same thing at the same time build it once.
 
 import { readdirSync, rmSync } from 'node:fs';
-import { ensureImage, planImage } from '../image/images.ts';
 import { withLock } from '../image/lock.ts';
-import { findImage, openImage, type Image } from '../image/store.ts';
-import { bakeImage } from './bake.ts';
+import { provideImage } from './bake.ts';
 import { buildTemplate } from './build.ts';
 import { builderId } from './builder.ts';
-import { specOf, staleness } from './current.ts';
+import { staleness } from './current.ts';
 import { templatePath, templatesDir } from './home.ts';
 import type { KvmHost } from './kvmhost.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { Progress } from './protocol.ts';
 import type { TemplateSpec } from './spec.ts';
 import { TemplateRefused, readHeader, templateKey } from './templatefile.ts';
+import { requireSpec } from './userspec.ts';
 
 type OnProgress = (progress: Progress) => void;
 
 /** Verifies the template `name`, or builds it and whatever it needs. Throws OffshootError, ImageError, HostError. */
 export async function provision(host: KvmHost, name: string, rebuild: boolean, onProgress: OnProgress): Promise<void> {
-  const spec = specOf(name);
+  const spec = requireSpec(host.home, name);
   if (!rebuild && isUsable(host, spec, onProgress)) return;
   await withLock(templatesDir(host.home), async () => {
     if (!rebuild && isUsable(host, spec, () => {})) return;
-    const image = await provideImage(host, spec, onProgress);
+    const image = await provideImage(host, spec.image, onProgress);
     onProgress({ phase: 'template', message: `building template "${spec.name}"`, done: 0, total: 0 });
     const path = templatePath(host.home, spec.name);
     removeLeftovers(host.home);
@@ -57,14 +56,4 @@ function removeLeftovers(home: string): void {
   for (const name of readdirSync(templatesDir(home))) {
     if (name.endsWith('.tmp')) rmSync(`${templatesDir(home)}/${name}`, { force: true });
   }
-}
-
-async function provideImage(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): Promise<Image> {
-  const plan = planImage(spec.image, host.home);
-  if (!plan.built) onProgress({ phase: 'plan', message: plan.message, done: 0, total: 0 });
-  const image = await ensureImage(spec.image, { home: host.home, onProgress });
-  const ref = findImage(host.home, spec.image);
-  if (ref?.source.startsWith('extends')) return openImage(host.home, ref.id);
-  onProgress({ phase: 'compile', message: 'byte-compiling Python modules in a sandbox', done: 0, total: 0 });
-  return bakeImage(host, image, spec.image);
 }

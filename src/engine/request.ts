@@ -1,6 +1,7 @@
 // Turns a run's request into what the parked guest does next: Python code for the agent, or an execve of another program.
 
 import { EACCES, ENOENT } from '../abi/linux/errno.ts';
+import type { ControlChannel } from '../kernel/fs/control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { applyLimits } from '../kernel/process/rlimits.ts';
 import { execInto } from '../kernel/process/spawn.ts';
@@ -30,9 +31,14 @@ export function begin(kernel: Kernel, options: RunOptions, base: Baseline): void
   const { code, filename, argv, path0 } = request;
   const cwd = options.cwd === base.cwd ? '' : options.cwd;
   const header = Buffer.from([filename, path0, cwd, String(argv.length), ...argv, ...changes(base.env, options.env)].join('\0'));
-  const stream = Buffer.concat([Buffer.from(`${header.length} ${code.length}\n`), header, code]);
+  sendStream(kernel.control, header, code);
+}
+
+/** A line with two lengths, a header, bytes: _receive() in guest/agent.py reads it. Throws OffshootError when it is too large. */
+export function sendStream(control: ControlChannel, header: Uint8Array, bytes: Uint8Array): void {
+  const stream = Buffer.concat([Buffer.from(`${header.length} ${bytes.length}\n`), header, bytes]);
   for (let at = 0; at < stream.length; at += CHUNK_BYTES) {
-    if (!kernel.control.send(stream.subarray(at, at + CHUNK_BYTES))) {
+    if (!control.send(stream.subarray(at, at + CHUNK_BYTES))) {
       throw new OffshootError('bad-argument', 'The program, its arguments or its environment are too large.');
     }
   }

@@ -4,7 +4,6 @@
 import { randomUUID } from 'node:crypto';
 import { OffshootError } from './errors.ts';
 import { PIECE_BYTES_MAX, RUN_LIMITS, type ForkOptions, type LimitReached, type RunLimits, type RunRequest } from './protocol.ts';
-import { ENVIRONMENT } from './spec.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Limits of one run. Passing one ends that run, or fails a call in it, and no other. */
@@ -141,6 +140,8 @@ export interface SandboxPlace {
   readonly number: number;
   readonly id: string;
   readonly template: string;
+  /** Environment of its programs. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Sends the run and waits for its end. With `fork` the sandbox is made for it, and closed after it. Rejects when the worker is lost. */
@@ -151,7 +152,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const cancel = (): void => worker.post({ type: 'cancel', sandbox });
   init.signal?.addEventListener('abort', cancel, { once: true });
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
-  const options = { request: header, limits, env: { ...ENVIRONMENT, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined };
+  const options = { request: header, limits, env: { ...place.env, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
     void feed(worker, sandbox, init.stdin);

@@ -28,7 +28,8 @@ export interface TemplateHeader {
   /** Hash of our own code that shaped the state: version, agent, format. */
   readonly builder: string;
   readonly createdAt: string;
-  readonly preload: readonly string[];
+  /** Hash of what its program is: modules, setup, environment (spec.ts). */
+  readonly specId: string;
   /** Environment and working directory of its program. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -36,10 +37,25 @@ export interface TemplateHeader {
   readonly random: readonly (readonly [number, number])[];
   /** The end of its memory that all forks share (kernel/mm/sharedtext.ts), or null. */
   readonly shared: { readonly gpa: number; readonly sizeBytes: number } | null;
+  /** Default of its sandboxes' memory limit; 0: the engine's. */
+  readonly memoryLimitBytes: number;
+  /** What `template inspect` shows. */
+  readonly about: TemplateContents;
   readonly memoryBytes: number;
   readonly stateBytes: number;
   /** SHA-256 of memory and state. */
   readonly sha256: string;
+}
+
+/** What is in a template's memory, and what building it took. */
+export interface TemplateContents {
+  /** Milliseconds that each import took, in order. */
+  readonly importMs: Readonly<Record<string, number>>;
+  /** Top-level modules that are loaded. */
+  readonly modules: readonly string[];
+  /** Resident memory of the program by mapping: file name or [heap], [stack], [anonymous]. */
+  readonly mappings: readonly { readonly name: string; readonly residentBytes: number }[];
+  readonly buildMs: number;
 }
 
 /** Why a file is not usable: 'missing', 'truncated', … A reason to rebuild, never a crash. */

@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import threading
+import time
 import traceback
 import types
 
@@ -23,11 +24,38 @@ SOURCE = "<offshoot>"
 CHUNK = 32768
 WARM_RUNS = 20
 KEY_BYTES = 2496
+BUILDER = os.getpid()
+FUNCTIONS = []
 
 
-def _preload(names):
-    for name in names:
-        importlib.import_module(name)
+def _preload(usual, names):
+    """Imports what there is of `usual` and all of `names`; returns the milliseconds each took."""
+    times = {}
+    for name in [*usual, *names]:
+        start = time.perf_counter()
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            if name in names:
+                raise
+            continue
+        times[name] = round(1000 * (time.perf_counter() - start), 2)
+    return times
+
+
+def after_fork(function):
+    """Calls function() in every fork of the template, before its program starts. Returns function: also a decorator."""
+    if os.getpid() != BUILDER:
+        raise RuntimeError("offshoot.after_fork: only what runs before a template's snapshot point can register")
+    FUNCTIONS.append(function)
+    return function
+
+
+def _offer_module():
+    """The module `offshoot`: what a template's setup, or a module it loads, can ask of us."""
+    module = types.ModuleType("offshoot", "Offshoot, seen from inside.")
+    module.after_fork = after_fork
+    sys.modules["offshoot"] = module
 
 
 def _warm(main):
@@ -71,14 +99,14 @@ def _seeded_on_purpose():
     return rand is not None and getattr(rand._bit_generator, "_seed_seq", None) is None
 
 
-def _setup(path):
-    with open(path) as file:
-        source = file.read()
-    exec(compile(source, path, "exec"), {"__name__": "__setup__", "__file__": path})
+def _setup(filename, source):
+    text = source.decode("utf-8", "replace")
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    exec(compile(source, filename, "exec", dont_inherit=True), {"__name__": "__setup__", "__file__": filename})
 
 
-def _request():
-    """A line with two lengths, the request, the code: one stream, in messages of at most CHUNK bytes."""
+def _receive():
+    """A line with two lengths, a header, the code: one stream, in messages of at most CHUNK bytes."""
     lengths, _, data = os.read(CONTROL, CHUNK).partition(b"\n")
     request_bytes, code_bytes = map(int, lengths.split())
     left = request_bytes + code_bytes - len(data)
@@ -91,8 +119,7 @@ def _request():
             parts.append(part)
             left -= len(part)
         data = b"".join(parts)
-    os.close(CONTROL)
-    return _parse(data[:request_bytes], data[request_bytes:])
+    return data[:request_bytes], data[request_bytes:]
 
 
 def _parse(request, source):
@@ -147,8 +174,10 @@ def _exit_status(error):
     return 1
 
 
-def _execute(source, filename, main):
+def _execute(source, filename, main, before=()):
     try:
+        for function in before:
+            function()
         exec(compile(source, filename, "exec", dont_inherit=True), main.__dict__)
         return 0
     except SystemExit as error:
@@ -205,18 +234,22 @@ def _random_memory():
 
 def main():
     os.environ.pop("LD_BIND_NOW", None)
-    options = json.loads(os.read(CONTROL, 2 * CHUNK))
-    _preload(options["preload"])
+    options, setup = _receive()
+    options = json.loads(options)
+    _offer_module()
+    times = _preload(options["usual"], options["preload"])
     sys.argv[:] = ["-c"]
     sys.path[0] = ""
     _warm(_new_main())
-    if options.get("setup"):
-        _setup(options["setup"])
+    if options["setup"]:
+        _setup(options["setup"], setup)
         left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if left:
             sys.exit("the setup left threads running: " + ", ".join(left))
     program = sys.modules["__main__"] = _new_main()
-    ready = json.dumps({"random": _random_memory()}).encode()
+    names = sorted({name.partition(".")[0] for name in sys.modules if not name.startswith("_")})
+    ready = json.dumps({"random": _random_memory(), "import_ms": times, "modules": names[:300]}).encode()
+    del names, times, options, setup
     gc.collect()
     gc.freeze()
     # Lines leave at once, so that output streams although stdout is a pipe.
@@ -224,9 +257,10 @@ def main():
     os.write(CONTROL, ready)
     if os.fork() != 0:
         os._exit(125)
-    request, source = _request()
+    request, source = _parse(*_receive())
+    os.close(CONTROL)
     _prepare(request, source, program)
-    _finish(_execute(source, request[0], program), program)
+    _finish(_execute(source, request[0], program, FUNCTIONS), program)
 
 
 main()

@@ -7,12 +7,12 @@ import { Apt, isUnknownPackage } from './apt.ts';
 import type { PackageFile } from './apt.ts';
 import { streamCommand } from './command.ts';
 import { ImageError } from './errors.ts';
+import { tarNode } from './layers.ts';
 import type { ImageBuilder } from './pack.ts';
 import type { ProgressEvent } from './progress.ts';
 import { finishSystem, prepareRoot } from './system.ts';
 import { readTar } from './tar.ts';
 import type { TarEntry } from './tar.ts';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from './tree.ts';
 
 export interface FetchOptions {
   signal?: AbortSignal | undefined;
@@ -24,8 +24,6 @@ export interface Packages {
   readonly dir: string;
   readonly files: readonly PackageFile[];
 }
-
-const FILE_TYPE = { file: S_IFREG, link: S_IFREG, symlink: S_IFLNK, dir: S_IFDIR, char: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const;
 
 /** Left out of images: manuals and translations, which are half of all files. Licences (copyright) stay. */
 function isWanted(name: string): boolean {
@@ -102,24 +100,7 @@ function addEntry(builder: ImageBuilder, entry: TarEntry): void {
     builder.tree.link(name, entry.linkName);
     return;
   }
-  const { uid, gid, mtimeSec, mtimeNsec, content } = entry;
-  const node = makeNode({ mode: FILE_TYPE[entry.type] | entry.mode, uid, gid, mtimeSec, mtimeNsec });
-  if (entry.type === 'file') {
-    node.offset = builder.blob.add(content);
-    node.sizeBytes = content.length;
-  } else if (entry.type === 'symlink') {
-    node.target = entry.linkName;
-    node.sizeBytes = entry.linkName.length;
-    node.mode = S_IFLNK | 0o777;
-  } else if (entry.type === 'char' || entry.type === 'block') {
-    node.rdev = makedev(entry.major, entry.minor);
-  }
-  builder.tree.put(name, node);
-}
-
-/** makedev(3), the part that fits 32 bits. */
-function makedev(major: number, minor: number): number {
-  return (((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0);
+  builder.tree.put(name, tarNode(builder, entry));
 }
 
 /** The control paragraph as dpkg's status file holds it, and the postinst script ('' when there is none). */

@@ -1,4 +1,5 @@
-// Builds a tree from a directory of the host: owners, modes, times, symbolic and hard links are kept; sockets are left out.
+// Builds a tree from a directory of the host: owners, modes, times, symbolic and hard links are kept; sockets are left out,
+// and so is what other file systems mounted below have (the /proc of a root that is in use).
 //
 // Interface: addDirectory. Files are read once, in sorted order, so equal directories give equal images.
 
@@ -8,8 +9,10 @@ import type { ImageBuilder } from './pack.ts';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './tree.ts';
 import type { TreeNode } from './tree.ts';
 
-/** Puts everything in `source` into the builder's tree. @throws ImageError when something cannot be read */
-export function addDirectory(builder: ImageBuilder, source: string): void {
+/** Puts everything in `source`, but not the contents of `except`, into the builder's tree. @throws ImageError when something cannot be read */
+export function addDirectory(builder: ImageBuilder, source: string, except: string): void {
+  const { dev } = fs.statSync(source, { bigint: true });
+  const left = fs.statSync(except, { bigint: true, throwIfNoEntry: false });
   const links = new Map<string, TreeNode>();
   const base = Buffer.from(source.endsWith('/') ? source : `${source}/`);
   const visit = (name: string): void => {
@@ -22,7 +25,7 @@ export function addDirectory(builder: ImageBuilder, source: string): void {
     const node = known ?? readNode(builder, file, stat);
     links.set(inode, node);
     builder.tree.put(name === '' ? '/' : name, node);
-    if ((mode & S_IFMT) !== S_IFDIR) return;
+    if ((mode & S_IFMT) !== S_IFDIR || stat.dev !== dev || (stat.ino === left?.ino && stat.dev === left.dev)) return;
     const children = fs.readdirSync(file, { encoding: 'latin1' }).sort();
     for (const child of children) visit(name === '' ? child : `${name}/${child}`);
   };

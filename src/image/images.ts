@@ -1,4 +1,4 @@
-// Images by name: what is built in, building it once, packing directories, adding files to an image.
+// Images by name: building one once from its source, packing directories, adding files to an image.
 //
 // Interface: ensureImage, planImage, packDirectory, extendImage, pruneImages. Ten processes that need an image at the same
 // time build it once (lock.ts); a build that was killed is resumed by the next one from what was already downloaded.
@@ -7,13 +7,18 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { imagePath } from '../kernel/fs/imageindex.ts';
 import type { ImageIndex } from '../kernel/fs/imageindex.ts';
+import { addArchive } from './archive.ts';
 import { fetchPackages, unpackPackages } from './debian.ts';
+import type { FetchOptions } from './debian.ts';
 import { addDirectory } from './directory.ts';
 import { explain, ImageError } from './errors.ts';
 import { withLock } from './lock.ts';
+import { finishForeign } from './foreign.ts';
+import { addOciLayout } from './oci.ts';
+import type { ImageEnv } from './oci.ts';
 import { ImageBuilder } from './pack.ts';
 import type { OnProgress } from './progress.ts';
-import { keyOf, specOf } from './specs.ts';
+import { currentImage, keyOf, specKey } from './specs.ts';
 import type { ImageSpec } from './specs.ts';
 import { offshootHome } from './home.ts';
 import { findImage, imagesDir, isImageName, listImages, openImage, writeRef } from './store.ts';
@@ -39,50 +44,76 @@ export interface ImagePlan {
   readonly message: string;
 }
 
-/** Says beforehand what `ensureImage(name)` will do. @throws ImageError for an unknown name */
-export function planImage(name: string, home: string = offshootHome()): ImagePlan {
-  const spec = specOf(name);
+/** Says beforehand what `ensureImage(spec)` will do. */
+export function planImage(spec: ImageSpec, home: string = offshootHome()): ImagePlan {
   return tryOpen(home, spec) ? { built: true, downloadBytes: 0, diskBytes: 0, message: '' } : planBuild(spec, home);
 }
 
 function planBuild(spec: ImageSpec, home: string): ImagePlan {
-  const [download, disk] = [spec.downloadBytes, spec.diskBytes].map((bytes) => Math.round(bytes / 1e6));
-  return {
-    built: false, downloadBytes: spec.downloadBytes, diskBytes: spec.diskBytes,
-    message: `The image "${spec.name}" is built once: about ${download} MB of Debian packages are downloaded with apt-get `
-      + `(verified, no root needed) and packed into ${imagesDir(home)} (about ${disk} MB with the downloads).`,
-  };
+  const { name, from, downloadBytes, diskBytes } = spec;
+  const [download, disk] = [downloadBytes, diskBytes].map((bytes) => Math.round(bytes / 1e6));
+  const size = download > 0 ? `about ${download} MB of ` : '';
+  const how = from === 'debian'
+    ? `${size}Debian packages are downloaded with apt-get (verified, no root needed) and packed into ${imagesDir(home)}`
+      + (disk > 0 ? ` (about ${disk} MB with the downloads).` : '.')
+    : `${from} is packed into ${imagesDir(home)}.`;
+  return { built: false, downloadBytes, diskBytes, message: `The image "${name}" is built once: ${how}` };
 }
 
 /** The image if it is there, intact and what the spec asks for now. */
 function tryOpen(home: string, spec: ImageSpec): Image | null {
-  const ref = findImage(home, spec.name);
-  if (!ref || ref.key !== keyOf(spec.packages)) return null;
-  try {
-    return openImage(home, ref.id);
-  } catch {
-    return null;
-  }
+  const ref = currentImage(spec, home);
+  return ref && isIntact(home, ref.id) ? openImage(home, ref.id) : null;
 }
 
 /**
- * Opens the image `name`, building it if necessary: `planImage` says beforehand what that means.
+ * Opens the image of the spec, building it if necessary: `planImage` says beforehand what that means. What is built here is at
+ * the stage 'packed'.
  * @throws ImageError, or the signal's reason when cancelled
  */
-export async function ensureImage(name: string, options: ImageOptions = {}): Promise<Image> {
-  const spec = specOf(name);
+export async function ensureImage(spec: ImageSpec, options: ImageOptions = {}): Promise<Image> {
   const home = options.home ?? offshootHome();
   const before = tryOpen(home, spec);
   if (before && !options.refresh) return before;
   return await locked(home, options, async () => {
     const other = options.refresh ? null : tryOpen(home, spec);
     if (other) return other;
-    const fetching = { signal: options.signal, onProgress: options.onProgress ?? (() => {}) };
+    const { id, packages, env } = await buildSource(home, spec, { signal: options.signal, onProgress: options.onProgress ?? (() => {}) });
+    return publish(home, id, { name: spec.name, key: specKey(spec), source: spec.from, stage: 'packed', packages, env }, options);
+  });
+}
+
+type Built = Pick<ImageRef, 'id' | 'packages' | 'env'>;
+
+/** Builds the image of a spec's source: a file or directory of the host, or Debian packages. */
+async function buildSource(home: string, spec: ImageSpec, fetching: FetchOptions): Promise<Built> {
+  if (spec.from === 'debian') {
     const packages = await fetchPackages(path.join(home, 'cache/apt'), spec.packages, fetching);
     const id = await build(home, (builder) => unpackPackages(builder, packages, fetching));
-    const files = packages.files.map(({ file }) => file);
-    return publish(home, id, { name, key: keyOf(spec.packages), source: 'debian', packages: files }, options);
+    return { id, packages: packages.files.map(({ file }) => file), env: {} };
+  }
+  const colon = spec.from.indexOf(':');
+  const [kind, source] = [spec.from.slice(0, colon), spec.from.slice(colon + 1)];
+  fetching.onProgress({ phase: 'pack', done: 0, total: 1, message: `packing ${source}` });
+  let env: ImageEnv = {};
+  const id = await build(home, async (builder) => {
+    if (kind === 'dir') addDirectory(builder, requireDirectory(source), home);
+    else env = await (kind === 'oci' ? addOciLayout(builder, source) : addArchive(builder, requireFile(source)));
+    finishForeign(builder);
   });
+  return { id, packages: [], env };
+}
+
+function requireDirectory(source: string): string {
+  if (!fs.statSync(source, { throwIfNoEntry: false })?.isDirectory()) throw new ImageError(`${source} is not a directory`);
+  return source;
+}
+
+function requireFile(source: string): string {
+  const stat = fs.statSync(source, { throwIfNoEntry: false });
+  if (!stat) throw new ImageError(`${source} does not exist`);
+  if (!stat.isFile()) throw new ImageError(`${source} is not a file`);
+  return source;
 }
 
 /** Runs `body` with the store's lock; errors of the file system become sentences. */
@@ -117,8 +148,10 @@ async function build(home: string, fill: (builder: ImageBuilder) => Promise<void
   }
 }
 
+type RefDetails = Pick<ImageRef, 'name' | 'key' | 'source' | 'stage' | 'packages' | 'env'>;
+
 /** Opens what was just built (again from disk, so it is checked) and gives it its name. */
-function publish(home: string, id: string, about: Pick<ImageRef, 'name' | 'key' | 'source' | 'packages'>, options: ImageOptions): Image {
+function publish(home: string, id: string, about: RefDetails, options: ImageOptions): Image {
   const image = openImage(home, id);
   const { blobSizeBytes, count } = image.index;
   if (about.name !== '') writeRef(home, { id, ...about, builtAt: new Date().toISOString(), blobSizeBytes, entries: count });
@@ -131,10 +164,11 @@ export async function packDirectory(source: string, options: ImageOptions & { na
   const home = options.home ?? offshootHome();
   const { name = '' } = options;
   if (name !== '' && !isImageName(name)) throw new ImageError(`not a name for an image: ${JSON.stringify(name)}`);
-  if (!fs.statSync(source, { throwIfNoEntry: false })?.isDirectory()) throw new ImageError(`${source} is not a directory`);
+  requireDirectory(source);
   return await locked(home, options, async () => {
-    const id = await build(home, (builder) => addDirectory(builder, source));
-    return publish(home, id, { name, key: keyOf([`dir:${source}`]), source: `dir:${source}`, packages: [] }, options);
+    const id = await build(home, (builder) => addDirectory(builder, source, home));
+    const about = { name, key: keyOf([`dir:${source}`]), source: `dir:${source}`, stage: 'packed', packages: [], env: {} } as const;
+    return publish(home, id, about, options);
   });
 }
 
@@ -146,34 +180,49 @@ export interface Addition extends Partial<Omit<Attributes, 'mode'>> {
   readonly content: Uint8Array | null;
 }
 
+/** What an extended image becomes. */
+export interface Extension {
+  /** Name for the new image; it replaces what the name stood for. Absent: none. */
+  readonly name?: string;
+  readonly stage?: ImageRef['stage'];
+  /** Where they differ from what the name stood for: see ImageRef. */
+  readonly key?: string;
+  readonly source?: string;
+}
+
 /**
- * Makes a new image of an image and more files (byte-compiled modules, for instance). The blob of the new image begins
- * with the old one. A name given to the new image replaces what it stood for and keeps its packages and key; if that was
- * `base`, and no other name stands for it, `base` is removed (who has its files open can go on).
+ * Makes a new image of an image and more files (byte-compiled modules, for instance): `fill` is called with a function that
+ * adds one. The blob of the new image begins with the old one. If the name stood for `base` and no other name does, `base` is
+ * removed (who has its files open can go on).
  * @throws ImageError
  */
 export async function extendImage(
-  base: Image, additions: readonly Addition[], options: ImageOptions & { name?: string } = {},
+  base: Image, fill: (add: (addition: Addition) => void) => Promise<void> | void, options: ImageOptions & Extension = {},
 ): Promise<Image> {
   const home = options.home ?? offshootHome();
   const { name = '' } = options;
   return await locked(home, options, async () => {
-    const id = await build(home, (builder) => {
+    const id = await build(home, async (builder) => {
       builder.blob.addBlob(base.blobPath);
       addIndex(builder, base.index);
-      for (const { path: at, mode, content, ...attributes } of additions) {
+      await fill(({ path: at, mode, content, ...attributes }) => {
         if (content) builder.file(at, Buffer.from(content), mode, attributes);
         else builder.dir(at, mode, attributes);
-      }
+      });
     });
     const old = name === '' ? null : findImage(home, name);
-    const about = { name, key: old?.key ?? '', source: `extends ${base.id}`, packages: old?.packages ?? [] };
-    const image = publish(home, id, about, options);
-    if (old?.id === base.id && !listImages(home).some((ref) => ref.id === base.id)) {
-      fs.rmSync(path.dirname(base.blobPath), { recursive: true, force: true });
-    }
+    const of = old ?? listImages(home).find((ref) => ref.id === base.id);
+    const { key = of?.key ?? '', source = of?.source ?? '', stage = of?.stage ?? 'packed' } = options;
+    const image = publish(home, id, { name, key, source, stage, packages: of?.packages ?? [], env: of?.env ?? {} }, options);
+    if (old?.id === base.id) removeUnnamed(home, base.id, id);
     return image;
   });
+}
+
+/** Removes an image that no name stands for any more. */
+function removeUnnamed(home: string, id: string, except: string): void {
+  if (id === except || listImages(home).some((ref) => ref.id === id)) return;
+  fs.rmSync(path.join(imagesDir(home), id), { recursive: true, force: true });
 }
 
 function addIndex(builder: ImageBuilder, index: ImageIndex): void {

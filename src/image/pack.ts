@@ -51,6 +51,11 @@ export class ImageBuilder {
     this.tree.put(at, makeNode({ ...ROOT, ...attributes, mode: S_IFDIR | mode }));
   }
 
+  /** Where a file may be put that is needed during the build only; it is removed with what the build leaves. */
+  scratchPath(): string {
+    return path.join(this.#dir, 'scratch');
+  }
+
   /** Content of the regular file at `at` (symbolic links followed), or null. */
   read(at: string): Buffer | null {
     const node = this.tree.get(at);
@@ -63,6 +68,7 @@ export class ImageBuilder {
    */
   finish(isIntact: (id: string) => boolean): string {
     settleTimes(this.tree.root);
+    fs.rmSync(this.scratchPath(), { force: true });
     const blobSizeBytes = this.blob.sizeBytes;
     const columns = layOut(this.tree.root, this.blob.finish(), blobSizeBytes);
     const bytes = encodeImageIndex(completeImageIndex(columns));
@@ -95,9 +101,13 @@ function discardImage(imagesDir: string, id: string): void {
   fs.rmSync(aside, { recursive: true, force: true });
 }
 
-function forEachNode(node: TreeNode, visit: (node: TreeNode) => void): void {
-  visit(node);
-  for (const child of node.children?.values() ?? []) forEachNode(child, visit);
+/** Without recursion: links let an archive nest directories deeper than any path is long. */
+function forEachNode(root: TreeNode, visit: (node: TreeNode) => void): void {
+  const left = [root];
+  for (let node = left.pop(); node; node = left.pop()) {
+    visit(node);
+    for (const child of node.children?.values() ?? []) left.push(child);
+  }
 }
 
 function settleTimes(root: TreeNode): void {

@@ -1,18 +1,27 @@
-// The images that can be built by name, and whether what is on disk is still what they ask for. Kept apart from building
-// them (images.ts), because every start of a worker asks and hardly any builds.
+// What images are made of, those that come with Offshoot, and whether what is on disk is still what a spec asks for. Kept apart
+// from building them (images.ts), because every start of a worker asks and hardly any builds.
 
 import { createHash } from 'node:crypto';
 import { ImageError } from './errors.ts';
 import { findImage } from './store.ts';
+import type { ImageRef } from './store.ts';
 
 /** Raise when the same packages would give another image: names built before are then built again. */
 const BUILDER_VERSION = 1;
 
-/** An image built from Debian packages. */
+/** What an image is made of. */
 export interface ImageSpec {
   readonly name: string;
+  /** "debian", "dir:PATH", "tar:FILE" or "oci:DIR[:TAG]" with absolute paths, or "image:NAME": a built-in image and more Python packages. */
+  readonly from: string;
+  /** Debian packages. */
   readonly packages: readonly string[];
-  /** About how much is downloaded and how much room is needed, in bytes, for saying so beforehand. */
+  /** Python packages: absolute paths of wheels, and of a requirements file for pip ('' for none). */
+  readonly wheels: readonly string[];
+  readonly requirements: string;
+  /** Another value says that files of the host must be read again; '' where none are. */
+  readonly stamp: string;
+  /** About how much is downloaded and how much room is needed, in bytes, for saying so beforehand; 0: unknown. */
   readonly downloadBytes: number;
   readonly diskBytes: number;
 }
@@ -20,12 +29,20 @@ export interface ImageSpec {
 const BASE = ['base-files', 'bash', 'ca-certificates', 'coreutils', 'dash', 'debianutils', 'diffutils', 'findutils', 'grep', 'gzip',
   'hostname', 'libc-bin', 'mawk', 'ncurses-base', 'sed', 'tar', 'tzdata'] as const;
 
-/** The images that can be asked for by name. */
+/** Debian packages of the default image. */
+export const PYTHON_PACKAGES = [...BASE, 'python3', 'python3-numpy', 'python-is-python3', 'libopenblas0-serial'] as const;
+
+function debian(name: string, packages: readonly string[], downloadBytes: number, diskBytes: number): ImageSpec {
+  return { name, from: 'debian', packages, wheels: [], requirements: '', stamp: '', downloadBytes, diskBytes };
+}
+
+/** The images that come with Offshoot. */
 export const IMAGES: readonly ImageSpec[] = [
-  { name: 'python', packages: [...BASE, 'python3', 'python3-numpy', 'python-is-python3', 'libopenblas0-serial'], downloadBytes: 50e6, diskBytes: 210e6 },
+  debian('python', PYTHON_PACKAGES, 50e6, 210e6),
+  debian('data', [...PYTHON_PACKAGES, 'python3-pandas', 'python3-matplotlib', 'python3-scipy'], 110e6, 500e6),
 ];
 
-/** The spec called `name`. @throws ImageError when there is none */
+/** The built-in spec called `name`. @throws ImageError when there is none */
 export function specOf(name: string): ImageSpec {
   const spec = IMAGES.find((image) => image.name === name);
   if (spec) return spec;
@@ -37,7 +54,15 @@ export function keyOf(parts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify([BUILDER_VERSION, ...parts])).digest('hex').slice(0, 16);
 }
 
-/** Whether the name stands for what its spec asks for now; false when it was never built. Opens nothing. */
-export function isImageCurrent(name: string, home: string): boolean {
-  return findImage(home, name)?.key === keyOf(specOf(name).packages);
+/** The key of an image made as `spec` says. */
+export function specKey(spec: ImageSpec): string {
+  const { from, packages, wheels, requirements, stamp } = spec;
+  if (stamp === '' && from === 'debian') return keyOf(packages);
+  return keyOf([from, ...packages, '', ...wheels, '', requirements, stamp]);
+}
+
+/** What the spec's name stands for, if that is what it asks for now (perhaps not finished: see `stage`); else null. Opens nothing. */
+export function currentImage(spec: ImageSpec, home: string): ImageRef | null {
+  const ref = findImage(home, spec.name);
+  return ref?.key === specKey(spec) ? ref : null;
 }

@@ -30,13 +30,20 @@ export interface ImageRef {
   readonly name: string;
   /** Identifies what was asked for; another value means that the image must be built again. */
   readonly key: string;
-  /** "debian", "dir:/path" or "extends <id>". */
+  /** What it was made from, as in its spec: "debian", "dir:/path" … */
   readonly source: string;
+  /**
+   * How far building it has come: the files of its source, Python packages added, modules byte-compiled. A build that was
+   * killed is taken up from there.
+   */
+  readonly stage: 'packed' | 'installed' | 'ready';
   readonly builtAt: string;
   readonly blobSizeBytes: number;
   readonly entries: number;
   /** File names of the packages it was built from. */
   readonly packages: readonly string[];
+  /** Environment that a container image's configuration states. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** The directory of images in `home`. */
@@ -136,7 +143,7 @@ export function findImage(home: string, name: string): ImageRef | null {
   try {
     const ref = JSON.parse(fs.readFileSync(path.join(imagesDir(home), `${name}.json`), 'utf8')) as Partial<ImageRef> | null;
     const intact = ref && typeof ref.id === 'string' && typeof ref.key === 'string' && Array.isArray(ref.packages);
-    return intact ? ref as ImageRef : null;
+    return intact ? { ...ref, stage: ref.stage ?? 'packed', env: ref.env ?? {} } as ImageRef : null;
   } catch {
     return null;
   }

@@ -43,6 +43,7 @@ export interface TreeNode extends Attributes {
 
 /** As the kernel's limit on symbolic links followed in one path, path_resolution(7). */
 const LINKS_MAX = 40;
+const PATH_BYTES_MAX = 4096;
 
 /** A new node without content. */
 export function makeNode(attributes: Attributes, more: Partial<TreeNode> = {}): TreeNode {
@@ -56,6 +57,7 @@ export function makeNode(attributes: Attributes, more: Partial<TreeNode> = {}): 
  * @throws ImageError
  */
 export function splitPath(path: string): string[] {
+  if (path.length > PATH_BYTES_MAX) throw new ImageError(`refused a path of ${path.length} bytes in the source of an image`);
   const names = path.split('/').filter((name) => name !== '' && name !== '.');
   for (const name of names) {
     if (name === '..' || name.length > 255 || /[\0]/.test(name)) {
@@ -105,6 +107,18 @@ export class FileTree {
     }
     if (old?.children && old.children.size > 0) throw new ImageError(`${path} is both a file and a directory with files`);
     parent.children.set(last, node);
+  }
+
+  /** As `put`, but whatever is there and is not a directory like `node` gives way with all below it: layers of container images. */
+  replace(path: string, node: TreeNode): void {
+    const old = this.get(path, false);
+    if (old && old !== this.root && !(old.children && node.children)) this.remove(path);
+    this.put(path, node);
+  }
+
+  /** Removes everything in the directory at `path`, if there is one. */
+  clear(path: string): void {
+    this.get(path)?.children?.clear();
   }
 
   /** Puts the file at `existing` at `path` too (a hard link). */

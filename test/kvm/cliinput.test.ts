@@ -26,9 +26,9 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['directory', ['run', '/tmp'], /it is a directory/],
   ['file below a file', ['run', '/etc/passwd/x.py'], /cannot read/],
   ['unknown template', ['run', '-t', 'nonesuch', '-c', 'pass'], /nknown template "nonesuch": there is "python"/],
-  ['unknown template to build', ['template', 'build', 'nonesuch'], /unknown template "nonesuch"/],
-  ['unknown template to remove', ['template', 'rm', 'nonesuch'], /unknown template "nonesuch"/],
-  ['template path', ['template', 'rm', '../template'], /unknown template/],
+  ['unknown template to build', ['template', 'build', 'nonesuch'], /Unknown template "nonesuch"/],
+  ['unknown template to remove', ['template', 'rm', 'nonesuch'], /Unknown template "nonesuch"/],
+  ['template path', ['template', 'rm', '../template'], /Unknown template/],
   ['timeout no number', ['run', '--timeout', '1s', '-c', 'pass'], /--timeout needs a number above 0, not "1s"/],
   ['timeout empty', ['run', '--timeout', '', '-c', 'pass'], /--timeout/],
   ['timeout zero', ['run', '--timeout', '0', '-c', 'pass'], /--timeout/],
@@ -98,9 +98,9 @@ test('template ls, rm, build', async () => {
   const home = join(dir, 'home');
   mkdirSync(home);
   const env = { OFFSHOOT_HOME: home };
-  assert.match((await offshoot(['template', 'ls'], { env })).stdout.toString(), /^python\t-\tnot built/);
+  assert.match((await offshoot(['template', 'ls'], { env })).stdout.toString(), /^NAME .*\npython +- +- +python +debian +not built/);
   isOneLine(await offshoot(['template', 'rm', 'python'], { env }), /not built/, 'rm');
-  assert.match((await offshoot(['template', 'ls'])).stdout.toString(), /^python\t[\d.]+ MB\t\d{4}-\d\d-\d\dT\S+\t\d+ modules\n$/);
+  assert.match((await offshoot(['template', 'ls'])).stdout.toString(), /\npython +[\d.]+ MB +\d+ (s|min|h|d) +python +debian +ready, \d+ modules\n/);
   const built = await offshoot(['template', 'build', 'python']);
   assert.deepEqual([built.stdout.toString(), built.code], ['python: built\n', 0]);
   assert.equal((await offshoot(['template', 'rm', 'python'])).code, 0);

@@ -8,27 +8,20 @@ import { Guest } from '../../src/engine/guest.ts';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { LoadedTemplate } from '../../src/engine/loaded.ts';
 import { RUN_LIMITS, type RunEnd } from '../../src/engine/protocol.ts';
-import type { TemplateSpec } from '../../src/engine/spec.ts';
-import { extendImage } from '../../src/image/images.ts';
-import { findImage, openImage, type Image } from '../../src/image/store.ts';
+import { userSpec } from '../../src/engine/spec.ts';
+import { specOf } from '../../src/image/specs.ts';
+import { findImage, openImage } from '../../src/image/store.ts';
 import { newHome } from './homehelp.ts';
 
 const home = await newHome();
 const host = KvmHost.open(home);
-const SETUP = '/opt/setup.py';
 const PRELOAD = ['random', 'numpy', 'threading'];
 
-/** The default image with a setup file. */
-function imageWith(source: string): Promise<Image> {
-  const base = openImage(home, findImage(home, 'python')?.id ?? '');
-  const files = [{ path: '/opt', mode: 0o755, content: null }, { path: SETUP, mode: 0o644, content: Buffer.from(source) }];
-  return extendImage(base, files, { home, name: 'setup' });
-}
-
 async function build(source: string): Promise<LoadedTemplate> {
-  const spec: TemplateSpec = { name: 'setup', image: 'setup', preload: PRELOAD, setup: SETUP, uid: 1000, gid: 1000, cwd: '/home/user' };
+  const setup = { filename: 'setup.py', source };
+  const spec = { ...userSpec({ name: 'setup', image: specOf('python'), preload: PRELOAD, setup }), usual: false };
   const path = `${home}/templates/setup.template`;
-  buildTemplate(host, spec, await imageWith(source), 'test', path);
+  buildTemplate(host, spec, openImage(home, findImage(home, 'python')?.id ?? ''), 'test', path);
   return LoadedTemplate.open(host, path);
 }
 

@@ -76,7 +76,7 @@ const DAMAGE: readonly (readonly [string, () => void, RegExp])[] = [
   ['of another builder', () => rewrite({ builder: '0'.repeat(32) }), /another version of Offshoot/],
   ['of another processor', () => rewrite({ fingerprint: 'other' }), /another processor/],
   ['of another image', () => rewrite({ imageId: '0'.repeat(64) }), /image has changed/],
-  ['of other modules', () => rewrite({ preload: ['os'] }), /what it loads has changed/],
+  ['of other modules', () => rewrite({ specId: '0'.repeat(32) }), /what it loads has changed/],
 ];
 
 for (const [name, damage, why] of DAMAGE) {

@@ -127,14 +127,15 @@ test('an image is extended without changing what it had', async (t) => {
   const home = path.join(dir, 'home');
   const base = await packDirectory(makeSource(dir), { home, name: 'tiny' });
   const before = ['big', 'etc/one'].map((name) => content(base, name));
-  const image = await extendImage(base, [
+  const additions = [
     { path: '/etc/new/file.pyc', mode: 0o644, mtimeSec: 5, content: Buffer.from('new') },
     { path: '/link', mode: 0o600, uid: 1000, content: Buffer.from('same content') },
     { path: '/var', mode: 0o1777, content: null },
-  ], { home, name: 'tiny' });
+  ];
+  const image = await extendImage(base, (add) => additions.forEach(add), { home, name: 'tiny', stage: 'ready' });
   assert.notStrictEqual(image.id, base.id);
   assert.strictEqual(findImage(home, 'tiny')?.id, image.id);
-  assert.strictEqual(findImage(home, 'tiny')?.source, `extends ${base.id}`);
+  assert.strictEqual(findImage(home, 'tiny')?.stage, 'ready');
   assert.strictEqual(content(image, 'etc/new/file.pyc'), 'new');
   assert.deepStrictEqual(['big', 'etc/one'].map((name) => content(image, name)), before);
   assert.strictEqual(image.index.nlink[find(image, 'big')], 2);
@@ -147,7 +148,7 @@ test('images without a name are pruned unless they are kept', async (t) => {
   const dir = scratch(t);
   const home = path.join(dir, 'home');
   const named = await packDirectory(makeSource(dir), { home, name: 'tiny' });
-  const other = await extendImage(named, [{ path: 'x', mode: 0o644, content: Buffer.from('x') }], { home });
+  const other = await extendImage(named, (add) => add({ path: 'x', mode: 0o644, content: Buffer.from('x') }), { home });
   assert.deepStrictEqual(await pruneImages([other.id], { home }), []);
   assert.deepStrictEqual(await pruneImages([], { home }), [other.id]);
   assert.ok(openImage(home, named.id));

@@ -15,8 +15,8 @@ const key = templateKey(dir);
 const memory = new Uint8Array(HEADER_BYTES + 8192).fill(3);
 const state = new TextEncoder().encode('state');
 const about = {
-  kind: 'linux-user', name: 'a', imageId: 'i', fingerprint: 'f', builder: 'b', createdAt: '2026-01-01T00:00:00Z', preload: ['x'],
-  env: {}, cwd: '/', random: [], shared: null,
+  kind: 'linux-user', name: 'a', imageId: 'i', fingerprint: 'f', builder: 'b', createdAt: '2026-01-01T00:00:00Z',
+  specId: 's', env: {}, cwd: '/', random: [], shared: null, memoryLimitBytes: 0, about: { importMs: {}, modules: [], mappings: [], buildMs: 1 },
 } as const;
 
 function write(): Buffer {

@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { ensureImage, extendImage, planImage } from '../../src/image/images.ts';
 import { offshootHome } from '../../src/image/home.ts';
+import { specOf } from '../../src/image/specs.ts';
 import { findImage } from '../../src/image/store.ts';
 import { kvmProblem } from '../kvm.ts';
 import { SetupError, cacheDir } from './base.ts';
@@ -16,8 +17,8 @@ import type { Home } from './machine.ts';
 const NAME = 'python';
 
 async function buildWithoutKvm(home: string): Promise<void> {
-  const image = await ensureImage(NAME, { home });
-  if (!findImage(home, NAME)?.source.startsWith('extends')) await extendImage(image, [], { home, name: NAME });
+  const image = await ensureImage(specOf(NAME), { home });
+  if (findImage(home, NAME)?.stage !== 'ready') await extendImage(image, () => {}, { home, name: NAME, stage: 'ready' });
 }
 
 async function buildWithKvm(home: string): Promise<void> {
@@ -31,7 +32,7 @@ async function buildWithKvm(home: string): Promise<void> {
 export async function imageHome(): Promise<Home> {
   const withKvm = kvmProblem() === null;
   const home = withKvm ? offshootHome() : join(cacheDir(), 'home');
-  const plan = planImage(NAME, home);
+  const plan = planImage(specOf(NAME), home);
   if (!plan.built) console.error(`hwkvm: ${plan.message}`);
   await (withKvm ? buildWithKvm(home) : buildWithoutKvm(home));
   const ref = findImage(home, NAME);

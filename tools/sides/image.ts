@@ -30,7 +30,7 @@ export async function sidesImage(host: KvmHost, spec: SidesSpec): Promise<Image>
   const key = keyOf(spec.key === undefined ? packages : [...packages, spec.key]);
   return await withLock(path.join(imagesDir(host.home), name), async () => {
     const known = findImage(host.home, name);
-    if (known?.key === key && known.source.startsWith('extends')) return openImage(host.home, known.id);
+    if (known?.key === key && known.stage === 'ready') return openImage(host.home, known.id);
     const options = { onProgress: ({ phase, message }: { phase: string; message: string }) => {
       if (phase !== 'download' && phase !== 'unpack') process.stderr.write(`${name} image: ${message}\n`);
     } };
@@ -42,7 +42,7 @@ export async function sidesImage(host: KvmHost, spec: SidesSpec): Promise<Image>
     const image = openImage(host.home, id);
     const { blobSizeBytes, count } = image.index;
     writeRef(host.home, {
-      id, name, key, source: 'debian', builtAt: new Date().toISOString(), blobSizeBytes, entries: count,
+      id, name, key, source: 'debian', stage: 'packed', env: {}, builtAt: new Date().toISOString(), blobSizeBytes, entries: count,
       packages: fetched.files.map(({ file }) => file),
     });
     return await bakeImage(host, image, name);
