@@ -30,7 +30,7 @@ export async function provision(host: KvmHost, name: string, rebuild: boolean, o
     buildTemplate(host, spec, image, builderId(), path);
     LoadedTemplate.open(host, path).release(); // verified: nobody has to read it all again
     onProgress({ phase: 'done', message: `template "${spec.name}" is ready`, done: 1, total: 1 });
-  }, {});
+  }, { onWait: () => onProgress({ phase: 'wait', message: 'waiting for another process that is building', done: 0, total: 0 }) });
 }
 
 /** The file is there, intact, and made by this code, on this image, for this processor. */

@@ -72,7 +72,7 @@ export async function unpackPackages(builder: ImageBuilder, packages: Packages, 
   let status = '';
   for (const [i, { file }] of packages.files.entries()) {
     options.signal?.throwIfAborted();
-    options.onProgress({ phase: 'unpack', done: i, total: packages.files.length, message: file.split('_')[0] });
+    options.onProgress({ phase: 'unpack', done: i, total: packages.files.length, message: `unpacking ${file.split('_')[0]}` });
     const archive = path.join(packages.dir, file);
     const [control] = await Promise.all([readControl(archive), unpackPackage(builder, archive)]);
     scripts.push(control.postinst);

@@ -121,7 +121,7 @@ async function locked<T>(home: string, options: ImageOptions, body: () => Promis
   const doing = `cannot build the image in ${imagesDir(home)}`;
   try {
     fs.mkdirSync(imagesDir(home), { recursive: true });
-    const onWait = () => options.onProgress?.({ phase: 'wait', done: 0, total: 1, message: 'another process is building an image' });
+    const onWait = () => options.onProgress?.({ phase: 'wait', done: 0, total: 1, message: 'waiting for another process that is building an image' });
     return await withLock(imagesDir(home), body, { signal: options.signal, onWait });
   } catch (error) {
     throw explain(error, doing);
@@ -155,7 +155,7 @@ function publish(home: string, id: string, about: RefDetails, options: ImageOpti
   const image = openImage(home, id);
   const { blobSizeBytes, count } = image.index;
   if (about.name !== '') writeRef(home, { id, ...about, builtAt: new Date().toISOString(), blobSizeBytes, entries: count });
-  options.onProgress?.({ phase: 'done', done: 1, total: 1, message: `${count} files, ${(blobSizeBytes / 1e6).toFixed(1)} MB` });
+  options.onProgress?.({ phase: 'done', done: 1, total: 1, message: `the image has ${count} files, ${(blobSizeBytes / 1e6).toFixed(1)} MB` });
   return image;
 }
 
