@@ -50,17 +50,20 @@ export class Vvar {
   readonly #page: DataView;
   readonly #seq: Int32Array;
   /** Never runs: only its TSC is read. */
-  readonly #vcpu: Vcpu | null;
+  #vcpu: Vcpu | null;
+  readonly #source: () => string;
   readonly #nominalRate: number;
   #first: Sample | null = null;
   #line: Line | null = null;
   #realtimeOffset: bigint | null = null;
   #refreshedNs = -Infinity;
 
-  constructor(kvm: Kvm) {
+  /** `source` names the host's clock source. */
+  constructor(kvm: Kvm, source = clocksource) {
+    this.#source = source;
     this.#page = kvm.area.vvar;
     this.#seq = new Int32Array(this.#page.buffer, this.#page.byteOffset, 2);
-    this.#vcpu = clocksource() === 'tsc' ? tscVcpu(kvm) : null;
+    this.#vcpu = source() === 'tsc' ? tscVcpu(kvm) : null;
     this.#nominalRate = this.#vcpu === null ? 0 : 1e6 / this.#vcpu.getTscKhz();
   }
 
@@ -73,6 +76,7 @@ export class Vvar {
   refresh(clock: HostClock): void {
     const vcpu = this.#vcpu;
     if (vcpu === null || clock.monotonicNs() - this.#refreshedNs < INTERVAL_MIN_NS) return;
+    if (this.#source() !== 'tsc') return this.#giveUp(vcpu);
     const sample = bestSample(vcpu, clock);
     this.#refreshedNs = sample.ns;
     this.#first ??= sample;
@@ -83,6 +87,15 @@ export class Vvar {
     const line = makeLine(sample.tsc, Math.max(old, sample.ns), rate * slow);
     this.#line = line;
     this.#publish(line, BigInt(Math.round(line.ns)) + this.#toRealtime(clock));
+  }
+
+  /** The host has stopped trusting its TSC: from now on guests ask the kernel. */
+  #giveUp(vcpu: Vcpu): void {
+    this.#vcpu = null;
+    vcpu.close();
+    Atomics.add(this.#seq, 0, 1);
+    VvarPage.set.mode(this.#page, 0, MODE_CALL);
+    Atomics.add(this.#seq, 0, 1);
   }
 
   /** Nanoseconds per tick, from the first sample to this one once they are far enough apart. */
@@ -155,7 +168,8 @@ export function tscVcpu(kvm: Kvm): Vcpu | null {
   return null;
 }
 
-function clocksource(): string {
+/** The host's clock source (Documentation/ABI/testing/sysfs-devices-system-clocksource). */
+export function clocksource(): string {
   try {
     return readFileSync(CLOCKSOURCE, 'utf8').trim();
   } catch {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { hostClock } from '../../src/host/clock.ts';
 import type { HostClock } from '../../src/platform.ts';
 import { REG } from '../../src/platform.ts';
-import { MODE_TSC, Vvar, VvarPage } from '../../src/vmm/vvar.ts';
+import { MODE_CALL, MODE_TSC, Vvar, VvarPage } from '../../src/vmm/vvar.ts';
 import { CODE, Guest, assemble, kvm } from './guest.ts';
 
 const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1);
@@ -85,6 +85,21 @@ test('a renewal takes the host\'s clock over when somebody has set it', async (t
   vvar.refresh({ ...hostClock, realtimeNs: () => hostClock.realtimeNs() + hourNs });
   const moved = toRealtime() - before - hourNs;
   assert.ok(moved < 10_000_000n * BigInt(SLOW) && moved > -10_000_000n * BigInt(SLOW), String(moved));
+});
+
+test('a host that stops trusting its TSC: guests ask the kernel from then on', async (t) => {
+  let source = 'tsc';
+  const vvar = new Vvar(kvm(), () => source);
+  if (!vvar.isFast) return t.skip('the TSC offset cannot be set');
+  const mode = (): number => VvarPage.get.mode(kvm().area.vvar, 0);
+  vvar.refresh(hostClock);
+  assert.equal(mode(), MODE_TSC);
+  source = 'hpet';
+  await new Promise((done) => setTimeout(done, 100));
+  vvar.refresh(hostClock);
+  assert.deepEqual([mode(), vvar.isFast, VvarPage.get.seq(kvm().area.vvar, 0) % 2], [MODE_CALL, false, 0]);
+  new Vvar(kvm(), () => 'hpet').refresh(hostClock);
+  assert.equal(mode(), MODE_CALL);
 });
 
 test('every renewal is a new generation', () => {

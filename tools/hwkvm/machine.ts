@@ -62,7 +62,7 @@ function qemuArguments(options: RunOptions, dir: string, disks: readonly string[
   return [
     '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', 'tcg,thread=single', '-cpu', 'max', '-smp', '1',
     '-m', String(options.memoryMb), '-kernel', options.base.kernel, '-initrd', options.base.initramfs,
-    '-append', 'console=ttyS0 panic=-1 quiet mitigations=off',
+    '-append', 'console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog',
     '-chardev', 'stdio,id=output,signal=off',
     '-serial', `file:${join(dir, 'console')}`, '-serial', 'chardev:output', '-serial', `file:${join(dir, 'status')}`,
     ...disks.flatMap(disk => ['-drive', `file=${disk},format=raw,if=virtio,readonly=on`]),
