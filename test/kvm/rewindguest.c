@@ -126,9 +126,9 @@ static void mappings(void) {
   munmap((void *)0x30000000, 16 * PAGE);
 }
 
-/** 40,000 areas, every other one written to. */
+/** 42,000 areas, every other one written to. */
 static void checkerboard(void) {
-  size_t count = 40000;
+  size_t count = 42000;
   char *board = map((void *)0x200000000UL, count * PAGE, PROT_READ, MAP_NORESERVE);
   for (size_t i = 0; i < count; i += 2) {
     if (mprotect(board + i * PAGE, PAGE, PROT_READ | PROT_WRITE)) fail("mprotect");
