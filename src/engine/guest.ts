@@ -9,6 +9,7 @@ import { runSlice } from '../kernel/run.ts';
 import { saveKernel } from '../kernel/save.ts';
 import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
 import { privatePages } from '../host/pagemap.ts';
 import { copyMachine, viewOfTemplate } from './branch.ts';
@@ -20,6 +21,8 @@ import { Outlet } from './outlet.ts';
 import type { SendOutput } from './outlet.ts';
 import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
 import { begin } from './request.ts';
+import { rewind } from './rewind.ts';
+import { KeptPages } from './rewindheat.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
 import type { Runnable, StepState } from './scheduler.ts';
 
@@ -56,6 +59,11 @@ export class Guest implements Runnable {
   private stopReason: LimitReached = null;
   private timeoutMs = 0;
   private destroyed = false;
+  /** Our own code, or the machine, failed under it: nothing of it is used again. */
+  private isBroken = false;
+  /** The VM ran something before, and was rewound. */
+  private isRewound = false;
+  private kept: KeptPages | null = null;
 
   /** Takes over the machine that `makeMachine` makes. */
   private constructor(host: KvmHost, template: LoadedTemplate, saved: SavedKernel, makeMachine: () => KvmMachine) {
@@ -95,6 +103,29 @@ export class Guest implements Runnable {
     guest.timeoutMs = this.timeoutMs;
     guest.deadlineMs = this.deadlineMs;
     guest.onEnd = onEnd;
+    return guest;
+  }
+
+  /**
+   * The same VM, standing at the snapshot point again, as a guest that has run nothing (rewind.ts); this guest is over. Null: that
+   * cannot be had, and the VM is destroyed.
+   */
+  rewind(): Guest | null {
+    if (this.destroyed) return null;
+    const { host, template, machine } = this;
+    const start = performance.now();
+    if (this.onEnd) this.finish(null);
+    this.destroyed = true;
+    const base = this.isBroken ? null : template.rewindBase(host.kvm.arena);
+    const kept = this.kept ?? new KeptPages(template.header.memoryBytes / PAGE_SIZE);
+    if (base === null || typeof rewind(machine, kept, base) === 'string') {
+      machine.destroy();
+      return null;
+    }
+    const guest = new Guest(host, template, { image: template.image, state: template.state, limits: {} }, () => machine);
+    guest.kept = kept;
+    guest.isRewound = true;
+    guest.forkTimeMs = performance.now() - start;
     return guest;
   }
 
@@ -193,6 +224,7 @@ export class Guest implements Runnable {
   private finish(reason: EndReason | null): StepState {
     const done = this.onEnd;
     this.onEnd = null;
+    this.isBroken ||= reason?.kind === 'bug' || reason?.kind === 'machine';
     this.outlet.flush();
     if (done) done(this.describe(reason));
     return ENDED;
@@ -210,7 +242,7 @@ export class Guest implements Runnable {
       exitCode: reason === null ? (limit === 'timeout' ? 124 : 130) : exitCodeOf(reason),
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
-      pooled: this.isParked, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
+      pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       cpuTimeMs: this.kernel.cpuNs / 1e6,
       dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,

@@ -54,7 +54,8 @@ function runEnd(end: Fields): RunEnd {
   if (!LIMITS.includes(limit as LimitReached)) throw new BadMessage('an unknown limit');
   return {
     exitCode, signal, limit: limit as LimitReached, reason: reason === null ? null : text(end, 'reason'),
-    pooled: end['pooled'] === true, forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
+    pooled: end['pooled'] === true, rewound: end['rewound'] === true,
+    forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
     cpuTimeMs: amount(end, 'cpuTimeMs'), dirtyPages: count(end, 'dirtyPages'), syscalls: count(end, 'syscalls'),
     unimplemented: counts(fields(end['unimplemented'], 'unimplemented')),
   };

@@ -10,6 +10,7 @@ import { mapFile } from '../host/mapfile.ts';
 import { preferHugePages, type SharedMemory } from '../vmm/memory.ts';
 import { checkedPath } from './home.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
+import { RewindBase } from './rewind.ts';
 import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyOnce, type TemplateHeader } from './templatefile.ts';
 
 export class LoadedTemplate {
@@ -19,6 +20,8 @@ export class LoadedTemplate {
   readonly fd: number;
   /** Never changed after loading. */
   readonly state: KernelState;
+  #rewindBase: RewindBase | null = null;
+  #isReleased = false;
 
   /** Memory that KVM sees in the place of the end of the file, in all forks; it stays for the life of the process, as forks do not tell when they end. */
   readonly shared: SharedMemory | null;
@@ -60,8 +63,16 @@ export class LoadedTemplate {
     }
   }
 
+  /** What used forks are rewound to; null once this is released. */
+  rewindBase(arena: Arena): RewindBase | null {
+    if (this.#isReleased) return null;
+    return (this.#rewindBase ??= new RewindBase(arena, this.fd, this.header.memoryBytes, this.state.mms.mms.map((mm) => mm.root)));
+  }
+
   /** Closes the file; forks made from it keep their mappings. */
   release(): void {
+    this.#isReleased = true;
+    this.#rewindBase?.release();
     closeSync(this.fd);
   }
 }

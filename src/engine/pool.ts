@@ -1,5 +1,6 @@
 // Forks made in advance: parked behind their fork prologue, their hot pages private and mapped, waiting for a request. Each is a
-// VM that has never run anything else, and is used once. The work is done in steps, when the worker has nothing else to do.
+// VM that has never run anything else, and is used once. Whoever wants it otherwise (`reuse`) gets a VM that ran before and was
+// rewound (rewind.ts). The work is done in steps, when the worker has nothing else to do.
 //
 // Interface: `take` and `noteStart`/`noteEnd` on a run's way; `isFull` and `step` when idle.
 
@@ -26,6 +27,9 @@ export class Pool {
   private readonly template: LoadedTemplate;
   private readonly parkedMax: number;
   private readonly parked: Guest[] = [];
+  /** VMs whose run has ended, and those of them that were rewound and parked: only for whoever wants such a one (`reuse`). */
+  private readonly used: Guest[] = [];
+  private readonly rewound: Guest[] = [];
   /** Forked, its prologue not run yet. */
   private raw: Guest | null = null;
   /** Memory limit of the forks in the pool: what was last asked for. */
@@ -43,15 +47,21 @@ export class Pool {
     this.parkedMax = parkedMax;
   }
 
-  /** A fork for one run: a parked one where there is one that fits, else one made now. */
-  take(memoryBytes: number): Guest {
+  /** A fork for one run: a parked one where there is one that fits, else one made now. `reuse`: rather one that was rewound. */
+  take(memoryBytes: number, reuse = false): Guest {
     if (memoryBytes !== this.memoryBytes) this.destroy();
     this.memoryBytes = memoryBytes;
-    const ready = this.parked.shift();
+    const ready = (reuse ? this.rewound.pop() ?? this.used.pop()?.rewind() : null) ?? this.parked.shift();
     if (ready) return ready;
     const guest = Guest.fork(this.host, this.template, memoryBytes);
     this.hot?.populate(guest.machine);
     return guest;
+  }
+
+  /** Takes a guest whose run is over, and which may be rewound for another; its `memoryBytes`. */
+  giveBack(guest: Guest, memoryBytes: number): void {
+    if (memoryBytes === this.memoryBytes && this.used.length + this.rewound.length < this.parkedMax) this.used.push(guest);
+    else guest.destroy();
   }
 
   noteStart(options: RunOptions): void {
@@ -67,12 +77,14 @@ export class Pool {
 
   /** Whether `step` has nothing to do. */
   get isFull(): boolean {
-    return this.memoryBytes === 0 || this.parked.length >= this.parkedMax;
+    return this.used.length === 0 && (this.memoryBytes === 0 || this.parked.length >= this.parkedMax);
   }
 
   /** One piece of the work towards a full pool: some milliseconds, but for rehearsals. */
   step(): void {
     if (this.isFull) return;
+    const used = this.used.pop();
+    if (used) return this.makeReady(used);
     if (this.sample && (!this.hot || this.misses >= MISSES_MAX || this.runsSinceLearned >= LEARN_RUNS)) {
       this.misses = 0;
       this.runsSinceLearned = 0;
@@ -92,11 +104,18 @@ export class Pool {
     }
   }
 
+  private makeReady(used: Guest): void {
+    const guest = used.rewind();
+    if (guest?.park()) this.rewound.push(guest);
+    else guest?.destroy();
+  }
+
   /** Gives all VMs back. */
   destroy(): void {
-    for (const guest of this.parked.splice(0)) guest.destroy();
+    for (const list of [this.parked, this.used, this.rewound]) for (const guest of list.splice(0)) guest.destroy();
     this.raw?.destroy();
     this.raw = null;
+    this.memoryBytes = 0;
   }
 
   private learn(sample: RunOptions): HotPages {

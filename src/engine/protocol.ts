@@ -61,6 +61,8 @@ export interface RunEnd {
   readonly reason: string | null;
   /** The VM had been forked in advance and waited. */
   readonly pooled: boolean;
+  /** The VM ran something else before, and was rewound. */
+  readonly rewound: boolean;
   /** Making the VM, as far as the run waited for it. */
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
@@ -94,6 +96,8 @@ export interface ForkOptions {
   readonly memoryBytes: number;
   /** A VM forked in advance will do. */
   readonly pooled: boolean;
+  /** A VM that ran before and was rewound will do, and this one may be. */
+  readonly reuse: boolean;
 }
 
 /** Requests: each is answered once. */

@@ -60,8 +60,10 @@ export interface RunResult {
   readonly timedOut: boolean;
   readonly limit: LimitReached;
   readonly reason: string | null;
-  /** The VM had been forked in advance and waited for a request. It never ran anything else either way. */
+  /** The VM was there already and waited for a request. */
   readonly pooled: boolean;
+  /** The VM ran something else before and was rewound (only with `reuse`). If not, it never ran anything but this. */
+  readonly rewound: boolean;
   /** Making the VM, as far as the run waited for it. */
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
@@ -172,8 +174,8 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
 export function cancelledRun(template: string): RunResult {
   return {
     id: randomUUID(), template, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 130, signal: null, timedOut: false,
-    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, cpuTimeMs: 0, dirtyPages: 0,
-    syscalls: 0, unimplemented: {},
+    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, rewound: false, forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, cpuTimeMs: 0,
+    dirtyPages: 0, syscalls: 0, unimplemented: {},
   };
 }
 

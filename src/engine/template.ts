@@ -11,6 +11,11 @@ export interface ForkInit {
   readonly memoryBytes?: number;
   /** False: a VM made now, also where there are some made in advance (for measurements). */
   readonly pooled?: boolean;
+  /**
+   * True: it may be a VM that ran something of this engine's before, and was brought back to the template: no byte, register or
+   * translation of that is left, but it is not a new VM. Faster. The VM may then be used again in the same way. Default false.
+   */
+  readonly reuse?: boolean;
 }
 
 const MEMORY_BYTES = 512 << 20;
@@ -45,7 +50,7 @@ export class Template {
     }
     const { worker, number } = await this.engine.place(this.name);
     try {
-      await worker.call({ type: 'fork', sandbox: number, fork: { template: this.name, memoryBytes, pooled: init.pooled ?? true } });
+      await worker.call({ type: 'fork', sandbox: number, fork: { template: this.name, memoryBytes, pooled: init.pooled ?? true, reuse: init.reuse ?? false } });
     } catch (error) {
       worker.detach(number);
       throw error;

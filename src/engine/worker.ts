@@ -27,6 +27,8 @@ const guests = new Map<number, Guest>();
 const pools = new Map<string, Pool>();
 /** Guests taken from a pool, so that it hears of them. */
 const pooledGuests = new WeakMap<Guest, Pool>();
+/** Guests that may be rewound for another run, with the memory they have. */
+const reusable = new WeakMap<Guest, number>();
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
 const BUSY_MS = 1;
@@ -82,12 +84,13 @@ function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
   }
 }
 
-function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled }: ForkOptions): Guest {
+function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reuse }: ForkOptions): Guest {
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
-  const guest = pooled ? pool.take(memoryBytes) : Guest.fork(kvmHost(), template, memoryBytes);
+  const guest = pooled ? pool.take(memoryBytes, reuse) : Guest.fork(kvmHost(), template, memoryBytes);
   if (pooled) pooledGuests.set(guest, pool);
+  if (reuse) reusable.set(guest, memoryBytes);
   guest.attach({
     output: (stream, bytes, sent) => sendPieces({ type: 'output', sandbox, stream: stream === 2 ? 2 : 1 }, bytes, sent),
     trace: (text) => sendPieces({ type: 'trace', sandbox }, Buffer.from(text)),
@@ -114,7 +117,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   pool?.noteStart(whole);
   guest.start(whole, (end) => {
     send({ type: 'end', call, end });
-    if (request.kind === 'code') pool?.noteEnd(end.dirtyPages);
+    if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
   });
@@ -146,7 +149,11 @@ function closeGuest(sandbox: number): void {
   if (!guest) return;
   guests.delete(sandbox);
   scheduler.remove(guest);
-  guest.destroy();
+  const pool = pooledGuests.get(guest);
+  const memoryBytes = reusable.get(guest);
+  if (!pool || memoryBytes === undefined) return guest.destroy();
+  pool.giveBack(guest, memoryBytes);
+  refillSoon();
 }
 
 function receive(message: ToWorker, bytes: Buffer): void {
