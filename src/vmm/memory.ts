@@ -49,6 +49,7 @@ export class Memory implements GuestMemory {
   /** Bytes of the source, and of them in slot 0. */
   readonly #sourceBytes: number;
   readonly #firstBytes: number;
+  readonly #shared: SharedMemory | null;
   /** Slots of the source. */
   readonly #sourceSlots: number;
   #slots: number;
@@ -63,6 +64,7 @@ export class Memory implements GuestMemory {
     this.limitBytes = Math.max(limitBytes, size);
     this.sizeBytes = size;
     const shared = source.fd === null ? null : source.shared ?? null;
+    this.#shared = shared;
     this.#sourceBytes = size;
     this.#firstBytes = shared ? shared.gpa : size;
     this.#slots = this.#sourceSlots = shared ? 2 : 1;
@@ -72,8 +74,7 @@ export class Memory implements GuestMemory {
       if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
       else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
       kvm.area.map(hva);
-      vm.setUserMemoryRegion(0, 0, this.#firstBytes, hva);
-      if (shared) vm.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
+      this.#addSourceSlots();
     } catch (error) {
       kvm.arena.release(this.#region);
       throw error;
@@ -125,10 +126,19 @@ export class Memory implements GuestMemory {
     return true;
   }
 
-  /** Deletes slot 0 and adds it again: KVM drops every translation it has of this machine. About 40 µs, and a fault for each page. */
+  /**
+   * Deletes the slots of the source and adds them again: KVM drops every translation it has of this machine. About 40 µs, and a
+   * fault for each page.
+   */
   forgetTranslations(): void {
-    this.#vm.setUserMemoryRegion(0, 0, 0, 0);
+    for (let slot = 0; slot < this.#sourceSlots; slot++) this.#vm.setUserMemoryRegion(slot, 0, 0, 0);
+    this.#addSourceSlots();
+  }
+
+  #addSourceSlots(): void {
     this.#vm.setUserMemoryRegion(0, 0, this.#firstBytes, this.#region.hva);
+    const shared = this.#shared;
+    if (shared) this.#vm.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
   }
 
   /** Gives the content of [gpa, gpa+sizeBytes) back: what the source has, or zeros, is there again. */
