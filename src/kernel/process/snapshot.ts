@@ -29,8 +29,20 @@ export function prepareForkChild(kernel: Kernel): void {
 /** In a restored sandbox: the fork call returns 0 in the child, which gets a pid of its own. */
 export function completeForkChild(kernel: Kernel): void {
   const task = parkedTask(kernel);
-  const random = new Uint16Array(1);
-  kernel.host.random(new Uint8Array(random.buffer));
   task.process.ppid = INIT_PID;
-  finishForkChild(kernel, task, PID_MIN + (random[0] % (PID_MAX - PID_MIN)), cloneArgsOf(task));
+  finishForkChild(kernel, task, newPid(kernel), cloneArgsOf(task));
+}
+
+/** The last pid given to a fork in this worker; 0: none yet. */
+let lastPid = 0;
+
+/** Starts anywhere and counts on, so that a worker's forks have pids of their own until all have been used. */
+function newPid(kernel: Kernel): number {
+  if (lastPid === 0) {
+    const random = new Uint16Array(1);
+    kernel.host.random(new Uint8Array(random.buffer));
+    lastPid = PID_MIN + (random[0] % (PID_MAX - PID_MIN));
+  }
+  lastPid = lastPid < PID_MAX ? lastPid + 1 : PID_MIN;
+  return lastPid;
 }
