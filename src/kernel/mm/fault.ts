@@ -195,10 +195,7 @@ function pageOf(vma: Vma, page: number, forWrite: boolean): number {
 }
 
 function copyFrame(mm: Mm, from: number): number {
-  const { frames, memory } = mm.kernel;
+  const { frames } = mm.kernel;
   if (frames.isForeign(from)) return -EFAULT;
-  const gpa = frames.alloc();
-  if (gpa === 0) return -ENOMEM;
-  memory.u8.copyWithin(gpa, from, from + PAGE_SIZE);
-  return gpa;
+  return frames.allocCopy(from) || -ENOMEM;
 }

@@ -81,6 +81,15 @@ export class Frames implements FrameSource {
     return frame * PAGE_SIZE;
   }
 
+  /** A frame with the bytes of the one at `from` and one reference, or 0 as alloc. */
+  allocCopy(from: number): number {
+    const frame = this.take(false) || this.takeAfterReclaim();
+    if (frame === 0) return 0;
+    this.counts[frame] = 1;
+    this.memory.u8.copyWithin(frame * PAGE_SIZE, from, from + PAGE_SIZE);
+    return frame * PAGE_SIZE;
+  }
+
   /** As alloc, for optional work such as fault-around: 0 without reclaiming and without `exhausted` when memory is short. */
   tryAlloc(): number {
     const frame = this.take();
@@ -201,12 +210,12 @@ export class Frames implements FrameSource {
     return frame;
   }
 
-  /** A zeroed frame number, or 0. Reused frames first: they are likely to be the sandbox's own already. */
-  private take(): number {
+  /** A frame number, or 0. Reused frames first: they are likely to be the sandbox's own already. `zeroed`: what it held is gone. */
+  private take(zeroed = true): number {
     if (this.freeCount === 0) return this.takeFresh();
     const frame = this.free[--this.freeCount];
-    if (this.freeCount >= this.zeroFree) this.bytes(frame * PAGE_SIZE).fill(0);
-    else this.zeroFree = this.freeCount;
+    if (this.freeCount < this.zeroFree) this.zeroFree = this.freeCount;
+    else if (zeroed) this.bytes(frame * PAGE_SIZE).fill(0);
     return frame;
   }
 

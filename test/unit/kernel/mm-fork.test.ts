@@ -43,7 +43,7 @@ function fakeFile(path: string, gpas: number[], frames: Frames): Backing & { pat
 }
 
 test('fork: private memory is copied on write, shared memory is not', () => {
-  const mm = newMm();
+  const mm = newMm(4 << 20); // too little to copy anything before
   const own = mmap(mm, 2 * PAGE);
   const shared = mmap(mm, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
   mm.writeU32(own, 1);
@@ -64,6 +64,25 @@ test('fork: private memory is copied on write, shared memory is not', () => {
   assert.equal(mm.readU32(shared), 4);
   child.release();
   assert.equal(mm.readU32(own), 2);
+});
+
+test('fork: few writable pages are copied at once, many are shared', () => {
+  const mm = newMm();
+  const [few, many] = [mmap(mm, 3 * PAGE, RW | PROT_EXEC), mmap(mm, 400 * PAGE)]; // not one area
+  for (let i = 0; i < 400; i++) mm.writeU32(many + i * PAGE, 1);
+  mm.writeU32(few, 7);
+  mm.writeU32(few + 2 * PAGE, 9);
+  const child = forkOf(mm);
+  assert.notEqual(entryGpa(child.space.entry(few)), entryGpa(mm.space.entry(few)));
+  assert.equal(mm.kernel.frames.refs(entryGpa(mm.space.entry(few))), 1);
+  assert.equal(mm.space.entry(few) & 7, child.space.entry(few) & 7, 'both write without a fault');
+  assert.equal(child.readU32(few), 7);
+  assert.equal(child.readU32(few + 2 * PAGE), 9);
+  assert.equal(entryGpa(child.space.entry(many)), entryGpa(mm.space.entry(many)));
+  assert.equal(mm.kernel.frames.refs(entryGpa(mm.space.entry(many))), 2);
+  mm.writeU32(few, 8);
+  child.writeU32(many, 2);
+  assert.deepEqual([mm, child].map((one) => [one.readU32(few), one.readU32(many)]), [[8, 1], [7, 2]]);
 });
 
 test('fork: DONTFORK, WIPEONFORK, locks, PROT_NONE, and failure', () => {
