@@ -1,16 +1,19 @@
-// The engine: owns the worker processes and knows which templates they have loaded. Everything that touches KVM happens
-// in the workers.
+// The engine: entry point of the library. Everything that touches KVM happens in its worker processes (workers.ts).
 
+import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { OffshootError } from './errors.ts';
-import type { Progress, SelfTestReport } from './protocol.ts';
-import { provideTemplate } from './provide.ts';
+import { HostMemory } from './hostmemory.ts';
+import type { Lease } from './place.ts';
+import type { Progress, RunRequest, SelfTestReport } from './protocol.ts';
+import type { QueueLimits } from './queue.ts';
+import { cancelledRun, checkedMemory, execProgram, performRun, prepareRun, pythonProgram, type RunInit, type RunResult } from './run.ts';
 import { isBuiltIn } from './spec.ts';
-import { Template } from './template.ts';
+import { Template, type TemplateDefaults } from './template.ts';
 import type { TemplateHeader } from './templatefile.ts';
 import { removeIfUnused } from './usage.ts';
 import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
-import { WorkerClient } from './workerclient.ts';
+import { Workers, type PlaceRequest, type TenantLimits } from './workers.ts';
 import { offshootHome } from '../image/home.ts';
 import { findImage } from '../image/store.ts';
 
@@ -18,32 +21,52 @@ import { findImage } from '../image/store.ts';
 export interface EngineInit {
   /** Where images and templates are kept; default $OFFSHOOT_HOME, else $XDG_DATA_HOME/offshoot, else ~/.local/share/offshoot. */
   readonly home?: string;
-  /** Most worker processes; default the number of processors. They are started when needed. */
+  /** Worker processes over which the runs of one tenant are spread; default the number of processors. They are started when needed. */
   readonly workers?: number;
+  /** Most worker processes at a time, of all tenants; default 64, or four for each processor where that is more. */
+  readonly processes?: number;
+  /** Most live sandboxes in one worker process; default 32. A tenant that forks more gets more processes. */
+  readonly slots?: number;
+  /** A worker process without sandboxes is ended after so many milliseconds, but for the last; default 60,000. */
+  readonly idleMs?: number;
+  /** What may wait for a worker. Beyond: error 'busy'. Default 4,096 runs, 1,024 of one tenant, 256 MiB of code. */
+  readonly queue?: Partial<QueueLimits>;
+  /** What one tenant may hold at a time. Forks beyond: error 'tenant-limit'; runs wait. Default 2,048 sandboxes, any memory. */
+  readonly tenantLimits?: Partial<TenantLimits>;
+  /** Host memory that sandboxes never get; default a sixteenth of all, from 128 MiB to 2 GiB. Error 'host-memory'. */
+  readonly keepFreeBytes?: number;
   /** Hears what a first use builds. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
-interface Place {
-  readonly worker: WorkerClient;
-  /** Templates this worker has, or is loading. */
-  readonly templates: Map<string, Promise<TemplateHeader>>;
+/** Options of `Engine.run`. */
+export interface OneShotInit extends RunInit {
+  /** Whose run it is: no two tenants share a process. Default 'default'. */
+  readonly tenant?: string;
+  /** Most guest memory it may use, template included; default 512 MiB or what the template was built with, from 16 MiB to 4 GiB. */
+  readonly memoryBytes?: number;
+  /** True: it may be a VM that ran something of the same tenant before and was brought back to the template. See `ForkInit.reuse`. */
+  readonly reuse?: boolean;
 }
+
+const TENANT = 'default';
+const TENANT_LENGTH_MAX = 200;
+const QUEUE: QueueLimits = { requests: 4096, requestsPerTenant: 1024, bytes: 256 << 20 };
+const TENANT_LIMITS: TenantLimits = { sandboxes: 2048, memoryBytes: Infinity };
 
 /** Entry point of the library. */
 export class Engine {
   readonly home: string;
-  private readonly workersMax: number;
-  private readonly onProgress: ((progress: Progress) => void) | undefined;
-  private readonly places: Place[] = [];
-  private nextSandbox = 1;
-  private closed = false;
+  private readonly workers: Workers;
 
   private constructor(init: EngineInit) {
     this.home = init.home ?? offshootHome();
-    this.workersMax = Math.max(1, init.workers ?? availableParallelism());
-    this.onProgress = init.onProgress;
-    this.places.push({ worker: new WorkerClient(this.home), templates: new Map() });
+    const workers = atLeastOne(init, 'workers', availableParallelism());
+    this.workers = new Workers({
+      home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
+      processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
+      idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: { ...TENANT_LIMITS, ...init.tenantLimits },
+    });
   }
 
   /** Starts the first worker. Cheap: nothing is built or loaded before `template()`. */
@@ -53,9 +76,8 @@ export class Engine {
 
   /** Loads a template, building it and its image first when they are missing, damaged or out of date. */
   async template(name: string, init: { readonly rebuild?: boolean } = {}): Promise<Template> {
-    if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
-    const { env, memoryLimitBytes } = await this.load(this.livePlaces()[0], name, init.rebuild ?? false);
-    return new Template(this, name, { env, memoryBytes: memoryLimitBytes });
+    const header = await this.workers.load(TENANT, name, init.rebuild ?? false);
+    return new Template(this, name, defaultsOf(header));
   }
 
   /**
@@ -78,53 +100,68 @@ export class Engine {
     }
   }
 
+  /**
+   * Runs Python source in a sandbox of its own: forked for it, closed after it. Waits while there is no room. Rejects only for bad
+   * arguments, a full queue ('busy'), too little memory ('host-memory') or a lost worker, never for what the code does.
+   */
+  async run(template: string | Template, code: string | Uint8Array, init: OneShotInit = {}): Promise<RunResult> {
+    return this.runOnce(template, pythonProgram(code, init), init);
+  }
+
+  /** The same with a program of the image: `argv[0]` is looked up in PATH. */
+  async exec(template: string | Template, argv: readonly string[], init: OneShotInit = {}): Promise<RunResult> {
+    return this.runOnce(template, execProgram(argv), init);
+  }
+
   /** What the self-test found out about this host's KVM: its kind, and each check. */
   async selfTest(): Promise<SelfTestReport> {
-    return this.livePlaces()[0].worker.call({ type: 'selftest' });
-  }
-
-  /** Picks the least loaded worker, starting another while there are busy ones and room. */
-  async place(template: string): Promise<{ worker: WorkerClient; number: number }> {
-    if (this.closed) throw new OffshootError('closed', 'The engine is closed.');
-    let best = this.livePlaces().reduce((a, b) => (b.worker.load < a.worker.load ? b : a));
-    if (best.worker.load > 0 && this.places.length < this.workersMax) {
-      best = { worker: new WorkerClient(this.home), templates: new Map() };
-      this.places.push(best);
-    }
-    const number = this.nextSandbox++;
-    best.worker.attach(number, { output() {}, trace() {} });
-    try {
-      await this.load(best, template, false);
-    } catch (error) {
-      best.worker.detach(number);
-      throw error;
-    }
-    return { worker: best.worker, number };
-  }
-
-  /** Workers that run; one that was killed is replaced. Never empty. */
-  private livePlaces(): Place[] {
-    for (let i = this.places.length - 1; i >= 0; i--) if (this.places[i].worker.isGone) this.places.splice(i, 1);
-    if (this.places.length === 0) this.places.push({ worker: new WorkerClient(this.home), templates: new Map() });
-    return this.places;
+    return this.workers.any(TENANT).call({ type: 'selftest' });
   }
 
   /** Ends all workers and with them all sandboxes. */
   async close(): Promise<void> {
-    this.closed = true;
-    await Promise.all(this.places.map((place) => place.worker.close()));
+    await this.workers.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  private load(place: Place, name: string, rebuild: boolean): Promise<TemplateHeader> {
-    const known = place.templates.get(name);
-    if (known && !rebuild) return known;
-    const loading = provideTemplate(place.worker, this.home, name, rebuild, this.onProgress);
-    place.templates.set(name, loading);
-    loading.catch(() => place.templates.delete(name));
-    return loading;
+  /** Room for a sandbox, with its template loaded; null when `signal` came first. For `Template.fork`. */
+  place(request: Omit<PlaceRequest, 'tenant'> & { readonly tenant: string | undefined }): Promise<Lease | null> {
+    return this.workers.acquire({ ...request, tenant: tenantName(request.tenant) });
   }
+
+  private async runOnce(template: string | Template, request: RunRequest, init: OneShotInit): Promise<RunResult> {
+    const name = typeof template === 'string' ? template : template.name;
+    const run = prepareRun(request, init, checkedMemory(init.memoryBytes, defaultsOf(this.workers.header(name)).memoryBytes));
+    const lease = await this.place({
+      tenant: init.tenant, template: name, kind: 'run', memoryBytes: run.limits.memoryBytes, sizeBytes: run.sizeBytes, signal: init.signal,
+    });
+    if (!lease) return cancelledRun(name);
+    try {
+      const { env, memoryBytes: usual } = defaultsOf(this.workers.header(name)); // known now, at the latest
+      const memoryBytes = checkedMemory(init.memoryBytes, usual);
+      const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: name, env };
+      const fork = { template: name, memoryBytes, pooled: true, reuse: init.reuse ?? false };
+      return await performRun(place, { ...run, limits: { ...run.limits, memoryBytes } }, fork);
+    } finally {
+      lease.release();
+    }
+  }
+}
+
+function defaultsOf(header: TemplateHeader | undefined): TemplateDefaults {
+  return { env: header?.env ?? {}, memoryBytes: header?.memoryLimitBytes ?? 0 };
+}
+
+function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots', otherwise: number): number {
+  const value = init[name] ?? otherwise;
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new OffshootError('bad-argument', `${name} must be a whole number from 1.`);
+}
+
+function tenantName(tenant = TENANT): string {
+  if (typeof tenant === 'string' && tenant.length > 0 && tenant.length <= TENANT_LENGTH_MAX) return tenant;
+  throw new OffshootError('bad-argument', `tenant must be a text of 1 to ${TENANT_LENGTH_MAX} characters.`);
 }

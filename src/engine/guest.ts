@@ -202,7 +202,12 @@ export class Guest implements Runnable {
 
   /** Ends the run as soon as its current slice is over. */
   cancel(): void {
-    this.stopReason ??= 'cancelled';
+    this.stop('cancelled');
+  }
+
+  /** The same, for another reason: 'memory' when the host's is short. */
+  stop(reason: 'cancelled' | 'memory'): void {
+    this.stopReason ??= reason;
     this.events.wake();
   }
 
@@ -239,7 +244,7 @@ export class Guest implements Runnable {
     const execTimeMs = performance.now() - this.startedMs;
     const { limit, text } = explainEnd(reason, this.stopReason ?? 'cancelled', this.timeoutMs);
     return {
-      exitCode: reason === null ? (limit === 'timeout' ? 124 : 130) : exitCodeOf(reason),
+      exitCode: reason === null ? STOPPED_EXIT[limit ?? ''] ?? 130 : exitCodeOf(reason),
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
@@ -251,12 +256,16 @@ export class Guest implements Runnable {
   }
 }
 
+/** Exit codes of runs that were stopped from outside; others: 130, as by Ctrl-C. */
+const STOPPED_EXIT: Readonly<Record<string, number>> = { timeout: 124, memory: 137 };
+
 /** Limits of the kernel that end a run; passing the others is an errno. */
 const LIMITS: Readonly<Partial<Record<LimitName, LimitReached>>> = { memory: 'memory', output: 'output', cpu: 'cpu' };
 
 /** The limit that ended a run, and a sentence for people. A null reason: stopped from outside. */
 function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: number): { limit: LimitReached; text: string | null } {
   if (reason === null) {
+    if (stop === 'memory') return { limit: stop, text: 'the host has no memory left, and this sandbox had the most.' };
     return { limit: stop, text: stop === 'timeout' ? `timed out after ${timeoutMs / 1000} s.` : 'cancelled.' };
   }
   switch (reason.kind) {

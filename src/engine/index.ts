@@ -1,9 +1,11 @@
 // The library: what `import … from 'offshoot'` gives.
 
-export { Engine, type EngineInit } from './engine.ts';
+export { Engine, type EngineInit, type OneShotInit } from './engine.ts';
 export { OffshootError, type ErrorCode } from './errors.ts';
 export type { LimitReached, Progress } from './protocol.ts';
 export type { LimitInit, RunInit, RunResult } from './run.ts';
+export type { QueueLimits } from './queue.ts';
 export { Sandbox } from './sandbox.ts';
 export { Template, type ForkInit } from './template.ts';
+export type { TenantLimits } from './workers.ts';
 export type { TemplateRecipe } from './userspec.ts';

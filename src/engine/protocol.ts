@@ -116,7 +116,9 @@ export type Notice =
   /** Bytes: more standard input; `last`: its end. */
   | { readonly type: 'stdin'; readonly sandbox: number; readonly last: boolean }
   | { readonly type: 'cancel'; readonly sandbox: number }
-  | { readonly type: 'close'; readonly sandbox: number };
+  | { readonly type: 'close'; readonly sandbox: number }
+  /** The host's memory is short: end the biggest sandbox. */
+  | { readonly type: 'shed' };
 
 export type ToWorker = (Request & { readonly call: number }) | Notice;
 

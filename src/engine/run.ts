@@ -84,6 +84,8 @@ export interface PreparedRun {
   readonly sizeBytes: number;
 }
 
+const MEMORY_BYTES_MAX = 2 ** 32;
+const MEMORY_BYTES_MIN = 16 << 20;
 const REQUEST_BYTES_MAX = 16 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
@@ -122,6 +124,13 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
     throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
   }
   return { request, init, limits, sizeBytes };
+}
+
+/** The memory limit of a fork; `usual` is its template's, 0 for the default. Throws OffshootError 'bad-argument'. */
+export function checkedMemory(asked: number | undefined, usual: number): number {
+  const memoryBytes = asked ?? (usual || RUN_LIMITS.memoryBytes);
+  if (memoryBytes >= MEMORY_BYTES_MIN && memoryBytes <= MEMORY_BYTES_MAX) return memoryBytes;
+  throw new OffshootError('bad-argument', 'memoryBytes must be between 16 MiB and 4 GiB.');
 }
 
 function number(init: LimitInit, name: keyof RunLimits, min: number): number {

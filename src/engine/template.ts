@@ -3,11 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Engine } from './engine.ts';
 import { OffshootError } from './errors.ts';
+import { checkedMemory } from './run.ts';
 import { Sandbox } from './sandbox.ts';
 
 /** Options of a fork. */
 export interface ForkInit {
-  /** Most guest memory it may use, template included; default 512 MiB or what the template was built with, at most 4 GiB. */
+  /** Whose sandbox it is: no two tenants share a process. Default 'default'. */
+  readonly tenant?: string;
+  /** Most guest memory it may use, template included; default 512 MiB or what the template was built with, from 16 MiB to 4 GiB. */
   readonly memoryBytes?: number;
   /** False: a VM made now, also where there are some made in advance (for measurements). */
   readonly pooled?: boolean;
@@ -17,10 +20,6 @@ export interface ForkInit {
    */
   readonly reuse?: boolean;
 }
-
-const MEMORY_BYTES = 512 << 20;
-const MEMORY_BYTES_MAX = 2 ** 32;
-const MEMORY_BYTES_MIN = 16 << 20;
 
 /** What its sandboxes have unless the caller says otherwise. */
 export interface TemplateDefaults {
@@ -32,9 +31,9 @@ export interface TemplateDefaults {
 /** A loaded template. Made by `Engine.template()`. */
 export class Template {
   readonly name: string;
+  /** What its sandboxes have unless the caller says otherwise. */
+  readonly defaults: TemplateDefaults;
   private readonly engine: Engine;
-
-  private readonly defaults: TemplateDefaults;
 
   constructor(engine: Engine, name: string, defaults: TemplateDefaults) {
     this.engine = engine;
@@ -42,20 +41,25 @@ export class Template {
     this.defaults = defaults;
   }
 
-  /** A new KVM VM over a copy-on-write view of the template, parked at its snapshot point. */
+  /**
+   * A new KVM VM over a copy-on-write view of the template, parked at its snapshot point. Rejects when its tenant has too many
+   * ('tenant-limit') or the host too little memory ('host-memory'); waits while all worker processes are taken by other tenants.
+   */
   async fork(init: ForkInit = {}): Promise<Sandbox> {
-    const memoryBytes = init.memoryBytes ?? (this.defaults.memoryBytes || MEMORY_BYTES);
-    if (!(memoryBytes >= MEMORY_BYTES_MIN && memoryBytes <= MEMORY_BYTES_MAX)) {
-      throw new OffshootError('bad-argument', 'memoryBytes must be between 16 MiB and 4 GiB.');
-    }
-    const { worker, number } = await this.engine.place(this.name);
+    const memoryBytes = checkedMemory(init.memoryBytes, this.defaults.memoryBytes);
+    const lease = await this.engine.place({
+      tenant: init.tenant, template: this.name, kind: 'fork', memoryBytes, sizeBytes: 0, signal: undefined,
+    });
+    if (!lease) throw new OffshootError('internal', 'A fork was cancelled by nobody.');
+    const { place: { worker }, number } = lease;
     try {
-      await worker.call({ type: 'fork', sandbox: number, fork: { template: this.name, memoryBytes, pooled: init.pooled ?? true, reuse: init.reuse ?? false } });
+      const fork = { template: this.name, memoryBytes, pooled: init.pooled ?? true, reuse: init.reuse ?? false };
+      await worker.call({ type: 'fork', sandbox: number, fork });
     } catch (error) {
-      worker.detach(number);
+      lease.release();
       throw error;
     }
     const place = { worker, number, id: randomUUID(), template: this.name, env: this.defaults.env };
-    return new Sandbox(place, memoryBytes, () => worker.detach(number));
+    return new Sandbox(place, memoryBytes, () => lease.release());
   }
 }

@@ -2,7 +2,7 @@
 // the parent does. It opens nothing after its start: its parent hands it templates and images as open files. Started by
 // workerprocess.ts as `worker HOME PARENT-PID`.
 
-import { closeSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { receiveDescriptors } from '../host/descriptors.ts';
 import { ImageError } from '../image/errors.ts';
@@ -164,9 +164,27 @@ function receive(message: ToWorker, bytes: Buffer): void {
       return guests.get(message.sandbox)?.cancel();
     case 'close':
       return closeGuest(message.sandbox);
+    case 'shed':
+      return shed();
     default:
       return perform(message, bytes);
   }
+}
+
+/** If the host runs out of memory all the same, its kernel takes a worker before anything else (proc_pid_oom_score_adj(5)). */
+function volunteer(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000');
+  } catch { /* a sandboxed /proc: then by size, as usual */ }
+}
+
+/** Gives memory back: ends the sandbox that has most of it. */
+function shed(): void {
+  let biggest: [number, Guest] | null = null;
+  for (const entry of guests) if (!biggest || entry[1].kernel.frames.usedPages > biggest[1].kernel.frames.usedPages) biggest = entry;
+  if (!biggest) return;
+  biggest[1].stop('memory');
+  setImmediate(closeGuest, biggest[0]);
 }
 
 function stdin(sandbox: number, bytes: Buffer, last: boolean): void {
@@ -200,6 +218,7 @@ function refuse(call: number, error: unknown): void {
 }
 
 endWithParent(Number(process.argv[3]));
+volunteer();
 start(process.argv[2]);
 // The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => {});

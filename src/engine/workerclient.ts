@@ -42,8 +42,6 @@ export class WorkerClient {
   private lostBecause: string | null = null;
   /** Called once when the process has ended, by itself or by close(). */
   onGone: () => void = () => {};
-  /** Sandboxes placed here and not closed: the least loaded worker gets the next. */
-  get load(): number { return this.sandboxes.size; }
   /** The process has ended, or is about to. */
   get isGone(): boolean { return this.lostBecause !== null; }
   get pid(): number | undefined { return this.child.pid; }

@@ -2,9 +2,10 @@
 // killed, cancelled, or closed without a run.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import test, { after } from 'node:test';
 import { Engine } from '../../src/engine/index.ts';
+import { links, workerPids } from './workerhelp.ts';
 
 /** Under emulation (docs/hwkvm.md) a run takes many times longer. */
 const RUNS = process.env['OFFSHOOT_TEST_SLOW'] === undefined ? 2000 : 100;
@@ -19,29 +20,9 @@ const template = await engine.template('python');
 
 /** The worker: this process's only child that holds /dev/kvm. */
 function workerPid(): number {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === process.pid && links(name).includes('/dev/kvm'));
+  const pids = workerPids();
   assert.equal(pids.length, 1);
-  return Number(pids[0]);
-}
-
-function parentOf(pid: string): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return 0;
-  }
-}
-
-/** What the descriptors of a process are. */
-function links(pid: string | number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
-    } catch {
-      return [];
-    }
-  });
+  return pids[0];
 }
 
 interface Usage { readonly fds: number; readonly vms: number; readonly maps: number; readonly rssMb: number }

@@ -1,0 +1,82 @@
+// One worker process in the books of workers.ts: its tenant, the templates it has, the sandboxes placed in it.
+
+import type { Progress } from './protocol.ts';
+import { provideTemplate } from './provide.ts';
+import type { TemplateHeader } from './templatefile.ts';
+import type { WorkerClient } from './workerclient.ts';
+
+/** Room for one sandbox in a worker. */
+export interface Lease {
+  readonly place: Place;
+  /** The sandbox's number in messages. */
+  readonly number: number;
+  /** Gives the room back. Safe to call twice. */
+  release(): void;
+}
+
+export class Place {
+  readonly worker: WorkerClient;
+  readonly tenant: string;
+  readonly startedMs = performance.now();
+  /** When it last had something to do. */
+  usedMs = performance.now();
+  /** It gets no more sandboxes and ends with the last it has. */
+  isDraining = false;
+  private readonly home: string;
+  private readonly onProgress: ((progress: Progress) => void) | undefined;
+  private readonly leases = new Set<Lease>();
+  /** By name: loaded, or being loaded. */
+  private readonly templates = new Map<string, Promise<TemplateHeader>>();
+  private readonly loaded = new Set<string>();
+  private loading = 0;
+
+  constructor(worker: WorkerClient, tenant: string, home: string, onProgress: ((progress: Progress) => void) | undefined) {
+    this.worker = worker;
+    this.tenant = tenant;
+    this.home = home;
+    this.onProgress = onProgress;
+  }
+
+  get sandboxes(): number { return this.leases.size; }
+  /** Nothing lives in it or is about to. */
+  get isUnused(): boolean { return this.leases.size === 0 && this.loading === 0; }
+
+  /** Whether a template can be forked at once. */
+  has(template: string): boolean {
+    return this.loaded.has(template);
+  }
+
+  /** Loads a template, building it first where needed. Rejects with OffshootError. */
+  load(template: string, rebuild: boolean): Promise<TemplateHeader> {
+    const known = this.templates.get(template);
+    if (known && !rebuild) return known;
+    const loading = provideTemplate(this.worker, this.home, template, rebuild, this.onProgress);
+    this.templates.set(template, loading);
+    this.loading++;
+    loading.then(() => this.loaded.add(template), () => {
+      if (this.templates.get(template) === loading) this.forget(template);
+    }).finally(() => this.loading--);
+    return loading;
+  }
+
+  /** The template's file has changed: the next sandbox has it loaded again. */
+  forget(template: string): void {
+    this.templates.delete(template);
+    this.loaded.delete(template);
+  }
+
+  lease(number: number, onRelease: () => void): Lease {
+    const lease = {
+      place: this, number,
+      release: () => {
+        if (this.leases.delete(lease)) onRelease();
+      },
+    };
+    this.leases.add(lease);
+    return lease;
+  }
+
+  releaseAll(): void {
+    for (const lease of [...this.leases]) lease.release();
+  }
+}

@@ -1,0 +1,164 @@
+// Worker processes: one tenant each, bounded, replaced when they are lost; who finds no room waits, in turn.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'node:test';
+import { Engine, type EngineInit } from '../../src/engine/index.ts';
+import { childPids, eventually, workerPids } from './workerhelp.ts';
+
+type Coded = Error & { code?: string };
+
+/** Runs a test with an engine of its own and sees that no process is left. */
+function withEngine(name: string, init: EngineInit, body: (engine: Engine) => Promise<void>): void {
+  test(name, async () => {
+    const engine = await Engine.open(init);
+    try {
+      await body(engine);
+    } finally {
+      await engine.close();
+    }
+    assert.ok(await eventually(() => childPids().length === 0), 'processes are left');
+  });
+}
+
+withEngine('a one-shot run forks, runs and closes', { workers: 1 }, async (engine) => {
+  const result = await engine.run('python', 'import sys; print(sys.argv); print(input())', { args: ['x'], stdin: 'in' });
+  assert.equal(result.stdout.toString(), "['-c', 'x']\nin\n");
+  assert.equal((await engine.exec('python', ['/bin/echo', 'hi'])).stdout.toString(), 'hi\n');
+  const first = (await engine.run('python', 'open("/tmp/x", "w"); x = 1')).exitCode;
+  const second = await engine.run('python', 'import os; print(os.path.exists("/tmp/x"), "x" in globals())');
+  assert.deepEqual([first, second.stdout.toString()], [0, 'False False\n']);
+  await assert.rejects(engine.run('nonesuch', ''), (error: Coded) => error.code === 'template-unknown');
+  await assert.rejects(engine.run('python', '', { tenant: '' }), (error: Coded) => error.code === 'bad-argument');
+  await assert.rejects(engine.exec('python', []), (error: Coded) => error.code === 'bad-argument');
+});
+
+withEngine('no two tenants share a process; unused workers are ended', { workers: 1, idleMs: 200 }, async (engine) => {
+  const hold = 'import time; print("up", flush=True); time.sleep(1000)';
+  const stop = new AbortController();
+  const up: Promise<void>[] = [];
+  const runs = ['a', 'b', 'a', 'c'].map((tenant) => {
+    let onStdout = (): void => {};
+    up.push(new Promise((resolve) => {
+      onStdout = resolve;
+    }));
+    return engine.run('python', hold, { tenant, signal: stop.signal, onStdout });
+  });
+  await Promise.all(up);
+  const pids = workerPids();
+  assert.ok(pids.length === 3 || pids.length === 4, `${pids.length} workers`); // three tenants, and perhaps one in reserve
+  stop.abort();
+  for (const run of runs) assert.equal((await run).limit, 'cancelled');
+  assert.ok(await eventually(() => workerPids().length <= 2), 'unused workers stay');
+});
+
+withEngine('a worker that is killed in the middle of 100 runs: its runs say so, the others end, the next go on', { workers: 2 }, async (engine) => {
+  await (await engine.template('python')).fork().then((sandbox) => sandbox.close());
+  let begun = 0;
+  let allBegun = (): void => {};
+  const ready = new Promise<void>((resolve) => {
+    allBegun = resolve;
+  });
+  const onStdout = (): void => void (++begun === 40 && allBegun());
+  const code = (i: number): string => `import time; print("up", flush=True); time.sleep(1); print(${i})`;
+  const runs = Array.from({ length: 100 }, (_, i) => engine.run('python', code(i), { onStdout }).then(
+    (result) => result.stdout.toString(), (error: Coded) => error.code ?? String(error)));
+  await ready;
+  const pids = workerPids();
+  assert.equal(pids.length, 2);
+  const [victim] = pids;
+  process.kill(victim, 'SIGKILL');
+  const ends = await Promise.all(runs);
+  const lost = ends.filter((end) => end === 'worker-lost').length;
+  assert.ok(lost > 0 && lost <= 32, `${lost} were lost`); // as many as a worker holds
+  ends.forEach((end, i) => assert.ok(end === 'worker-lost' || end === `up\n${i}\n`, `run ${i}: ${end}`));
+  assert.equal((await engine.run('python', 'print(1)')).stdout.toString(), '1\n');
+  assert.equal(workerPids().includes(victim), false);
+});
+
+withEngine('who finds no room waits; a full queue says so; what waits can be cancelled', {
+  workers: 1, slots: 2, queue: { requestsPerTenant: 3 },
+}, async (engine) => {
+  await engine.run('python', 'pass');
+  const stop = new AbortController();
+  const waiting = new AbortController();
+  const order: number[] = [];
+  const hold = [1, 2].map(() => engine.run('python', 'print(1, flush=True)\nwhile True: pass', { signal: stop.signal }));
+  const next = [3, 4].map((i) => engine.run('python', `print(${i})`).then(() => order.push(i)));
+  const cancelled = engine.run('python', 'print(5)', { signal: waiting.signal });
+  await assert.rejects(engine.run('python', 'print(6)'), (error: Coded) => error.code === 'busy');
+  waiting.abort();
+  const never = await cancelled;
+  assert.deepEqual([never.limit, never.exitCode, never.stdout.length], ['cancelled', 130, 0]);
+  const late = await engine.run('python', '', { signal: AbortSignal.abort() });
+  assert.equal(late.limit, 'cancelled');
+  assert.deepEqual(order, []);
+  stop.abort();
+  for (const run of hold) assert.equal((await run).limit, 'cancelled');
+  await Promise.all(next);
+  assert.deepEqual(order, [3, 4]);
+});
+
+withEngine('tenants take turns where processes are few', { workers: 1, processes: 1, slots: 1 }, async (engine) => {
+  const order: string[] = [];
+  const run = (tenant: string): Promise<unknown> => engine.run('python', 'print(1)', { tenant }).then(() => order.push(tenant));
+  await Promise.all(['a', 'a', 'a', 'a', 'b', 'a', 'b'].map(run));
+  assert.equal(order.length, 7);
+  assert.ok(order.indexOf('b') < order.lastIndexOf('a'), order.join(' '));
+});
+
+withEngine('a tenant has so many live sandboxes and so much memory', { workers: 1, tenantLimits: { sandboxes: 2, memoryBytes: 1100 << 20 } }, async (engine) => {
+  const template = await engine.template('python');
+  const refused = (text: RegExp) => (error: Coded): boolean => error.code === 'tenant-limit' && text.test(error.message);
+  const one = await template.fork();
+  await assert.rejects(template.fork({ memoryBytes: 600 << 20 }), refused(/1100 MB together/));
+  const two = await template.fork();
+  await assert.rejects(template.fork(), refused(/2 live sandboxes/));
+  const other = await template.fork({ tenant: 'other' });
+  const waits = engine.run('python', 'print(3)');
+  await one.close();
+  assert.equal((await waits).stdout.toString(), '3\n');
+  await two.close();
+  await other.close();
+  await (await template.fork()).close();
+});
+
+withEngine('more sandboxes than a process may hold: more processes', { workers: 1, slots: 3 }, async (engine) => {
+  const template = await engine.template('python');
+  const sandboxes = await Promise.all(Array.from({ length: 8 }, () => template.fork()));
+  assert.equal(workerPids().length, 3);
+  const results = await Promise.all(sandboxes.map((sandbox, i) => sandbox.run(`print(${i})`)));
+  results.forEach((result, i) => assert.equal(result.stdout.toString(), `${i}\n`));
+  await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
+});
+
+withEngine('no sandbox is admitted when the host has no memory to spare', { workers: 1, keepFreeBytes: 2 ** 50 }, async (engine) => {
+  await assert.rejects(engine.run('python', 'print(1)'), (error: Coded) => error.code === 'host-memory');
+});
+
+test('a worker that breaks the protocol is ended; the next run gets another', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'offshoot-taken-'));
+  const kept = process.env['NODE_OPTIONS'];
+  // What a guest that had taken the worker over might send: an answer with a field no worker of ours sends.
+  const header = JSON.stringify({ type: 'end', call: 1, end: { exitCode: 0, signal: '\u001b[2J' } });
+  writeFileSync(join(dir, 'taken.mjs'), `import { writeSync } from 'node:fs';
+if (process.argv[1]?.includes('worker.')) setTimeout(() => {
+  const header = Buffer.from(${JSON.stringify(header)}), head = Buffer.alloc(8);
+  head.writeUInt32LE(4 + header.length, 0); head.writeUInt32LE(header.length, 4);
+  writeSync(3, Buffer.concat([head, header]));
+}, 300);`);
+  process.env['NODE_OPTIONS'] = `--import=${join(dir, 'taken.mjs')}`;
+  const engine = await Engine.open({ workers: 1 });
+  if (kept === undefined) delete process.env['NODE_OPTIONS'];
+  else process.env['NODE_OPTIONS'] = kept;
+  try {
+    const run = engine.run('python', 'import time; time.sleep(100)');
+    await assert.rejects(run, (error: Coded) => error.code === 'worker-lost' && /it sent a signal without a name/.test(error.message));
+    assert.equal((await engine.run('python', 'print(1)')).stdout.toString(), '1\n');
+  } finally {
+    await engine.close();
+    rmSync(dir, { recursive: true });
+  }
+});
