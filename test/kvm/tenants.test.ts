@@ -98,7 +98,7 @@ withEngine('who finds no room waits; a full queue says so; what waits can be can
   stop.abort();
   for (const run of hold) assert.equal((await run).limit, 'cancelled');
   await Promise.all(next);
-  assert.deepEqual(order, [3, 4]);
+  assert.deepEqual(order.sort(), [3, 4]);
 });
 
 withEngine('tenants take turns where processes are few', { workers: 1, processes: 1, slots: 1 }, async (engine) => {
