@@ -109,7 +109,9 @@ withEngine('tenants take turns where processes are few', { workers: 1, processes
   assert.ok(order.indexOf('b') < order.lastIndexOf('a'), order.join(' '));
 });
 
-withEngine('a tenant has so many live sandboxes and so much memory', { workers: 1, tenantLimits: { sandboxes: 2, memoryBytes: 1100 << 20 } }, async (engine) => {
+withEngine('a tenant has so many live sandboxes and so much memory', {
+  workers: 1, tenantLimits: { sandboxes: 2, memoryBytes: 1100 << 20 },
+}, async (engine) => {
   const template = await engine.template('python');
   const refused = (text: RegExp) => (error: Coded): boolean => error.code === 'tenant-limit' && text.test(error.message);
   const one = await template.fork();
