@@ -6,17 +6,20 @@
 // SUITE: cpython, numpy, stress. Without units all of them; what has been run already is not run again unless --again says so.
 // Each side of each unit is a process with a time limit; outcomes are kept in the home directory. `report` writes docs/compat.md.
 
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { offshootHome } from '../../src/image/home.ts';
+import { findImage } from '../../src/image/store.ts';
 import { compare } from './compare.ts';
 import { nativeRoot } from '../sides/image.ts';
-import { runNatively } from '../sides/native.ts';
 import type { Program } from '../sides/program.ts';
-import { runInSandbox } from '../sides/sandbox.ts';
 import { compatImage, NAME } from './image.ts';
-import { Collector, type Outcome } from './job.ts';
+import type { Outcome } from './job.ts';
+import { compatPage } from './report.ts';
 import { Results, type Side } from './results.ts';
+import { runSide, type Place } from './run.ts';
 import { SUITES, suiteOf, type Suite } from './suites.ts';
 
 const { values, positionals } = parseArgs({
@@ -31,17 +34,15 @@ const { values, positionals } = parseArgs({
 const SLOWER_MAX = 8;
 const LEAST_MS = 120_000;
 
+const PAGE = resolve(import.meta.dirname, '../../docs/compat.md');
+
 class Runner {
   private readonly results: Results;
-  private readonly home: string;
-  private readonly imageId: string;
-  private readonly root: string;
+  private readonly place: Place;
 
-  constructor(home: string, imageId: string, root: string) {
-    this.home = home;
-    this.imageId = imageId;
-    this.root = root;
-    this.results = new Results(home);
+  constructor(place: Place) {
+    this.place = place;
+    this.results = new Results(place.home);
   }
 
   async unit(suite: Suite, unit: string): Promise<void> {
@@ -59,17 +60,11 @@ class Runner {
     const program: Program = {
       argv: suite.argv(unit, Math.max(timeoutMs / 1000 - 10, 5), values.match), timeoutMs, memoryBytes: suite.memoryBytes,
     };
-    const outcome = await this.run(side, program);
+    const outcome = await runSide(side, this.place, program);
     if (!isPart) this.results.put(suite.name, side, unit, outcome);
     return outcome;
   }
 
-  private async run(side: Side, program: Program): Promise<Outcome> {
-    const collector = new Collector();
-    const onOutput = (_stream: number, text: string): void => collector.push(text);
-    if (side === 'sandbox') return collector.finish(await runInSandbox(this.home, this.imageId, program, onOutput));
-    return collector.finish({ ...await runNatively(this.root, program, onOutput), reason: null, unimplemented: {} });
-  }
 }
 
 function print(unit: string, native: Outcome, here: Outcome): void {
@@ -85,7 +80,7 @@ function print(unit: string, native: Outcome, here: Outcome): void {
 
 async function main(): Promise<void> {
   const suite = suiteOf(positionals[0] ?? '');
-  if (!suite) {
+  if (!suite && positionals[0] !== 'report') {
     process.stderr.write(`compat: name a suite: ${SUITES.map(({ name }) => name).join(', ')}; or report.\n`);
     process.exitCode = 2;
     return;
@@ -94,6 +89,10 @@ async function main(): Promise<void> {
   const host = KvmHost.open(home);
   const image = await compatImage(host);
   const root = nativeRoot(home, NAME, image);
+  if (!suite) {
+    writeFileSync(PAGE, compatPage(SUITES, root, new Results(home), findImage(home, NAME)?.packages ?? []));
+    return;
+  }
   const known = suite.units(root);
   const units = positionals.length > 1 ? positionals.slice(1) : known;
   const strange = units.find((unit) => !known.includes(unit));
@@ -102,7 +101,7 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const runner = new Runner(home, image.id, root);
+  const runner = new Runner({ home, imageId: image.id, root });
   for (const unit of units) await runner.unit(suite, unit);
 }
 

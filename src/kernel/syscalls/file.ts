@@ -7,12 +7,15 @@ import {
   __O_TMPFILE, AT_FDCWD, FALLOC_FL_PUNCH_HOLE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NAME_MAX, MFD_NOEXEC_SEAL,
   O_CLOEXEC, O_CREAT, O_PATH, O_TRUNC, O_WRONLY, PATH_MAX, POSIX_FADV_MAX,
 } from '../../abi/linux/fcntl.ts';
+import { RLIMIT_FSIZE } from '../../abi/linux/sched.ts';
+import { SIGXFSZ } from '../../abi/linux/signal.ts';
 import { File } from '../fs/file.ts';
 import { hasUnknownFlags, openAt } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
 import { MAY_WRITE, permission } from '../fs/perm.ts';
 import { isRunning, truncateFile, zapMappings } from '../fs/truncate.ts';
 import type { Task } from '../process/task.ts';
+import { sendSignalToTask } from '../signal/send.ts';
 import type { Wait } from '../wait.ts';
 import { DIRFD, FD, FLAGS, FULL, INT, MODE, OFF, OPEN, PARTIAL, PATH, SIZE, STR, STRUCT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
@@ -105,7 +108,11 @@ function fallocate(task: Task, fd: number, mode: number, offset: number, length:
   if (file.kind === 'pipe') return -ESPIPE;
   if (!file.inode.isRegular()) return -ENODEV;
   if (offset + length > 2 ** 63) return -EFBIG;
-  if (offset + length > (task.process.rlimits[1]?.soft ?? Infinity)) return -EFBIG;
+  const grows = (mode & FALLOC_FL_PUNCH_HOLE) === 0 && offset + length > file.inode.sizeBytes;
+  if (grows && offset + length > (task.process.rlimits[RLIMIT_FSIZE]?.soft ?? Infinity)) {
+    sendSignalToTask(task, SIGXFSZ);
+    return -EFBIG;
+  }
   const error = file.inode.fallocate(mode, offset, length);
   if (error === 0 && (mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
     const first = Math.ceil(offset / PAGE) * PAGE;

@@ -9,6 +9,8 @@ static void size(void) {
   printf("size %ld blocks %ld\n", (long)st.st_size, (long)st.st_blocks);
 }
 
+static void too_large(int sig) { printf("SIGXFSZ\n"); }
+
 int main(void) {
   fd = open("file", O_RDWR | O_CREAT, 0644);
   SHOW(fallocate(fd, 0, 0, 10000));
@@ -35,5 +37,13 @@ int main(void) {
   ERR(posix_fallocate(fd, 30000, 10));
   size();
   ERR(posix_fallocate(fd, -1, 10));
+  struct rlimit limit = { 40000, RLIM_INFINITY };
+  setrlimit(RLIMIT_FSIZE, &limit);
+  signal(SIGXFSZ, too_large);
+  SHOW(fallocate(fd, 0, 39999, 1));
+  SHOW(fallocate(fd, 0, 40000, 1));
+  SHOW(fallocate(fd, FALLOC_FL_KEEP_SIZE, 40000, 1));
+  SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 30000, 30000));
+  size();
   return 0;
 }
