@@ -4,6 +4,8 @@
 //   link: static | dynamic | both   (default static; C only)
 //   timeout: seconds     (default 40)
 //   differs: reason      outputs are known to differ from Linux; the case runs, its outputs are not compared
+// A C file may hold many cases: each `CASE(name, "what it checks") { … }` (case.h) is one, run in a process of its own. A directive of
+// one of them stands on the line before it.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,7 +20,10 @@ export type Language = 'c' | 'python' | 'shell';
 const LANGUAGES: Readonly<Record<string, Language>> = { c: 'c', py: 'python', sh: 'shell' };
 
 export interface Case {
+  /** File name, and the case's in a file of many: "file:case". */
   readonly name: string;
+  /** Which of the file's cases; null when it is one. */
+  readonly part: string | null;
   readonly path: string;
   readonly what: string;
   readonly language: Language;
@@ -35,20 +40,26 @@ export interface Variant {
   readonly link: 'static' | 'dynamic' | null;
 }
 
-function readCase(file: string): Case {
-  const path = join(CASES, file);
-  const head: string[] = [];
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    const match = /^(?:\/\/|#(?!include|!)) ?(.*)/.exec(line);
-    if (!match) break;
-    head.push(match[1]);
-  }
+const COMMENT = /^(?:\/\/|#(?!include|!)) ?(.*)/;
+const PART = /^CASE\((\w+), "(.*)"\)/;
+
+function readCases(file: string): Case[] {
+  const lines = readFileSync(join(CASES, file), 'utf8').split('\n');
+  const head = lines.slice(0, lines.findIndex((line) => !COMMENT.test(line))).map((line) => COMMENT.exec(line)?.[1] ?? '');
+  const parts = lines.flatMap((line, at) => {
+    const [, part, what] = PART.exec(line) ?? [];
+    return part ? [makeCase(file, { part, what }, [COMMENT.exec(lines[at - 1])?.[1] ?? '', ...head])] : [];
+  });
+  return parts.length > 0 ? parts : [makeCase(file, { part: null, what: head[0] ?? '' }, head)];
+}
+
+function makeCase(file: string, { part, what }: Pick<Case, 'part' | 'what'>, head: readonly string[]): Case {
   const directive = (key: string): string | null => head.find((line) => line.startsWith(`${key}: `))?.slice(key.length + 2) ?? null;
   const [name, extension] = file.split('.');
   const language = LANGUAGES[extension];
   const link = directive('link') ?? 'static';
   return {
-    name, path, what: head[0] ?? '', language,
+    name: part ? `${name}:${part}` : name, part, path: join(CASES, file), what, language,
     uid: Number(directive('uid') ?? 1000),
     links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
     timeoutMs: Number(directive('timeout') ?? 40) * 1000, differs: directive('differs'),
@@ -57,7 +68,7 @@ function readCase(file: string): Case {
 
 /** Every case, by name. */
 export function loadCases(): Case[] {
-  return readdirSync(CASES).filter((file) => /\.(c|py|sh)$/.test(file)).sort().map(readCase);
+  return readdirSync(CASES).filter((file) => /\.(c|py|sh)$/.test(file)).sort().flatMap(readCases);
 }
 
 export function variantsOf(one: Case): Variant[] {
@@ -73,12 +84,22 @@ const LIBRARIES = ['-lm', '-ldl', '-lrt'];
  * Builds a variant and returns the program's path; other cases are their own source. Programs are kept by their content's hash.
  * Rejects with the compiler's words.
  */
-export async function build(variant: Variant): Promise<string> {
-  if (variant.link === null) return variant.case.path;
+export function build(variant: Variant): Promise<string> {
+  if (variant.link === null) return Promise.resolve(variant.case.path);
+  const key = `${variant.case.path} ${variant.link}`;
+  const known = builds.get(key) ?? compile(variant);
+  builds.set(key, known);
+  return known;
+}
+
+/** Cases of one file share its program. */
+const builds = new Map<string, Promise<string>>();
+
+async function compile(variant: Variant): Promise<string> {
   const flags = [...CFLAGS, variant.link === 'static' ? '-static' : '-rdynamic'];
   const hash = createHash('sha256').update(flags.join(' '));
   for (const file of [variant.case.path, join(CASES, 'case.h')]) hash.update(readFileSync(file));
-  const program = join(CACHE, `${variant.name}-${hash.digest('hex').slice(0, 16)}`);
+  const program = join(CACHE, `${variant.name.replace(/:.*/, '')}-${variant.link}-${hash.digest('hex').slice(0, 16)}`);
   if (existsSync(program)) return program;
   mkdirSync(CACHE, { recursive: true });
   const unfinished = `${program}.${process.pid}`;

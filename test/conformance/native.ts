@@ -13,6 +13,8 @@ export interface Job {
   /** The program on the host: an ELF file or a source. */
   readonly program: string;
   readonly language: Language;
+  /** Its argument: which of the program's cases. */
+  readonly part: string | null;
   readonly uid: number;
   readonly timeoutMs: number;
 }
@@ -43,11 +45,16 @@ export const RECORDED = fileURLToPath(new URL('../../node_modules/.cache/conform
 export const IS_RECORDED = process.env['OFFSHOOT_HWKVM'] !== undefined && existsSync(RECORDED);
 let outcomes: Readonly<Record<string, Outcome>> | null = null;
 
-function recorded(program: string): Outcome {
+function recorded({ program, part }: Job): Outcome {
   outcomes ??= JSON.parse(readFileSync(RECORDED, 'utf8')) as Record<string, Outcome>;
-  const outcome = outcomes[basename(program)];
-  if (!outcome) throw new Error(`no recorded outcome of ${basename(program)}`);
+  const outcome = outcomes[recordName(program, part)];
+  if (!outcome) throw new Error(`no recorded outcome of ${recordName(program, part)}`);
   return outcome;
+}
+
+/** A job's name in the record. */
+export function recordName(program: string, part: string | null): string {
+  return part === null ? basename(program) : `${basename(program)}:${part}`;
 }
 
 /** What the program is called where it runs. */
@@ -57,7 +64,7 @@ export function fileNameOf(job: Job): string {
 
 /** The command of a job whose program lies at `path`. */
 export function commandOf(job: Job, path: string): string[] {
-  return [...INTERPRETERS[job.language], path];
+  return [...INTERPRETERS[job.language], path, ...(job.part === null ? [] : [job.part])];
 }
 
 /** Whether this machine can run a case for `uid` natively; the reason when not. */
@@ -68,7 +75,7 @@ export function cannotRunNatively(uid: number): string | null {
 
 /** Runs the job in a new private directory and removes it. */
 export async function runNatively(job: Job): Promise<Outcome> {
-  if (IS_RECORDED) return recorded(job.program);
+  if (IS_RECORDED) return recorded(job);
   const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'conformance-'));
   try {
     chmodSync(root, 0o755);

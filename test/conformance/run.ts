@@ -71,8 +71,8 @@ async function runForked(name: string, job: Job, expected: Outcome, syscalls: nu
 }
 
 for (const variant of loadCases().flatMap(variantsOf).filter(({ name }) => pattern.test(name))) {
-  const { uid, timeoutMs, differs } = variant.case;
-  const job: Job = { program: await build(variant), language: variant.case.language, uid, timeoutMs };
+  const { uid, timeoutMs, differs, language, part } = variant.case;
+  const job: Job = { program: await build(variant), language, part, uid, timeoutMs };
   const expected = await runNatively(job);
   const start = performance.now();
   const inside = uid === 1000 ? sandboxes?.run(job, values.trace ? say : undefined) : forks?.run(job);

@@ -22,6 +22,8 @@ export abstract class File {
   dentry: Dentry | null = null;
   /** Name of an object without a dentry ("pipe:[7]", "anon_inode:[eventfd]"). */
   readonly label: string;
+  /** F_SETOWN: who would get SIGIO, a pid or minus a process group; remembered only. */
+  owner = 0;
   /** Descriptors and calls under way that hold it. */
   refs = 1;
   private countedIn: FileCount | null = null;

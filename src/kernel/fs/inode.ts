@@ -82,8 +82,8 @@ export abstract class Inode {
   rmdir(_name: string): number { return -EROFS; }
   /** Moves this directory's `name` to `toDir`'s `toName`, replacing what is there; `exchange` swaps them. Same file system. */
   rename(_name: string, _toDir: Inode, _toName: string, _exchange: boolean): number { return -EPERM; }
-  /** A regular file without a name (O_TMPFILE): nlink 0. */
-  tmpfile(_mode: number, _uid: number, _gid: number): Inode | number { return -EOPNOTSUPP; }
+  /** A regular file without a name (O_TMPFILE): nlink 0; `linkable`: linkat may give it one. */
+  tmpfile(_mode: number, _uid: number, _gid: number, _linkable: boolean): Inode | number { return -EOPNOTSUPP; }
 
   // regular files
   /** Reads into `dst` at `pos`; returns bytes read, 0 at the end. */

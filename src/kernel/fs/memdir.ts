@@ -102,9 +102,9 @@ export class MemDir extends MemInode {
     return inode;
   }
 
-  override tmpfile(mode: number, uid: number, gid: number): Inode | number {
+  override tmpfile(mode: number, uid: number, gid: number, linkable: boolean): Inode | number {
     const inode = this.fs.newInode(S_IFREG | (mode & 0o7777), uid, gid, 0);
-    if (typeof inode !== 'number') inode.isTemporary = true;
+    if (typeof inode !== 'number') inode.isTemporary = linkable;
     return inode;
   }
 

@@ -4,7 +4,7 @@
 // Interface: MemFile (Inode's regular-file operations). A frame is "dirty" once it may differ from the image: only these
 // count as disk use; clean ones are cache and can be dropped. Seals: memfd_create(2), fcntl(2) F_ADD_SEALS.
 
-import { EBUSY, EFAULT, EFBIG, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from '../../abi/linux/errno.ts';
+import { EFAULT, EFBIG, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from '../../abi/linux/errno.ts';
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE,
 } from '../../abi/linux/fcntl.ts';
@@ -260,22 +260,17 @@ export class MemFile extends MemInode {
   }
 
   override getSeals(): number {
-    return this.seals < 0 ? -EINVAL : this.seals;
+    if (this.seals >= 0) return this.seals;
+    return this.fs.lower ? -EINVAL : F_SEAL_SEAL;
   }
 
   override addSeals(seals: number): number {
-    if (this.seals < 0) return -EINVAL;
+    if (this.seals < 0) return this.fs.lower ? -EINVAL : -EPERM;
     if ((this.seals & F_SEAL_SEAL) !== 0) return -EPERM;
     if ((seals & ~0x3f) !== 0) return -EINVAL;
-    if ((seals & F_SEAL_WRITE) !== 0 && (this.seals & F_SEAL_WRITE) === 0 && this.isMappedWritable()) return -EBUSY;
     this.seals |= seals;
     this.changed();
     return 0;
-  }
-
-  /** Whether somebody maps a page that was given out for writing: its frame has references besides ours. */
-  private isMappedWritable(): boolean {
-    return this.pages.find(0, (entry) => (entry & PAGE_DIRTY) !== 0 && this.fs.parts.frames.refs(gpaOf(entry)) > 1) !== Infinity;
   }
 
   /** Gives clean frames back that nobody maps. */

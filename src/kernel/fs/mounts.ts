@@ -35,7 +35,7 @@ export function buildVfs(kernel: VfsKernel, index: ImageIndex, attach: readonly 
     memfd: new MemFs(kernel, { dev: DEV_MEMFD, budget }, state?.memfd),
   });
   for (const mount of attach) mount(vfs);
-  vfs.mount('/tmp', vfs.memory.tmp.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
+  vfs.mount('/tmp', vfs.memory.tmp.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,relatime' });
   vfs.mount('/dev/shm', vfs.memory.shm.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
   return vfs;
 }

@@ -92,7 +92,7 @@ function openTemporary(task: Task, dirfd: number, path: string, flags: number, m
   const denied = mayModify(dir.inode, task.process.credentials);
   if (denied < 0) return denied;
   const owner = newOwner(task, dir.inode, S_IFREG | (mode & 0o7777));
-  const inode = dir.inode.tmpfile(owner.mode, owner.uid, owner.gid);
+  const inode = dir.inode.tmpfile(owner.mode, owner.uid, owner.gid, (flags & O_EXCL) === 0);
   if (typeof inode === 'number') return inode;
   const dentry = new Dentry(`#${inode.ino}`, dir, inode);
   dentry.unlinked = true;

@@ -37,6 +37,7 @@ export interface FileState {
   readonly kind: string;
   readonly flags: number;
   readonly pos: number;
+  readonly owner: number;
   readonly refs: number;
   readonly label: string;
   /** Index of its dentry, -1 without one. */
@@ -133,7 +134,7 @@ export class Saver {
     const id = this.files.length;
     this.fileIds.set(file, id);
     const state = {
-      kind: file.kind, flags: file.flags, pos: file.pos, refs: file.refs, label: file.label,
+      kind: file.kind, flags: file.flags, pos: file.pos, owner: file.owner, refs: file.refs, label: file.label,
       dentry: file.dentry ? this.dentry(file.dentry) : -1, inode: this.inode(file.inode), extra: null as unknown,
     };
     this.files.push(state);
@@ -245,6 +246,7 @@ export class Loader {
     const state = this.state.files[id];
     const file = kinds.get(state.kind)?.restore(state, this) ?? new PathFile(this.inode(state.inode), state.flags, state.label);
     file.pos = state.pos;
+    file.owner = state.owner;
     file.refs = state.refs;
     file.dentry = state.dentry < 0 ? null : this.dentry(state.dentry);
     this.files[id] = file;

@@ -77,6 +77,8 @@ function deadline(socket: SocketFile, task: Task, option: number): { deadlineNs:
 /** Sends `src`; the result of the call, or a Wait. */
 export function sendBytes(socket: SocketFile, task: Task, src: Uint8Array, options: SendOptions): number | Wait {
   if (options.flags & MSG_OOB && !hasUrgent(socket)) return -EOPNOTSUPP;
+  // unix(7): whoever may not write any more is told so before anything else.
+  if (socket.domain === AF_UNIX && !socket.isDatagram && socket.outShut) return pipeError(socket, task, options, writtenBefore(task));
   const failed = socket.takeError();
   if (failed < 0) return failed;
   const { ipc } = socket.kernel;

@@ -43,9 +43,13 @@ function check(task: Task, args: CloneArgs): number {
   if (has(args, CLONE_SIGHAND) && !has(args, CLONE_VM)) return -EINVAL;
   if (has(args, CLONE_THREAD) && !has(args, CLONE_SIGHAND)) return -EINVAL;
   if (has(args, CLONE_CLEAR_SIGHAND) && has(args, CLONE_SIGHAND)) return -EINVAL;
-  if (has(args, CLONE_PIDFD) && has(args, CLONE_THREAD)) {
-    kernel.count('clone CLONE_PIDFD of a thread');
-    return -EINVAL;
+  if (has(args, CLONE_PIDFD)) {
+    if (has(args, CLONE_THREAD)) {
+      kernel.count('clone CLONE_PIDFD of a thread');
+      return -EINVAL;
+    }
+    // clone(2) has one place for the descriptor and the parent's tid word.
+    if (args.pidfd === args.parentTid && has(args, CLONE_PARENT_SETTID)) return -EINVAL;
   }
   if (has(args, CLONE_THREAD) && (!has(args, CLONE_FILES) || !has(args, CLONE_FS))) {
     // Threads with descriptors of their own: nobody does this, and here files belong to the process.
@@ -134,6 +138,7 @@ function newProcess(task: Task, args: CloneArgs): Task | number {
   });
   inherit(child, process);
   child.exitSignal = args.exitSignal;
+  child.parentTid = task.tid;
   kernel.machine.saveFpu(task.context);
   return new Task(kernel, pid, child, copyContext(task.context), task.comm);
 }
@@ -149,6 +154,8 @@ function inherit(child: Process, from: Process): void {
   child.rlimits = from.rlimits.map((limit) => ({ ...limit }));
   child.dumpable = from.dumpable;
   child.noNewPrivs = from.noNewPrivs;
+  child.thpDisabled = from.thpDisabled;
+  child.timers.rearm(); // the CPU limit is the child's, too
   child.nice = from.nice;
   child.startNs = from.kernel.clock.monotonicNs();
 }
@@ -156,6 +163,7 @@ function inherit(child: Process, from: Process): void {
 function prepareChild(task: Task, child: Task, args: CloneArgs): void {
   child.sigmask = task.sigmask;
   child.timerSlackNs = task.timerSlackNs;
+  child.policy = task.policy;
   if (!has(args, CLONE_VM)) child.rseq = { ...task.rseq };
   if (!has(args, CLONE_VM) || has(args, CLONE_VFORK)) child.altstack = { ...task.altstack };
   if (args.stackTop !== 0n) child.context.regs[REG.rsp] = args.stackTop;

@@ -2,18 +2,22 @@
 // making the process a new program: execve(2), "Effect on process attributes". Everything that can fail is done before
 // the old program is given up.
 //
-// Interface: exec, for a task of a running process and for a first process alike. Set-user-ID bits are ignored, as on a
-// file system mounted nosuid.
+// Interface: exec, for a task of a running process and for a first process alike. Set-ID bits count, but for file
+// systems mounted nosuid and processes with no_new_privs.
 
 import { E2BIG, EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC } from '../../abi/linux/errno.ts';
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK } from '../../abi/linux/sched.ts';
+import { S_ISGID, S_ISUID, S_IXGRP } from '../../abi/linux/stat.ts';
 import { REG } from '../../platform.ts';
 import { pathOf } from '../fs/dentry.ts';
 import type { Dentry } from '../fs/dentry.ts';
+import type { Inode } from '../fs/inode.ts';
 import { mayExecute } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
 import { Mm } from '../mm/mm.ts';
 import type { MmLimits } from '../mm/mm.ts';
+import { isSecure } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 import { latin1, parseElf } from './elf.ts';
 import { exitTask, releaseUserState } from './exit.ts';
 import { loadProgram } from './load.ts';
@@ -101,8 +105,17 @@ function findProgram(task: Task, request: ExecRequest): LoadRequest | number {
   if (typeof program === 'number') return program;
   const interpreter = findInterpreter(task, program);
   if (typeof interpreter === 'number') return interpreter;
-  const credentials = task.process.credentials;
+  const credentials = credentialsFor(task.process, program.inode);
   return { program, interpreter, argv: argv.length === 0 ? [''] : argv, envp: request.envp, execfn, credentials };
+}
+
+/** The ids a program runs with: its file's owner's and group's when its set-ID bits say so. The saved ids are the effective ones. */
+function credentialsFor(process: Process, inode: Inode): Credentials {
+  const { credentials: old, kernel } = process;
+  const isIgnored = process.noNewPrivs || kernel.vfs.mountOf(inode)?.options.split(',').includes('nosuid') === true;
+  const euid = !isIgnored && (inode.mode & S_ISUID) !== 0 ? inode.uid : old.euid;
+  const egid = !isIgnored && (inode.mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP) ? inode.gid : old.egid;
+  return { ...old, euid, egid, suid: euid, sgid: egid, fsuid: euid, fsgid: egid };
 }
 
 function openProgram(dentry: Dentry): Program | number {
@@ -157,7 +170,11 @@ function becomeProgram(task: Task, mm: Mm, request: LoadRequest, loaded: Loaded)
   process.envp = kept(request.envp);
   process.auxv = loaded.stack.auxv;
   process.execed = true;
-  process.dumpable = 1;
+  const { credentials } = request;
+  process.dumpable = credentials.euid === credentials.ruid && credentials.egid === credentials.rgid ? 1 : 0;
+  if (isSecure(process.credentials, credentials)) process.pdeathsig = 0;
+  process.credentials = credentials;
+  process.keepCaps = 0;
   process.exitSignal = 17;
   task.comm = commOf(request.execfn);
   resetTask(task);

@@ -19,6 +19,7 @@ import type { Kernel } from '../kernel.ts';
 import { pageDown, pageUp } from '../mm/gap.ts';
 import type { Mm } from '../mm/mm.ts';
 import { fpstateBytes } from '../signal/fpstate.ts';
+import { isSecure } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import type { ElfFile } from './elf.ts';
 import { buildStack } from './stack.ts';
@@ -183,7 +184,7 @@ function auxvOf(
     [AT_MINSIGSTKSZ, minSigStackBytes(kernel)], [AT_HWCAP, kernel.cpu.hwcap], [AT_PAGESZ, PAGE_SIZE], [AT_CLKTCK, CLK_TCK],
     [AT_PHDR, at.phdr], [AT_PHENT, PHDR.size], [AT_PHNUM, request.program.elf.phnum], [AT_BASE, at.base], [AT_FLAGS, 0],
     [AT_ENTRY, at.entry], [AT_UID, credentials.ruid], [AT_EUID, credentials.euid], [AT_GID, credentials.rgid],
-    [AT_EGID, credentials.egid], [AT_SECURE, 0], [AT_HWCAP2, kernel.cpu.hwcap2],
+    [AT_EGID, credentials.egid], [AT_SECURE, Number(isSecure(credentials, credentials))], [AT_HWCAP2, kernel.cpu.hwcap2],
   ];
 }
 

@@ -51,6 +51,12 @@ export class PidFile extends File {
   override pollQueues(): readonly number[] { return [this.queue]; }
   override read(): number { return -EINVAL; }
 
+  /** Lines of /proc/PID/fdinfo/FD beyond pos, flags, mnt_id and ino. */
+  fdinfo(): string {
+    const pid = this.target?.pid ?? -1;
+    return `Pid:\t${pid}\nNSpid:\t${pid}\n`;
+  }
+
   save(): PidFileState {
     return { pid: this.target?.pid ?? -1, queue: this.queue };
   }

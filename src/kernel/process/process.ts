@@ -17,6 +17,8 @@ export class Process {
   /** Changed only when a forked sandbox gets a new pid. */
   pid: number;
   ppid: number;
+  /** The parent's thread that made it (wait4's __WNOTHREAD). */
+  parentTid = 0;
   pgid: number;
   sid: number;
   /** Live threads, the leader first while it lives. */
@@ -62,6 +64,9 @@ export class Process {
   execed = false;
   dumpable = 1;
   noNewPrivs = false;
+  /** prctl(PR_SET_KEEPCAPS), PR_SET_THP_DISABLE: remembered, without effect. */
+  keepCaps = 0;
+  thpDisabled = false;
   pdeathsig = 0;
   childSubreaper = false;
   nice = 0;

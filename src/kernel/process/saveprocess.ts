@@ -12,12 +12,13 @@ import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
 
 const PROCESS_FIELDS = [
-  'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue', 'exitQueue', 'stopped',
-  'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'pdeathsig', 'childSubreaper', 'nice', 'deadCpuNs', 'childrenCpuNs', 'startNs',
+  'parentTid', 'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue',
+  'exitQueue', 'stopped', 'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'keepCaps', 'thpDisabled', 'pdeathsig', 'childSubreaper', 'nice',
+  'deadCpuNs', 'childrenCpuNs', 'startNs',
 ] as const;
 
 const TASK_FIELDS = [
-  'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'state', 'wait', 'arrival', 'rerun', 'timedOut', 'interrupted',
+  'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'policy', 'state', 'wait', 'arrival', 'rerun', 'timedOut', 'interrupted',
   'syscallNr', 'restart', 'restartBlock', 'work', 'fault', 'pending', 'savedSigmask', 'vforkQueue', 'cpuNs', 'startNs', 'switches',
 ] as const;
 

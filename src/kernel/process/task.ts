@@ -37,6 +37,8 @@ export class Task implements TimerOwner {
   rseq = { address: 0, size: 0, signature: 0 };
   /** prctl(PR_SET_TIMERSLACK). */
   timerSlackNs = 50_000;
+  /** SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: remembered, all are scheduled alike. */
+  policy = 0;
 
   // not copied at fork
   state: TaskState = 'runnable';

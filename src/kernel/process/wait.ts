@@ -1,6 +1,6 @@
 // Finding children that changed state: the mechanism of wait4(2) and waitid(2).
 
-import { WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, __WALL, __WCLONE } from '../../abi/linux/sched.ts';
+import { WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, __WALL, __WCLONE, __WNOTHREAD } from '../../abi/linux/sched.ts';
 import { ECHILD } from '../../abi/linux/errno.ts';
 import { SIGCHLD } from '../../abi/linux/signal.ts';
 import type { Task } from '../process/task.ts';
@@ -30,7 +30,10 @@ function selects(selector: Selector, child: Process): boolean {
   }
 }
 
-function isEligible(child: Process, options: number): boolean {
+function isEligible(task: Task, child: Process, options: number): boolean {
+  // A thread's children pass to another thread when it ends.
+  const hasMaker = task.process.tasks.some(({ tid }) => tid === child.parentTid);
+  if ((options & __WNOTHREAD) !== 0 && child.parentTid !== task.tid && (hasMaker || task.process.leader !== task)) return false;
   if ((options & __WALL) !== 0) return true;
   return (child.exitSignal !== SIGCHLD) === ((options & __WCLONE) !== 0);
 }
@@ -40,8 +43,9 @@ export function takeChange(task: Task, selector: Selector, options: number): Cha
   const { kernel, process } = task;
   let hasChildren = false;
   for (const child of kernel.processes.values()) {
-    if (child.ppid !== process.pid || !selects(selector, child) || !isEligible(child, options)) continue;
-    hasChildren = true;
+    if (child.ppid !== process.pid || !selects(selector, child) || !isEligible(task, child, options)) continue;
+    // One that is dead and not asked for is no reason to wait.
+    if (child.exitStatus < 0 || (options & WEXITED) !== 0) hasChildren = true;
     const change = changeOf(child, options);
     if (!change) continue;
     if ((options & WNOWAIT) === 0) {

@@ -1,6 +1,6 @@
 // Making a signal pending and waking whom it is for: kill(2), tgkill(2), faults, timers, SIGCHLD, SIGPIPE.
 
-import { SIGCONT, SIGKILL, SIG_IGN, SI_KERNEL, SIGSTOP, defaultAction, sigbit } from '../../abi/linux/signal.ts';
+import { SIGCONT, SIGKILL, SIG_IGN, SI_KERNEL, SI_USER, SIGSTOP, defaultAction, sigbit } from '../../abi/linux/signal.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../process/process.ts';
 import type { Task } from '../process/task.ts';
@@ -125,7 +125,7 @@ export function signalGroup(kernel: Kernel, pgid: number, info: SigInfo): number
   return reached;
 }
 
-/** A plain signal to one thread, as if the kernel sent it (SIGPIPE). */
+/** A plain signal to one thread, as if it had sent it itself (SIGPIPE, SIGXFSZ). */
 export function sendSignalToTask(task: Task, signo: number): void {
-  signalTask(task, siginfo(signo, SI_KERNEL));
+  signalTask(task, siginfo(signo, SI_USER, { pid: task.process.pid, uid: task.process.credentials.ruid }));
 }

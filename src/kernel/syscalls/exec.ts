@@ -4,7 +4,7 @@ import { E2BIG, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
 import { exec } from '../process/exec.ts';
 import type { Task } from '../process/task.ts';
 import { NO_RESULT } from '../wait.ts';
-import { ADDR, DIRFD, PARTIAL, PATH, sys } from './row.ts';
+import { ADDR, DIRFD, FULL, PATH, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
 const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, AT_SYMLINK_NOFOLLOW = 0x100;
@@ -50,6 +50,6 @@ function execveat(task: Task, dirfd: number, pathGva: number, argvGva: number, e
 }
 
 export const rows: SyscallRow[] = [
-  sys(59, 'execve', execve, PARTIAL('set-user-ID bits are ignored'), [PATH, ADDR, ADDR]),
-  sys(322, 'execveat', execveat, PARTIAL('set-user-ID bits are ignored'), [DIRFD, PATH, ADDR, ADDR, 'ATFLAGS']),
+  sys(59, 'execve', execve, FULL, [PATH, ADDR, ADDR]),
+  sys(322, 'execveat', execveat, FULL, [DIRFD, PATH, ADDR, ADDR, 'ATFLAGS']),
 ];

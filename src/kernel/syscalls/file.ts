@@ -5,7 +5,7 @@ import {
 } from '../../abi/linux/errno.ts';
 import {
   __O_TMPFILE, AT_FDCWD, FALLOC_FL_PUNCH_HOLE, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_HUGETLB, MFD_NAME_MAX, MFD_NOEXEC_SEAL,
-  O_CLOEXEC, O_CREAT, O_PATH, O_TRUNC, O_WRONLY, PATH_MAX, POSIX_FADV_MAX,
+  O_CLOEXEC, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_TRUNC, O_WRONLY, PATH_MAX, POSIX_FADV_MAX,
 } from '../../abi/linux/fcntl.ts';
 import { RLIMIT_FSIZE } from '../../abi/linux/sched.ts';
 import { SIGXFSZ } from '../../abi/linux/signal.ts';
@@ -58,6 +58,7 @@ function openat2(task: Task, dirfd: number, path: number, how: number, size: num
   if (flags > 0x7fff_ffffn || mode > 0o7777n || resolve > BigInt(RESOLVE_KNOWN)) return -EINVAL;
   const bits = Number(flags);
   if (hasUnknownFlags(bits) || (mode !== 0n && (bits & (O_CREAT | __O_TMPFILE)) === 0)) return -EINVAL;
+  if ((bits & O_PATH) !== 0 && (bits & ~(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) !== 0) return -EINVAL;
   // RESOLVE_BENEATH and RESOLVE_IN_ROOT contradict each other.
   if ((Number(resolve) & 0x18) === 0x18) return -EINVAL;
   return openPath(task, dirfd, path, bits, Number(mode), Number(resolve));

@@ -20,6 +20,7 @@ function futex(task: Task, gva: number, operation: number, value: number, timeou
   const command = operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
   const { futexes } = task.kernel;
   const count = value | 0;
+  if ((operation & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET) return -E_NOSYS;
   switch (command) {
     case FUTEX_WAIT: return futexWait(task, gva, operation, value, timeout, MATCH_ANY);
     case FUTEX_WAIT_BITSET: return futexWait(task, gva, operation, value, timeout, value3);

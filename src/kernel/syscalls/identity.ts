@@ -147,12 +147,13 @@ function capget(task: Task, header: number, data: number): number {
   if (pid < 0) return -EINVAL;
   if (!target) return -ESRCH;
   if (data === 0) return 0;
-  const caps = target.credentials.euid === 0 ? ALL_CAPS : 0n;
+  const { ruid, euid, suid } = target.credentials;
+  const effective = euid === 0 ? ALL_CAPS : 0n;
+  const permitted = ruid === 0 || euid === 0 || suid === 0 ? ALL_CAPS : 0n;
   const out = new Uint32Array(3 * words);
   for (let i = 0; i < words; i++) {
-    const half = Number(caps >> BigInt(32 * i) & 0xffff_ffffn);
-    out[3 * i] = half; // effective
-    out[3 * i + 1] = half; // permitted
+    out[3 * i] = Number(effective >> BigInt(32 * i) & 0xffff_ffffn);
+    out[3 * i + 1] = Number(permitted >> BigInt(32 * i) & 0xffff_ffffn);
   }
   return task.process.mm.copyOut(data, new Uint8Array(out.buffer));
 }

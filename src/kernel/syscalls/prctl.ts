@@ -4,7 +4,7 @@ import { EFAULT, EINVAL, ENODEV, EPERM } from '../../abi/linux/errno.ts';
 import {
   ARCH_GET_CPUID, ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_CPUID, ARCH_SET_FS, ARCH_SET_GS, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_CAP_AMBIENT,
   PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_GET_KEEPCAPS, PR_GET_NAME, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG, PR_GET_SECCOMP,
-  PR_GET_SECUREBITS, PR_GET_THP_DISABLE, PR_GET_TID_ADDRESS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
+  PR_GET_SECUREBITS, PR_GET_TSC, PR_GET_THP_DISABLE, PR_GET_TID_ADDRESS, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, PR_SET_PTRACER, PR_SET_SECCOMP, PR_SET_THP_DISABLE,
   PR_SET_TIMERSLACK, PR_SET_VMA,
 } from '../../abi/linux/sched.ts';
@@ -53,15 +53,24 @@ function prctl(task: Task, option: number, a: number, b: number, c: number, d: n
 
 /** Options about privileges and kernel features that a sandbox has in one fixed state. */
 function rest(task: Task, option: number, a: number): number {
-  const isRoot = task.process.credentials.euid === 0;
+  const { process } = task;
+  const isRoot = process.credentials.euid === 0;
   switch (option) {
     case PR_SET_VMA: return 0; // names of anonymous areas: accepted, not shown
     case PR_SET_PTRACER: return 0;
     case PR_GET_SECCOMP: return 0;
     case PR_SET_SECCOMP: break;
-    case PR_GET_KEEPCAPS: case PR_GET_SECUREBITS: case PR_GET_THP_DISABLE: return 0;
-    case PR_SET_KEEPCAPS: return a > 1 ? -EINVAL : 0;
-    case PR_SET_THP_DISABLE: return 0;
+    case PR_GET_KEEPCAPS: return process.keepCaps;
+    case PR_GET_SECUREBITS: return process.keepCaps * SECBIT_KEEP_CAPS;
+    case PR_SET_KEEPCAPS:
+      if (a > 1) return -EINVAL;
+      process.keepCaps = a;
+      return 0;
+    case PR_GET_THP_DISABLE: return Number(process.thpDisabled);
+    case PR_SET_THP_DISABLE:
+      process.thpDisabled = a !== 0;
+      return 0;
+    case PR_GET_TSC: return process.mm.writeU32(a, PR_TSC_ENABLE);
     case PR_CAPBSET_READ: return a > CAP_LAST ? -EINVAL : Number(isRoot);
     case PR_CAPBSET_DROP:
       if (!isRoot) return -EPERM;
@@ -71,6 +80,8 @@ function rest(task: Task, option: number, a: number): number {
   task.kernel.count(`prctl ${option}`);
   return -EINVAL;
 }
+
+const SECBIT_KEEP_CAPS = 16, PR_TSC_ENABLE = 1;
 
 function setName(task: Task, gva: number): number {
   const bytes = new Uint8Array(TASK_COMM_LEN - 1);

@@ -2,6 +2,7 @@
 
 import { EBADF, EFAULT, EINVAL, EISDIR, EOPNOTSUPP, ESPIPE, EXDEV } from '../../abi/linux/errno.ts';
 import { MAX_RW_COUNT, O_APPEND, RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC } from '../../abi/linux/fcntl.ts';
+import { TASK_SIZE_MAX } from '../../abi/linux/mman.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
@@ -9,14 +10,21 @@ import { ADDR, FD, FLAGS, FULL, IN_BUF, INT, IOVEC, OFF, OUT_BUF, PARTIAL, SIZE,
 import type { SyscallRow } from './row.ts';
 import { AT_POS, oneSegment, pump, readInto, readIovec, writeFrom } from './transfer.ts';
 
+/** A buffer that reaches beyond the user's half is refused as a whole (access_ok). */
+function isOutside(buf: number, count: number): boolean {
+  return buf + count > TASK_SIZE_MAX;
+}
+
 function read(task: Task, fd: number, buf: number, count: number): number | Wait {
   const file = task.process.files.get(fd);
-  return file ? readInto(task, file, oneSegment(buf, count), AT_POS) : -EBADF;
+  if (!file || !file.canRead()) return -EBADF;
+  return isOutside(buf, count) ? -EFAULT : readInto(task, file, oneSegment(buf, count), AT_POS);
 }
 
 function write(task: Task, fd: number, buf: number, count: number): number | Wait {
   const file = task.process.files.get(fd);
-  return file ? writeFrom(task, file, oneSegment(buf, count), AT_POS) : -EBADF;
+  if (!file || !file.canWrite()) return -EBADF;
+  return isOutside(buf, count) ? -EFAULT : writeFrom(task, file, oneSegment(buf, count), AT_POS);
 }
 
 function pread64(task: Task, fd: number, buf: number, count: number, pos: number): number | Wait {

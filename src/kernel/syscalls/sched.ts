@@ -1,5 +1,5 @@
 // Scheduling as one CPU and one policy give it: sched_yield(2), sched_getaffinity(2), sched_setscheduler(2), nice values.
-// Policies and priorities are stored nowhere: SCHED_OTHER is accepted, real-time policies are EPERM as for any user.
+// Policies are remembered without effect; real-time policies are EPERM as for any user.
 
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import { SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER, SCHED_RR } from '../../abi/linux/sched.ts';
@@ -9,7 +9,7 @@ import type { Task } from '../process/task.ts';
 import { FULL, INT, PARTIAL, PID, SIZE, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
-const ONE_POLICY = PARTIAL('one policy, SCHED_OTHER; real-time policies are EPERM');
+const ONE_POLICY = PARTIAL('SCHED_OTHER, BATCH and IDLE are scheduled alike; real-time policies are EPERM');
 const SCHED_ATTR_BYTES = 56;
 const PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2;
 
@@ -37,7 +37,7 @@ function setaffinity(task: Task, pid: number, size: number, gva: number): number
 
 function getscheduler(task: Task, pid: number): number {
   if (pid < 0) return -EINVAL;
-  return exists(task, pid) ? SCHED_OTHER : -ESRCH;
+  return threadOf(task, pid)?.policy ?? -ESRCH;
 }
 
 function checkPolicy(policy: number, priority: number): number {
@@ -50,7 +50,20 @@ function setscheduler(task: Task, pid: number, policy: number, gva: number): num
   if (pid < 0 || gva === 0) return -EINVAL;
   const priority = task.process.mm.readU32(gva);
   if (priority < 0) return priority;
-  return exists(task, pid) ? checkPolicy(policy & ~0x4000_0000, priority | 0) : -ESRCH;
+  const thread = threadOf(task, pid);
+  return thread ? setPolicy(thread, policy & ~RESET_ON_FORK, priority | 0) : -ESRCH;
+}
+
+const RESET_ON_FORK = 0x4000_0000;
+
+function threadOf(task: Task, pid: number): Task | null {
+  return pid === 0 ? task : task.kernel.tasks.get(pid) ?? null;
+}
+
+function setPolicy(thread: Task, policy: number, priority: number): number {
+  const bad = checkPolicy(policy, priority);
+  if (bad === 0) thread.policy = policy;
+  return bad;
 }
 
 function getparam(task: Task, pid: number, gva: number): number {
@@ -59,7 +72,8 @@ function getparam(task: Task, pid: number, gva: number): number {
 }
 
 function setparam(task: Task, pid: number, gva: number): number {
-  return setscheduler(task, pid, SCHED_OTHER, gva);
+  const thread = pid < 0 ? null : threadOf(task, pid);
+  return setscheduler(task, pid, thread?.policy ?? SCHED_OTHER, gva);
 }
 
 function priorityMax(_task: Task, policy: number): number {
@@ -86,6 +100,7 @@ function getattr(task: Task, pid: number, gva: number, size: number, flags: numb
   const bytes = new Uint8Array(Math.min(size, SCHED_ATTR_BYTES));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length, true);
+  view.setUint32(4, threadOf(task, pid)?.policy ?? SCHED_OTHER, true);
   view.setInt32(16, task.process.nice, true);
   return task.process.mm.copyOut(gva, bytes);
 }
@@ -96,7 +111,8 @@ function setattr(task: Task, pid: number, gva: number, flags: number): number {
   if (typeof bytes === 'number') return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset, 48);
   if (view.getUint32(0, true) > 4096) return -E2BIG;
-  return exists(task, pid) ? checkPolicy(view.getUint32(4, true), view.getUint32(20, true)) : -ESRCH;
+  const thread = threadOf(task, pid);
+  return thread ? setPolicy(thread, view.getUint32(4, true), view.getUint32(20, true)) : -ESRCH;
 }
 
 function prioTargets(task: Task, which: number, who: number): Process[] | number {
@@ -119,8 +135,11 @@ function setpriority(task: Task, which: number, who: number, nice: number): numb
   const found = prioTargets(task, which, who);
   if (typeof found === 'number') return found;
   const wanted = Math.max(-20, Math.min(19, nice));
-  const isRoot = task.process.credentials.euid === 0;
+  const { euid } = task.process.credentials;
+  const isRoot = euid === 0;
   for (const process of found) {
+    const { ruid: theirs, euid: effective } = process.credentials;
+    if (!isRoot && theirs !== euid && effective !== euid) return -EPERM;
     if (wanted < process.nice && !isRoot) return -EACCES;
     process.nice = wanted;
   }
@@ -139,8 +158,8 @@ function ioprioSet(): number { return 0; }
 
 export const rows: SyscallRow[] = [
   sys(24, 'sched_yield', schedYield, FULL, []),
-  sys(140, 'getpriority', getpriority, PARTIAL('nice values are kept and not acted on'), [INT, INT]),
-  sys(141, 'setpriority', setpriority, PARTIAL('nice values are kept and not acted on'), [INT, INT, INT]),
+  sys(140, 'getpriority', getpriority, FULL, [INT, INT]),
+  sys(141, 'setpriority', setpriority, FULL, [INT, INT, INT]),
   sys(142, 'sched_setparam', setparam, ONE_POLICY, [PID, STRUCT]),
   sys(143, 'sched_getparam', getparam, ONE_POLICY, [PID, STRUCT]),
   sys(144, 'sched_setscheduler', setscheduler, ONE_POLICY, [PID, INT, STRUCT]),

@@ -142,7 +142,6 @@ function sigaltstack(task: Task, newGva: number, oldGva: number): number {
 }
 
 /** kill(2)'s permission: root, or the sender's real or effective uid equals the target's real or saved one. */
-/** Whether `task` may send `target` this signal: kill(2). */
 export function mayKill(task: Task, target: Process, signo: number): boolean {
   const { euid, ruid } = task.process.credentials;
   const to = target.credentials;
@@ -209,7 +208,7 @@ function rtSigqueueinfo(task: Task, pid: number, signo: number, gva: number): nu
   const info = readSiginfo(task, gva, signo);
   if (typeof info === 'number') return info;
   const target = task.kernel.processes.get(pid);
-  if ((info.code >= 0 || info.code === SI_TKILL) && target !== task.process) return -EPERM;
+  if ((info.code >= 0 || info.code === SI_TKILL) && pid !== task.tid) return -EPERM;
   if (signo < 0 || signo > 64) return -EINVAL;
   if (!target) return -ESRCH;
   if (!mayKill(task, target, signo)) return -EPERM;
@@ -217,9 +216,10 @@ function rtSigqueueinfo(task: Task, pid: number, signo: number, gva: number): nu
 }
 
 function rtTgsigqueueinfo(task: Task, tgid: number, tid: number, signo: number, gva: number): number {
+  if (tgid <= 0 || tid <= 0) return -EINVAL;
   const info = readSiginfo(task, gva, signo);
   if (typeof info === 'number') return info;
-  if ((info.code >= 0 || info.code === SI_TKILL) && tgid !== task.process.pid) return -EPERM;
+  if ((info.code >= 0 || info.code === SI_TKILL) && tid !== task.tid) return -EPERM;
   const target = findThread(task, tgid, tid, signo);
   if (typeof target === 'number') return target;
   return signo === 0 ? 0 : signalTask(target, info);

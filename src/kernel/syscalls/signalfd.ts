@@ -1,6 +1,6 @@
 // signalfd(2): arguments only; ipc/signalfd.ts does the work.
 
-import { EBADF, EINVAL } from '../../abi/linux/errno.ts';
+import { EBADF, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
 import { SignalFd } from '../ipc/signalfd.ts';
 import type { Task } from '../process/task.ts';
 import { UNBLOCKABLE } from '../signal/state.ts';
@@ -15,7 +15,7 @@ function signalfd4(task: Task, fd: number, maskGva: number, size: number, flags:
   if (size !== SIGSET_BYTES || (flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0) return -EINVAL;
   const { process, kernel } = task;
   const set = process.mm.readU64(maskGva);
-  if (set < 0n) return -EINVAL; // as Linux: not EFAULT
+  if (set < 0n) return -EFAULT;
   const mask = set & ~UNBLOCKABLE;
   if (fd !== -1) {
     const file = process.files.get(fd);

@@ -136,7 +136,7 @@ function bind(task: Task, fd: number, gva: number, length: number): number {
   if (address.family !== AF_UNIX) return bindPort(task, file, address);
   if (address.path === '') return autobind(task, file);
   if (address.path.startsWith('\0')) return file.bindTo(SocketNames.abstractKey(address.path), address);
-  if (file.key !== '') return -EINVAL;
+  if (file.key !== '') return typeof lookupAt(task, AT_FDCWD, address.path, 0x100 /* AT_SYMLINK_NOFOLLOW */) === 'number' ? -EINVAL : -EADDRINUSE;
   const made = makeNode(task, AT_FDCWD, address.path, S_IFSOCK | 0o777, 0);
   if (typeof made === 'number') return made === -EEXIST ? -EADDRINUSE : made;
   return file.bindTo(SocketNames.inodeKey(made.inode.dev, made.inode.ino), address);

@@ -50,7 +50,7 @@ function mayUse(task: Task, inode: Inode, name: string, mask: number): number {
   }
   if (name.startsWith('trusted.')) return ids.fsuid === 0 ? 0 : isRead ? -ENODATA : -EPERM;
   if (name.startsWith('security.')) return ids.fsuid === 0 || isRead ? 0 : -EPERM;
-  return -EOPNOTSUPP;
+  return name === 'user.' ? -EINVAL : -EOPNOTSUPP;
 }
 
 function get(find: Find) {

@@ -101,6 +101,21 @@ __attribute__((unused)) static void sleep_ms(long ms) {
   nanosleep(&t, NULL);
 }
 
+/* Waits until a process or a thread of ours sleeps: in the call that it said it would make next. */
+__attribute__((unused)) static void wait_asleep(pid_t id) {
+  char path[64], text[512];
+  for (;;) {
+    sprintf(path, "/proc/%d/stat", id);
+    int fd = open(path, O_RDONLY);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    close(fd);
+    text[length > 0 ? length : 0] = 0;
+    char *state = strrchr(text, ')');
+    if (!state || state[2] == 'S') return;
+    sleep_ms(1);
+  }
+}
+
 /* Prints how a child ended; not whether it left a core, which depends on the host. */
 __attribute__((unused)) static void show_status(const char *name, int status) {
   if (WIFEXITED(status)) printf("%s: exited %d\n", name, WEXITSTATUS(status));
@@ -109,6 +124,26 @@ __attribute__((unused)) static void show_status(const char *name, int status) {
   else if (WIFCONTINUED(status)) printf("%s: continued\n", name);
   else printf("%s: status %x\n", name, status);
 }
+
+/* One of a file's cases: CASE(name, "what it checks") { statements }. The program runs the one its argument names. */
+struct case_entry { const char *name; void (*run)(void); struct case_entry *next; };
+__attribute__((unused)) static struct case_entry *case_list;
+
+#define CASE(name_, what_) \
+  static void case_##name_(void); \
+  __attribute__((constructor)) static void case_add_##name_(void) { \
+    static struct case_entry entry = { #name_, case_##name_, NULL }; \
+    entry.next = case_list; \
+    case_list = &entry; \
+  } \
+  static void case_##name_(void)
+
+#define CASES_MAIN \
+  int main(int argc, char **argv) { \
+    for (struct case_entry *at = case_list; at; at = at->next) if (argc > 1 && strcmp(argv[1], at->name) == 0) return at->run(), 0; \
+    printf("no case %s\n", argc > 1 ? argv[1] : "given"); \
+    return 99; \
+  }
 
 /* Runs the statements in a child and prints how it ended. */
 #define IN_CHILD(name, ...) do { \

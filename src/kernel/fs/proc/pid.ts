@@ -123,9 +123,9 @@ export class PidDir extends PseudoDir {
     switch (name) {
       case 'fd': return new FdDir(fs, key, find);
       case 'fdinfo': return new FdInfoDir(fs, key, find, (file: File) => fs.vfs.mountOf(file.inode)?.id ?? 0);
-      case 'cwd': return this.own(new DirLink(fs, key, () => this.process?.fs.cwd ?? null), true);
-      case 'root': return this.own(new DirLink(fs, key, () => this.process?.fs.root ?? null), true);
-      case 'exe': return this.own(new LinkInode(fs, key, () => this.exe()), true);
+      case 'cwd': return this.own(new DirLink(fs, key, find, ({ fs: context }) => context.cwd), true);
+      case 'root': return this.own(new DirLink(fs, key, find, ({ fs: context }) => context.root), true);
+      case 'exe': return this.own(new LinkInode(fs, key, (task) => this.exe(task)), true);
       case 'task': return this.isThread ? null : new TaskDir(fs, key, this.pid);
       case 'children': return this.isThread ? new TextInode(fs, key, () => this.children()) : null;
       case 'net': return new TreeDir(fs, key, NET_FILES, (missing) => fs.kernel.count(`/proc/${missing.replace(/^\d+/, 'PID')}`));
@@ -142,8 +142,9 @@ export class PidDir extends PseudoDir {
     if (this.process) this.pidFs.kernel.count(`/proc/PID/${this.isThread ? 'task/TID/' : ''}${name}`);
   }
 
-  private exe(): string | number {
+  private exe(task: Task | null): string | number {
     const { process } = this;
+    if (process && mayInspect(task, process) < 0) return -EACCES;
     return process && process.exitStatus < 0 && process.exe !== '' ? process.exe : -ENOENT;
   }
 
@@ -171,20 +172,26 @@ export class PidDir extends PseudoDir {
   }
 }
 
-/** cwd and root: magic links to a directory. */
+/** cwd and root: magic links to a directory, for who may look into the process. */
 class DirLink extends LinkInode {
-  private readonly find: () => Dentry | null;
+  private readonly find: (task: Task | null) => Dentry | number;
 
-  constructor(fs: PseudoFs, key: string, find: () => Dentry | null) {
-    super(fs, key, () => {
-      const dir = find();
-      return dir ? pathOf(dir) : -ENOENT;
+  constructor(fs: PseudoFs, key: string, process: () => Process | null, dirOf: (process: Process) => Dentry) {
+    const find = (task: Task | null): Dentry | number => {
+      const found = process();
+      if (!found || found.exitStatus >= 0) return -ENOENT;
+      return mayInspect(task, found) || dirOf(found);
+    };
+    super(fs, key, (task) => {
+      const dir = find(task);
+      return typeof dir === 'number' ? dir : pathOf(dir);
     });
     this.find = find;
   }
 
-  override follow(): Dentry | null {
-    return this.find();
+  override follow(task: Task): Dentry | null {
+    const dir = this.find(task);
+    return typeof dir === 'number' ? null : dir;
   }
 }
 

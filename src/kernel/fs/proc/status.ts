@@ -4,6 +4,7 @@
 
 import { sigbit } from '../../../abi/linux/signal.ts';
 import { statusLines } from '../../mm/describe.ts';
+import { PidFile } from '../../process/pidfd.ts';
 import { EpollFile } from '../../ipc/epoll.ts';
 import { EventFd } from '../../ipc/eventfd.ts';
 import type { Process } from '../../process/process.ts';
@@ -147,7 +148,7 @@ export function auxv(process: Process): Uint8Array {
 export function fdinfo(file: File, isCloexec: boolean, mountId: number): string {
   const flags = file.flags | (isCloexec ? 0o2000000 : 0);
   const common = `pos:\t${file.pos}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mountId}\nino:\t${file.inode.ino}\n`;
-  if (file instanceof EpollFile) return common + file.fdinfo();
+  if (file instanceof EpollFile || file instanceof PidFile) return common + file.fdinfo();
   if (!(file instanceof EventFd)) return common;
   return `${common}eventfd-count: ${file.counter.toString(16).padStart(16)}\neventfd-semaphore: ${Number(file.semaphore)}\n`;
 }

@@ -1,0 +1,5 @@
+// The conformance cases about signals, pipes, sockets, timers: suite.ts runs them.
+
+import { testCases } from './suite.ts';
+
+testCases('events');

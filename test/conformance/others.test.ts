@@ -1,0 +1,5 @@
+// The conformance cases about processes, memory, threads and the rest: suite.ts runs them.
+
+import { testCases } from './suite.ts';
+
+testCases('others');
