@@ -24,8 +24,8 @@ export interface PseudoFs {
   readonly dev: number;
   /** Time stamp of everything in it. */
   readonly bootTime: bigint;
-  /** The open file that keeps a large text: one at a time, or descriptors on smaps would fill our memory. */
-  largeText?: TextFile | null;
+  /** The open files that keep a large text, the latest used last: not all of them, or descriptors on smaps would fill our memory. */
+  largeTexts?: TextFile[];
 }
 
 /** An inode number from a key: stable across forks and restarts (FNV-1a; 31 bits, never 0). */
@@ -105,8 +105,8 @@ export class TextInode extends PseudoInode {
   }
 }
 
-/** Beyond this a text is large; and no text is longer than TEXT_MAX. */
-const LARGE_TEXT = 65536, TEXT_MAX = 16 << 20;
+/** Beyond this a text is large; no text is longer than TEXT_MAX, and large ones have LARGE_TEXTS_MAX bytes together. */
+const LARGE_TEXT = 65536, TEXT_MAX = 16 << 20, LARGE_TEXTS_MAX = 32 << 20;
 
 /** An open generated file. The text is made at the first read from position 0 and kept for the reads that follow. */
 export class TextFile extends File {
@@ -134,17 +134,31 @@ export class TextFile extends File {
     return copyFrom(this.text as Uint8Array, pos, dst);
   }
 
-  /** Keeps the text for the next read; a large one takes the place of another file's, which is then generated again. */
+  /** Keeps the text for the next read; large ones take the place of others, which are then generated again. */
   private keep(text: Uint8Array): void {
+    this.forget();
     this.text = text;
     const { fs } = this.inode;
     if (text.length <= LARGE_TEXT) return;
-    if (fs.largeText && fs.largeText !== this) fs.largeText.text = null;
-    fs.largeText = this;
+    const kept = fs.largeTexts ??= [];
+    let bytes = kept.reduce((sum, other) => sum + (other.text?.length ?? 0), text.length);
+    while (bytes > LARGE_TEXTS_MAX) {
+      const oldest = kept.shift();
+      if (!oldest) break;
+      bytes -= oldest.text?.length ?? 0;
+      oldest.text = null;
+    }
+    kept.push(this);
+  }
+
+  private forget(): void {
+    const kept = this.inode.fs.largeTexts;
+    const at = kept ? kept.indexOf(this) : -1;
+    if (at >= 0) kept?.splice(at, 1);
   }
 
   override release(): void {
-    if (this.inode.fs.largeText === this) this.inode.fs.largeText = null;
+    this.forget();
     super.release();
   }
 

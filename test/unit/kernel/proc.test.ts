@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { EACCES, ENOENT, ESRCH } from '../../../src/abi/linux/errno.ts';
 import { lookupAt } from '../../../src/kernel/fs/path.ts';
+import { TextInode, type TextFile } from '../../../src/kernel/fs/pseudo.ts';
+import type { Task } from '../../../src/kernel/process/task.ts';
 import { Kit } from './fskit.ts';
 
 const AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, O_WRONLY = 1;
@@ -153,4 +155,25 @@ test('fdinfo', () => {
   const fd = kit.call('eventfd2', 5, 0o2000000);
   assert.match(kit.cat(`/proc/self/fdinfo/${fd}`),
     /^pos:\t0\nflags:\t02000002\nmnt_id:\t0\nino:\t\d+\neventfd-count: {16}5\neventfd-semaphore: 0\n/);
+});
+
+test('large texts are kept side by side, but not without end', () => {
+  const fs = { dev: 21, bootTime: 0n };
+  let made = 0;
+  const open = (sizeBytes: number): TextFile => {
+    const inode = new TextInode(fs, `text${made}`, () => {
+      made++;
+      return new Uint8Array(sizeBytes);
+    });
+    return inode.open(0, null) as TextFile;
+  };
+  const task = null as unknown as Task;
+  const readAll = (files: readonly TextFile[], rounds: number): void => {
+    for (let i = 0; i < rounds; i++) for (const file of files) file.read(task, new Uint8Array(4096));
+  };
+  readAll([open(1 << 20), open(1 << 20), open(1 << 20)], 5);
+  assert.equal(made, 3);
+  made = 0;
+  readAll([open(15 << 20), open(15 << 20), open(15 << 20)], 2);
+  assert.equal(made, 6);
 });
