@@ -9,6 +9,7 @@ import { templateSpec } from '../engine/spec.ts';
 import type { Template } from '../engine/template.ts';
 import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { UsageError } from './fail.ts';
+import { benchDispatch } from './bench-dispatch.ts';
 import { Floor, Native } from './benchpeer.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -29,13 +30,13 @@ interface Bench {
   readonly notes: string[];
 }
 
-const NAMES = ['fork', 'exec', 'template'] as const;
+const NAMES = ['fork', 'exec', 'template', 'dispatch'] as const;
 const CASES = [
   { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
   { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\s*\d\S*\s+\d\S*\s+\d\S*\s*\]\n$/ },
 ] as const;
 
-/** offshoot bench fork|exec|template [--json] [-n N] */
+/** offshoot bench fork|exec|template|dispatch [--json] [-n N] */
 export async function bench(name: string, flags: { readonly json?: boolean; readonly n?: string }): Promise<void> {
   if (!NAMES.includes(name as (typeof NAMES)[number])) throw new UsageError(`unknown benchmark "${name}": there is ${NAMES.join(', ')}.`);
   const samples = Number(flags.n ?? (name === 'template' ? 5 : 200));
@@ -44,12 +45,18 @@ export async function bench(name: string, flags: { readonly json?: boolean; read
   try {
     const template = await engine.template('python');
     const run: Bench = { engine, template, samples, notes: [] };
-    const rows = name === 'fork' ? await benchFork(run) : name === 'exec' ? await benchExec(run) : await benchTemplate(run);
+    const rows = await ROWS[name as (typeof NAMES)[number]](run);
     print(name, machineName(await engine.selfTest()), rows, run.notes, flags.json ?? false);
   } finally {
     await engine.close();
   }
 }
+
+const ROWS: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<Row[]>>> = {
+  fork: benchFork, exec: benchExec, template: benchTemplate,
+  dispatch: async ({ engine, template, samples }) =>
+    (await benchDispatch(engine, template, samples)).map(({ name, unit, values }) => row(name, unit, values)),
+};
 
 async function benchFork({ engine, template, samples, notes }: Bench): Promise<Row[]> {
   const path = templatePath(engine.home, 'python');

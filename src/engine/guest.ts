@@ -11,6 +11,7 @@ import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
+import { hostClock } from '../host/clock.ts';
 import { privatePages } from '../host/pagemap.ts';
 import { copyMachine, viewOfTemplate } from './branch.ts';
 import type { SavedKernel } from './guestkernel.ts';
@@ -54,6 +55,8 @@ export class Guest implements Runnable {
   private forkTimeMs: number;
   private isParked = false;
   private startedMs = 0;
+  /** Of CLOCK_MONOTONIC. */
+  private begunMs = 0;
   private deadlineMs = Infinity;
   private onEnd: ((end: RunEnd) => void) | null = null;
   private stopReason: LimitReached = null;
@@ -177,6 +180,7 @@ export class Guest implements Runnable {
     const now = performance.now();
     if (now >= this.deadlineMs) this.stopReason = 'timeout';
     if (this.stopReason !== null) return this.finish(null);
+    this.begunMs ||= hostClock.monotonicNs() / 1e6;
     if (this.outlet.full) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
     const state = runSlice(this.kernel, Math.min(budgetNs, (this.deadlineMs - now) * 1e6));
     this.outlet.flush();
@@ -248,7 +252,7 @@ export class Guest implements Runnable {
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
       limit, reason: text,
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
-      cpuTimeMs: this.kernel.cpuNs / 1e6,
+      begunMs: this.begunMs || hostClock.monotonicNs() / 1e6, cpuTimeMs: this.kernel.cpuNs / 1e6,
       dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),

@@ -67,6 +67,8 @@ export interface RunEnd {
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
   readonly totalTimeMs: number;
+  /** When it first got the processor: milliseconds of CLOCK_MONOTONIC, which caller and worker share. */
+  readonly begunMs: number;
   /** Processor time of the sandbox, its kernel's included. */
   readonly cpuTimeMs: number;
   /** Pages of the sandbox's memory that are its own, not the template's. */

@@ -68,6 +68,8 @@ export interface RunResult {
   readonly forkTimeMs: number;
   readonly execTimeMs: number;
   readonly totalTimeMs: number;
+  /** From the call to the program's first instruction: waiting for a worker, the way there, making the VM. */
+  readonly waitTimeMs: number;
   /** Processor time of all its processes, with what our kernel spent for them. */
   readonly cpuTimeMs: number;
   readonly dirtyPages: number;
@@ -80,6 +82,8 @@ export interface PreparedRun {
   readonly request: RunRequest;
   readonly init: RunInit;
   readonly limits: RunLimits;
+  /** When it was asked for: CLOCK_MONOTONIC. */
+  readonly askedMs: number;
   /** What it costs to keep it waiting. */
   readonly sizeBytes: number;
 }
@@ -123,7 +127,12 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
   if (sizeBytes > REQUEST_BYTES_MAX) {
     throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
   }
-  return { request, init, limits, sizeBytes };
+  return { request, init, limits, askedMs: monotonicMs(), sizeBytes };
+}
+
+/** CLOCK_MONOTONIC, which all processes share. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** The memory limit of a fork; `usual` is its template's, 0 for the default. Throws OffshootError 'bad-argument'. */
@@ -168,9 +177,9 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
     void feed(worker, sandbox, init.stdin);
     if (init.signal?.aborted) cancel();
-    const end = await ending;
+    const { begunMs, ...end } = await ending;
     return {
-      id: place.id, template: place.template, ...end, timedOut: end.limit === 'timeout',
+      id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - run.askedMs), timedOut: end.limit === 'timeout',
       stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr),
     };
   } finally {
@@ -183,8 +192,8 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
 export function cancelledRun(template: string): RunResult {
   return {
     id: randomUUID(), template, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 130, signal: null, timedOut: false,
-    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, rewound: false, forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, cpuTimeMs: 0,
-    dirtyPages: 0, syscalls: 0, unimplemented: {},
+    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, rewound: false,
+    forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, waitTimeMs: 0, cpuTimeMs: 0, dirtyPages: 0, syscalls: 0, unimplemented: {},
   };
 }
 

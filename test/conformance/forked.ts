@@ -40,7 +40,7 @@ class Half {
     };
     this.ended = new Promise((resolve) => {
       this.onEnd = (end) => resolve(outcomeOf({
-        ...end, timedOut: end.limit === 'timeout', stdout: Buffer.concat(this.output.stdout), stderr: Buffer.concat(this.output.stderr),
+        ...end, waitTimeMs: 0, timedOut: end.limit === 'timeout', stdout: Buffer.concat(this.output.stdout), stderr: Buffer.concat(this.output.stderr),
       }));
     });
   }
