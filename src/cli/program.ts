@@ -4,12 +4,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UsageError, fail } from './fail.ts';
+import type { LimitFlags } from './limits.ts';
 import type { BuildFlags } from './template.ts';
 
 /** Options shared by `run` and `exec`. */
-export interface RunFlags {
+export interface RunFlags extends LimitFlags {
   readonly template: string;
-  readonly timeout?: string;
   readonly memory?: string;
   readonly env: readonly string[];
   readonly strace?: boolean;
@@ -27,6 +27,12 @@ function withRunFlags(command: Command): Command {
     .option('-t, --template <name>', 'template to fork', 'python')
     .option('--timeout <seconds>', 'end the run after so much wall-clock time (exit code 124)')
     .option('--memory <MB>', 'most memory the sandbox may use (default 512)')
+    .option('--cpu-time <seconds>', 'end the run after so much processor time')
+    .option('--output <MB>', 'end the run after so much output (default 64)')
+    .option('--processes <count>', 'most processes and threads at a time (default 256)')
+    .option('--files <count>', 'most open files of a process (default 4096)')
+    .option('--disk <MB>', 'most data in files it writes (default 1024)')
+    .option('--inodes <count>', 'most files and directories it makes (default 1048576)')
     .option('--env <K=V>', 'set an environment variable; may be repeated', (value, all: string[]) => [...all, value], [] as string[])
     .option('--strace', 'print each system call on stderr, as strace -f does')
     .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');

@@ -7,6 +7,7 @@ import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import { UsageError, fail } from './fail.ts';
 import { environment } from './flags.ts';
+import { limitsOf, positive } from './limits.ts';
 import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -43,20 +44,13 @@ function readProgram(file: string): Buffer {
   }
 }
 
-function positive(text: string | undefined, flag: string): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new UsageError(`${flag} needs a number above 0, not "${text}".`);
-  return value;
-}
-
 async function launch(flags: RunFlags, start: Start): Promise<void> {
-  const timeout = positive(flags.timeout, '--timeout');
+  const limits = limitsOf(flags);
   const memory = positive(flags.memory, '--memory');
   if (memory !== undefined && !(memory >= 16 && memory <= 4096)) throw new UsageError('--memory needs a number from 16 to 4096 (MB).');
   const init: RunInit = {
     env: environment(flags.env),
-    ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
+    ...limits,
     stdin: process.stdin,
     capture: flags.json ?? false,
     ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr: (bytes) => process.stderr.write(bytes) }),

@@ -12,7 +12,9 @@ export interface MemoryState {
   readonly availableBytes: number;
 }
 
-const SAMPLE_MS = 20;
+/** A look costs as much as sending a run to a worker: with plenty left, an older one will do. */
+const SAMPLE_MS = 1000;
+const SAMPLE_WHEN_SCARCE_MS = 20;
 const KEEP_MIN_BYTES = 128 << 20;
 const KEEP_MAX_BYTES = 2 ** 31;
 
@@ -34,8 +36,9 @@ export class HostMemory {
 
   /** Throws OffshootError 'host-memory' when `bytes` more would not leave enough free. */
   admit(bytes: number): void {
-    if (performance.now() - this.sampledMs > SAMPLE_MS) this.sample();
-    if (this.state.availableBytes - this.promisedBytes - bytes < this.keepFreeBytes) {
+    const ageMs = performance.now() - this.sampledMs;
+    if (ageMs > SAMPLE_MS || (ageMs > SAMPLE_WHEN_SCARCE_MS && this.left(bytes) < 2 * this.keepFreeBytes)) this.sample();
+    if (this.left(bytes) < this.keepFreeBytes) {
       throw new OffshootError('host-memory', `The host has ${mb(this.state.availableBytes)} MB of memory left and keeps ${mb(this.keepFreeBytes)} MB `
         + 'free: close sandboxes, or wait until runs have ended.');
     }
@@ -46,6 +49,10 @@ export class HostMemory {
   get isShort(): boolean {
     this.sample();
     return this.state.availableBytes < this.keepFreeBytes / 2;
+  }
+
+  private left(bytes: number): number {
+    return this.state.availableBytes - this.promisedBytes - bytes;
   }
 
   private sample(): void {

@@ -30,15 +30,20 @@ export class MemoryGuard {
     this.asked = null;
   }
 
-  /** One look: asks the biggest worker to end a sandbox; ends it when it was asked a period ago and is still the biggest. */
+  /**
+   * One look, the last when no worker has a sandbox: asks the biggest worker to end one; ends it when it was asked a period ago and
+   * is still the biggest.
+   */
   look(): void {
+    const workers = this.workers();
+    if (workers.length === 0) return this.stop();
     if (!this.memory.isShort) {
       this.asked = null;
       return;
     }
     let biggest: WorkerClient | null = null;
     let most = -1;
-    for (const worker of this.workers()) {
+    for (const worker of workers) {
       const bytes = worker.pid === undefined ? 0 : this.sizeOf(worker.pid);
       if (bytes > most) [biggest, most] = [worker, bytes];
     }

@@ -29,6 +29,7 @@ export class Place {
   private readonly templates = new Map<string, Promise<TemplateHeader>>();
   private readonly loaded = new Set<string>();
   private loading = 0;
+  private timer: NodeJS.Timeout | null = null;
 
   constructor(worker: WorkerClient, tenant: string, home: string, onProgress: ((progress: Progress) => void) | undefined) {
     this.worker = worker;
@@ -63,6 +64,16 @@ export class Place {
   forget(template: string): void {
     this.templates.delete(template);
     this.loaded.delete(template);
+  }
+
+  /** Has `then` called once nothing has called this for `ms`. */
+  afterIdle(ms: number, then: () => void): void {
+    if (this.timer) this.timer.refresh();
+    else this.timer = setTimeout(then, ms).unref();
+  }
+
+  stopTimer(): void {
+    if (this.timer) clearTimeout(this.timer);
   }
 
   lease(number: number, onRelease: () => void): Lease {

@@ -76,7 +76,8 @@ export class Workers {
   constructor(init: WorkersInit) {
     this.init = init;
     this.queue = new FairQueue(init.queue);
-    this.guard = new MemoryGuard(init.memory, () => this.places.map((place) => place.worker));
+    this.guard = new MemoryGuard(init.memory, () =>
+      this.places.filter((place) => place.sandboxes > 0).map((place) => place.worker));
     this.spare = new WorkerClient(init.home);
   }
 
@@ -201,7 +202,6 @@ export class Workers {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);
-      if (this.usage.size === 0) this.guard.stop();
       if (place.sandboxes === 0) this.idle(place);
       this.pump();
     });
@@ -290,15 +290,15 @@ export class Workers {
     place.usedMs = performance.now();
     if (place.worker.isGone) return;
     if (place.isDraining) return this.end(place);
-    const since = place.usedMs;
-    setTimeout(() => {
+    place.afterIdle(this.init.idleMs, () => {
       const isLast = this.places.every((other) => other === place);
-      if (place.isUnused && place.usedMs === since && !isLast) this.end(place);
-    }, this.init.idleMs).unref();
+      if (place.isUnused && !isLast) this.end(place);
+    });
   }
 
   private end(place: Place): void {
     this.remove(place);
+    place.stopTimer();
     void place.worker.close();
     setImmediate(() => this.pump());
   }

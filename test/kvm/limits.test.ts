@@ -37,6 +37,68 @@ test('memory: what fits under the limit works, past the template\'s own memory',
   assert.equal(text(result), '40000000.0\n', result.stderr.toString());
 });
 
+test('cpu time: of all processes, not the wall clock\'s', async () => {
+  const spin = await py('print("before", flush=True)\nwhile True: pass', { cpuTimeMs: 300 });
+  assert.deepEqual([text(spin), spin.limit, spin.exitCode], ['before\n', 'cpu', 137]);
+  assert.ok(spin.cpuTimeMs >= 300 && spin.cpuTimeMs < 1000, `${spin.cpuTimeMs} ms`);
+  assert.match(spin.reason ?? '', /cpu limit: 0.3 s/);
+  const child = await py('import os\nif os.fork() == 0:\n    while True: pass\nos.wait()', { cpuTimeMs: 300 });
+  assert.equal(child.limit, 'cpu');
+  const sleep = await py('import time; time.sleep(1); print("slept")', { cpuTimeMs: 800 });
+  assert.deepEqual([text(sleep), sleep.limit], ['slept\n', null]);
+});
+
+test('processes, open files, disk, inodes: the call fails as on Linux, the program sees its limits', async () => {
+  const code = `
+import os, resource, errno
+def fails(what):
+    try: what()
+    except OSError as e: return errno.errorcode[e.errno]
+def children():
+    while True:
+        if os.fork() == 0: os.read(r, 1); os._exit(0)
+def files():
+    held = []
+    try:
+        while True: held.append(os.open("/", 0))
+    finally:
+        for fd in held: os.close(fd)
+def big():
+    with open("/tmp/big", "wb", 0) as f:
+        while True: f.write(bytes(4096))
+def many():
+    i = 0
+    while True: open(f"/tmp/{i}", "w").close(); i += 1
+r, w = os.pipe()
+print(fails(children), fails(files), fails(big), fails(many), len(os.listdir("/tmp")) < 60)
+print(resource.getrlimit(resource.RLIMIT_NPROC), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+v = os.statvfs("/tmp")
+print(v.f_files, v.f_favail, v.f_bfree)
+`;
+  const result = await py(code, { processes: 20, files: 30, diskBytes: 2 << 20, inodes: 60 });
+  assert.equal(text(result), 'EAGAIN EMFILE ENOSPC ENOSPC True\n(20, 20) 30\n60 0 0\n', result.stderr.toString());
+  assert.equal(result.limit, null);
+  const other = await py('import resource, os; print(resource.getrlimit(resource.RLIMIT_NOFILE)[1], os.statvfs("/tmp").f_favail > 1000)');
+  assert.equal(text(other), '4096 True\n');
+});
+
+test('limits that are no limits are refused', async () => {
+  for (const init of [
+    { cpuTimeMs: -1 }, { processes: 0 }, { processes: 1.5 }, { files: 3 }, { diskBytes: NaN }, { inodes: -1 }, { outputBytes: Infinity },
+  ]) {
+    await assert.rejects(py('pass', init), (error: Error & { code?: string }) => error.code === 'bad-argument', JSON.stringify(init));
+  }
+});
+
+test('short runs end while others compute on the same worker', async () => {
+  const stop = new AbortController();
+  const hogs = Array.from({ length: 4 }, () => py('while True: pass', { signal: stop.signal }));
+  assert.equal(text(await py('print(1)')), '1\n');
+  assert.equal(text(await py('import time\nfor i in range(3): time.sleep(0.01)\nprint(2)')), '2\n');
+  stop.abort();
+  for (const hog of await Promise.all(hogs)) assert.equal(hog.limit, 'cancelled');
+});
+
 test('output: exactly the limit is delivered, then the run ends', async () => {
   const result = await py('while True: print("x" * 99)', { outputBytes: 100_000 });
   assert.deepEqual([result.stdout.length, result.limit], [100_000, 'output']);
