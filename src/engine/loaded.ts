@@ -78,7 +78,7 @@ export class LoadedTemplate {
 }
 
 /** The shared text in huge pages, where the host has them; read-only. */
-function hugeCopy(arena: Arena, shared: TemplateHeader['shared'], file: Uint8Array): SharedMemory | null {
+export function hugeCopy(arena: Arena, shared: TemplateHeader['shared'], file: Uint8Array): SharedMemory | null {
   if (!shared) return null;
   const { gpa, sizeBytes } = shared;
   const { hva, buffer, byteOffset } = arena.take(sizeBytes);

@@ -30,7 +30,7 @@ function leavesNothing(name: string, slot: Slot, before: () => void = () => {}):
   fresh.destroy();
 }
 
-const CASES = ['small', 'huge', 'mappings', 'tables', 'children', 'registers', 'ports', 'threads', 'resources', 'everything'];
+const CASES = ['small', 'huge', 'mappings', 'text', 'tables', 'children', 'registers', 'ports', 'threads', 'resources', 'everything'];
 const STOPPED = ['small', 'children', 'threads', 'everything'].map((name) => `${name} stay`);
 
 for (const name of [...CASES, ...STOPPED]) test(`no residue: ${name}`, { skip }, () => leavesNothing(name, template.slot()));

@@ -43,6 +43,11 @@ __asm__(
   "rep insb\nsyscall\n.balign 4096\n");
 extern char probes[];
 
+// Text of some large pages: forks of a template share it.
+#define LARGE (2 * MB)
+__asm__(".section .text.large,\"ax\"\n.balign 0x200000\n.globl large\nlarge:\n.skip 0x400000, 0xc3\n.text\n");
+extern char large[];
+
 static char *pages;       // 64 private pages, read-write
 static char *readonly;    // 16 pages, read-only
 static char *shared;      // 16 shared pages
@@ -70,6 +75,7 @@ static void prepare(void) {
   for (int i = 0; i < 16; i++) { char block[PAGE]; memset(block, 'a' + i, PAGE); write(file, block, PAGE); }
   filepages = mmap((void *)0x40000000, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
   for (int i = 0; i < 16; i++) if (filepages[i * PAGE] != 'a' + i) fail("file");
+  for (size_t i = 0; i < 2 * LARGE; i += PAGE) if (*(volatile char *)(large + i) != (char)0xc3) fail("text");
   code = map((void *)0x50000000, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, 0);
   memset(code, 0xc3, PAGE);
   mprotect(code, PAGE, PROT_READ | PROT_EXEC);
@@ -124,6 +130,24 @@ static void mappings(void) {
     if (i % 3 == 0) munmap(far, 2 * PAGE);
   }
   munmap((void *)0x30000000, 16 * PAGE);
+}
+
+/** The program's own text, of which a large page cannot stay one. */
+static void text(void) {
+  for (size_t i = 0; i < 2 * LARGE; i += 64 * PAGE) ((void (*)(void))(large + i))();
+  mprotect(large + 3 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE);
+  dirty(large + 3 * PAGE, 2 * PAGE, 0x91);
+  munmap(large + 8 * PAGE, 4 * PAGE);
+  dirty(map(large + 9 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_FIXED), 2 * PAGE, 0x92);
+  mprotect(large + 16 * PAGE, PAGE, PROT_NONE);
+  mprotect(large + 20 * PAGE, PAGE, PROT_READ);
+  mremap(large + 24 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)0x68000000);
+  ((void (*)(void))0x68000000)();
+  for (size_t i = 32; i < 512; i++) *(volatile char *)(large + i * PAGE);
+  munmap(large + LARGE, LARGE);
+  dirty(map(large + LARGE, LARGE, PROT_READ | PROT_WRITE, MAP_FIXED), LARGE, 0x93);
+  if (fork() == 0) { mprotect(large, PAGE, PROT_READ | PROT_WRITE); dirty(large, PAGE, 0x94); for (;;) pause(); }
+  usleep(2000);
 }
 
 /** 42,000 areas, every other one written to. */
@@ -252,11 +276,11 @@ static void resources(void) {
   close(0);
 }
 
-static void everything(void) { small(); registers(); mappings(); children(); threads(); resources(); }
+static void everything(void) { text(); small(); registers(); mappings(); children(); threads(); resources(); }
 
 static const struct { const char *name; void (*run)(void); } CASES[] = {
   { "small", small }, { "huge", huge }, { "mappings", mappings }, { "checkerboard", checkerboard }, { "tables", tables },
-  { "children", children }, { "registers", registers }, { "ports", ports }, { "threads", threads }, { "resources", resources },
+  { "text", text }, { "children", children }, { "registers", registers }, { "ports", ports }, { "threads", threads }, { "resources", resources },
   { "everything", everything },
 };
 

@@ -7,17 +7,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deserialize, serialize } from 'node:v8';
+import { hugeCopy } from '../../src/engine/loaded.ts';
 import { RewindBase, rewind, type RewindReport, type RewindTuning } from '../../src/engine/rewind.ts';
 import { KeptPages } from '../../src/engine/rewindheat.ts';
 import { packDirectory } from '../../src/image/images.ts';
 import type { Image } from '../../src/image/store.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
+import { shareText } from '../../src/kernel/mm/sharedtext.ts';
 import { completeForkChild, prepareForkChild } from '../../src/kernel/process/snapshot.ts';
 import type { RunState } from '../../src/kernel/run.ts';
 import { restoreKernel, saveKernel, type KernelState } from '../../src/kernel/save.ts';
 import { USER_END, type AddressSpace, type FrameSource, type Host } from '../../src/platform.ts';
 import { cpuInfo } from '../../src/vmm/cpuinfo.ts';
 import { createMachine, type KvmMachine } from '../../src/vmm/machine.ts';
+import type { SharedMemory } from '../../src/vmm/memory.ts';
 import { kvm } from './guest.ts';
 import { VDSO, bootImage, hostFor } from './harness.ts';
 
@@ -53,6 +56,8 @@ function runUntil(kernel: Kernel, isDone: (state: RunState) => boolean, timeoutM
 export class TestTemplate {
   readonly sizeBytes: number;
   readonly fd: number;
+  /** Text that all slots share. */
+  readonly shared: SharedMemory | null;
   readonly base: RewindBase;
   /** Shared by the slots, as in a worker. */
   readonly state: KernelState;
@@ -62,11 +67,13 @@ export class TestTemplate {
   printed = '';
 
   private constructor(image: Image, kernel: Kernel, file: string, roomBytes: number) {
+    const shared = shareText(kernel.main?.mm ?? assert.fail('no process'), roomBytes);
     this.#image = image;
     this.#stateBytes = serialize(saveKernel(kernel));
     this.state = this.pristineState();
     const used = Math.ceil(kernel.frames.highWaterBytes / 4096) * 4096;
-    this.sizeBytes = Math.ceil((used + roomBytes) / 2 ** 20) * 2 ** 20;
+    this.sizeBytes = shared ? shared.gpa + shared.sizeBytes : Math.ceil((used + roomBytes) / 2 ** 20) * 2 ** 20;
+    this.shared = hugeCopy(kvm().arena, shared, kernel.memory.u8);
     this.fd = openSync(file, 'w+');
     writeSync(this.fd, kernel.memory.u8.subarray(0, used));
     ftruncateSync(this.fd, this.sizeBytes);
@@ -142,7 +149,7 @@ export class Slot {
   constructor(template: TestTemplate, base = template.base) {
     this.template = template;
     this.base = base;
-    this.machine = createMachine(kvm(), { fd: template.fd, sizeBytes: template.sizeBytes }, 512 << 20);
+    this.machine = createMachine(kvm(), { fd: template.fd, sizeBytes: template.sizeBytes, shared: template.shared }, 512 << 20);
     this.kept = new KeptPages(template.sizeBytes / 4096);
     this.#record();
   }
@@ -181,9 +188,10 @@ export class Slot {
     const walk = (table: number, level: number, gva: number, path: readonly number[]): void => {
       for (let i = 0; i < (level === 4 ? 256 : 512); i++) {
         const low = words[(table >>> 2) + i * 2];
+        const isLarge = (low & 0x80) !== 0;
         const at = gva + i * 4096 * 512 ** (level - 1);
         if ((low & 1) === 0 || at >= USER_END) continue;
-        if (level === 1) {
+        if (level === 1 || isLarge) {
           if (path.some((each) => made.has(each))) paths.set(at, path.map((each) => (made.has(each) ? each : 0)));
         } else walk((low & 0xffff_f000) >>> 0, level - 1, at, [...path, (low & 0xffff_f000) >>> 0]);
       }

@@ -17,7 +17,7 @@ const PAGE = 4096;
 /** `pages` of rewindguest.c. */
 const PAGES_GVA = 0x1000_0000;
 /** Registers that count time or are the machine's own clockwork. */
-const MSRS_IGNORED = new Set([0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */, 0xc0000104 /* AMD64_TSC_RATIO */]);
+const MSRS_IGNORED = new Set([0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */, 0x4000_0020 /* HV_X64_MSR_TIME_REF_COUNT */]);
 
 /** What differs between a slot that was rewound and a fork that never ran, or null. Both must be thrown away or rewound afterwards. */
 export function residue(slot: Slot, fresh: Slot): string | null {
@@ -53,11 +53,15 @@ function registers(slot: Slot, fresh: Slot): string | null {
     const trap = at.machine.run(c, mainSpace(at), 0);
     return { trap, ...registerClasses(at) };
   });
-  for (const key of Object.keys(its) as (keyof typeof its)[]) if (!isDeepStrictEqual(mine[key], its[key])) return `registers: ${key}`;
+  for (const key of Object.keys(its) as (keyof typeof its)[]) {
+    if (isDeepStrictEqual(mine[key], its[key])) continue;
+    const differs = mine.msrs.find((msr, i) => msr !== its.msrs[i]);
+    return `registers: ${key}${key === 'msrs' ? ` ${differs}` : ''}`;
+  }
   return its.trap.kind === 'syscall' ? null : `the probe stopped with ${its.trap.kind}`;
 }
 
-function registerClasses({ machine: { vcpu } }: Slot): Record<string, Uint8Array | string[]> {
+function registerClasses({ machine: { vcpu } }: Slot): Record<string, Uint8Array | string[]> & { readonly msrs: string[] } {
   const get = (request: number, sizeBytes: number): Uint8Array => {
     const into = new Uint8Array(sizeBytes);
     ioctlPointer('KVM_GET', vcpu.fd, request, into);
@@ -193,7 +197,7 @@ function newSpaces(slot: Slot): string | null {
   const page = read - read % PAGE;
   const c = context(read);
   const ofRun = new Set(slot.trees.flatMap((tree) => [tree.root, ...[...tree.paths.values()].flat()]));
-  let spare = memory.sizeBytes;
+  let spare = slot.template.shared?.gpa ?? memory.sizeBytes;
   /** A zeroed frame: this one, or, if it is 0 or gone, one that was no table. */
   const frame = (wanted: number): number => {
     while (wanted === 0 || wanted >= memory.sizeBytes) {
