@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { Engine } from '../engine/engine.ts';
 import { templatePath } from '../engine/home.ts';
 import { templateSpec } from '../engine/spec.ts';
-import type { Template } from '../engine/template.ts';
+import type { RunResult } from '../engine/run.ts';
+import type { ForkInit, Template } from '../engine/template.ts';
 import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { UsageError } from './fail.ts';
 import { benchDispatch } from './bench-dispatch.ts';
@@ -88,20 +89,22 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
   if (!native) notes.push('the host has no python3 with the same modules (numpy): native rows are missing');
   const rows: Row[] = [];
   for (const { name, code, output } of CASES) {
-    const times: Record<'pooled' | 'fresh' | 'native', number[]> = { pooled: [], fresh: [], native: [] };
+    const times: Record<'pooled' | 'reuse' | 'fresh' | 'native', number[]> = { pooled: [], reuse: [], fresh: [], native: [] };
     const pages: number[] = [];
     for (let i = -WARM_UP; i < samples; i++) {
-      const pooled = await timeRun(template, code, output, true);
-      const fresh = await timeRun(template, code, output, false);
+      const pooled = await timeRun(template, code, output, {});
+      const reuse = await timeRun(template, code, output, { reuse: true });
+      const fresh = await timeRun(template, code, output, { pooled: false });
       const peer = await native?.sample(code);
       if (peer) check(peer.output, output);
       if (i < 0) continue;
       if (pooled.pooled) times.pooled.push(pooled.ms); // else the pool was empty
+      if (reuse.rewound) times.reuse.push(reuse.ms);
       times.fresh.push(fresh.ms);
       pages.push(fresh.dirtyPages);
       if (peer) times.native.push(peer.ms);
     }
-    for (const kind of ['pooled', 'fresh'] as const) {
+    for (const kind of ['pooled', 'reuse', 'fresh'] as const) {
       rows.push(row(`${name}.${kind}`, 'ms', times[kind]));
       if (native) rows.push(ratio(`${name}.${kind}.ratio`, times[kind], times.native));
     }
@@ -113,16 +116,16 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
 }
 
 /** From asking for a fork until the program's output is here. */
-async function timeRun(template: Template, code: string, output: RegExp, pooled: boolean): Promise<{ ms: number; pooled: boolean; dirtyPages: number }> {
+async function timeRun(template: Template, code: string, output: RegExp, init: ForkInit): Promise<{ ms: number } & RunResult> {
   const start = performance.now();
   let ms = NaN;
-  const sandbox = await template.fork({ pooled });
+  const sandbox = await template.fork(init);
   const result = await sandbox.run(code, { onStdout: () => {
     ms = performance.now() - start;
   } });
   await sandbox.close();
   check(result.stdout.toString(), output);
-  return { ms, pooled: result.pooled, dirtyPages: result.dirtyPages };
+  return { ...result, ms };
 }
 
 /** Building (the image is there), and loading from disk in a new worker plus one run. */

@@ -62,6 +62,8 @@ export class Guest implements Runnable {
   private stopReason: LimitReached = null;
   private timeoutMs = 0;
   private destroyed = false;
+  /** `rewind` comes next: what is private then is also what earlier runs left so, and nobody counts it. */
+  willBeRewound = false;
   /** Our own code, or the machine, failed under it: nothing of it is used again. */
   private isBroken = false;
   /** The VM ran something before, and was rewound. */
@@ -253,7 +255,7 @@ export class Guest implements Runnable {
       limit, reason: text,
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       begunMs: this.begunMs || hostClock.monotonicNs() / 1e6, cpuTimeMs: this.kernel.cpuNs / 1e6,
-      dirtyPages: this.destroyed ? 0 : this.dirtyPages(),
+      dirtyPages: this.destroyed || this.willBeRewound ? 0 : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };

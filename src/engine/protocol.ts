@@ -71,7 +71,7 @@ export interface RunEnd {
   readonly begunMs: number;
   /** Processor time of the sandbox, its kernel's included. */
   readonly cpuTimeMs: number;
-  /** Pages of the sandbox's memory that are its own, not the template's. */
+  /** Pages of the sandbox's memory that are its own, not the template's; 0 with `reuse`: there they say nothing about one run. */
   readonly dirtyPages: number;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;

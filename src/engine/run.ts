@@ -72,6 +72,7 @@ export interface RunResult {
   readonly waitTimeMs: number;
   /** Processor time of all its processes, with what our kernel spent for them. */
   readonly cpuTimeMs: number;
+  /** Pages of the sandbox's memory that are its own, not the template's; 0 with `reuse`: there they say nothing about one run. */
   readonly dirtyPages: number;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;

@@ -91,6 +91,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   const guest = pooled ? pool.take(memoryBytes, reuse) : Guest.fork(kvmHost(), template, memoryBytes);
   if (pooled) pooledGuests.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
+  guest.willBeRewound = reuse;
   guest.attach({
     output: (stream, bytes, sent) => sendPieces({ type: 'output', sandbox, stream: stream === 2 ? 2 : 1 }, bytes, sent),
     trace: (text) => sendPieces({ type: 'trace', sandbox }, Buffer.from(text)),

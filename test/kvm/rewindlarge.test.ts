@@ -68,7 +68,10 @@ function withSwap(body: () => void): boolean {
   const file = join(dir, 'swap');
   try {
     execFileSync('dd', ['if=/dev/zero', `of=${file}`, 'bs=1M', `count=${SWAP_BYTES >> 20}`], { stdio: 'ignore' });
-    for (const command of [['chmod', '600'], ['mkswap'], ['swapon']]) execFileSync(command[0], [...command.slice(1), file], { stdio: 'ignore' });
+    const run = (command: string, ...args: string[]): void => void execFileSync(command, [...args, file], { stdio: 'ignore' });
+    run('chmod', '600');
+    run('mkswap');
+    run('swapon');
   } catch {
     rmSync(dir, { recursive: true });
     return false;

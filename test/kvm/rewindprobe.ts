@@ -17,7 +17,10 @@ const PAGE = 4096;
 /** `pages` of rewindguest.c. */
 const PAGES_GVA = 0x1000_0000;
 /** Registers that count time or are the machine's own clockwork. */
-const MSRS_IGNORED = new Set([0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */, 0x4000_0020 /* HV_X64_MSR_TIME_REF_COUNT */]);
+const MSRS_IGNORED = new Set([
+  0x10 /* TSC */, 0x6e0 /* TSC_DEADLINE */, 0x3b /* TSC_ADJUST */,
+  0x4000_0010 /* HV_X64_MSR_VP_RUNTIME */, 0x4000_0020 /* …TIME_REF_COUNT */,
+]);
 
 /** What differs between a slot that was rewound and a fork that never ran, or null. Both must be thrown away or rewound afterwards. */
 export function residue(slot: Slot, fresh: Slot): string | null {
@@ -88,7 +91,8 @@ function msrs(fd: number): string[] {
     const list = buffer(Msrs.size + MsrEntry.size);
     Msrs.set.nmsrs(list.view, 0, 1);
     MsrEntry.set.index(list.view, Msrs.size, index);
-    if (ioctlPointer('KVM_GET_MSRS', fd, nr.KVM_GET_MSRS, list.u8) === 1) values.push(`${index.toString(16)}=${MsrEntry.get.data(list.view, Msrs.size)}`);
+    if (ioctlPointer('KVM_GET_MSRS', fd, nr.KVM_GET_MSRS, list.u8) !== 1) continue;
+    values.push(`${index.toString(16)}=${MsrEntry.get.data(list.view, Msrs.size)}`);
   }
   return values;
 }
