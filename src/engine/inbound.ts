@@ -68,15 +68,17 @@ function counts(given: Fields): Record<string, number> {
 }
 
 function selfTest(given: Fields): SelfTestReport {
-  const { checks } = given;
-  if (!Array.isArray(checks) || checks.length > CHECKS_MAX) throw new BadMessage('a self-test without checks');
   return {
     kind: text(given, 'kind'),
-    checks: checks.map((each: unknown) => {
-      const check = fields(each, 'check');
-      return { name: text(check, 'name'), ok: check['ok'] === true, detail: text(check, 'detail') };
-    }),
+    checks: several(given, 'checks').map((check) => ({ name: text(check, 'name'), ok: check['ok'] === true, detail: text(check, 'detail') })),
+    confinement: several(given, 'confinement').map((step) => ({ name: text(step, 'name'), on: step['on'] === true, detail: text(step, 'detail') })),
   };
+}
+
+function several(of: Fields, name: string): Fields[] {
+  const list = of[name];
+  if (!Array.isArray(list) || list.length > CHECKS_MAX) throw new BadMessage(`a self-test without ${name}`);
+  return list.map((each: unknown) => fields(each, name));
 }
 
 function fields(value: unknown, what: string): Fields {

@@ -85,11 +85,20 @@ export interface Progress {
   readonly total: number;
 }
 
-/** The self-test's findings (vmm/selftest.ts). */
+/** One privilege a worker gives up (engine/confine.ts). */
+export interface Confinement {
+  readonly name: string;
+  /** False: this host does not know or permit it; `detail` says why. */
+  readonly on: boolean;
+  readonly detail: string;
+}
+
+/** The self-test's findings (vmm/selftest.ts), and what confines the worker that made them. */
 export interface SelfTestReport {
   /** 'pvm': shadow page tables, no hardware virtualization; 'hardware': VT-x or AMD-V. */
   readonly kind: string;
   readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[];
+  readonly confinement: readonly Confinement[];
 }
 
 /** What a sandbox is forked from, and with. */

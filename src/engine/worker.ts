@@ -3,11 +3,14 @@
 // workerprocess.ts as `worker HOME PARENT-PID`.
 
 import { closeSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { receiveDescriptors } from '../host/descriptors.ts';
+import { openPagemap } from '../host/pagemap.ts';
 import { ImageError } from '../image/errors.ts';
 import { ImageIndexError } from '../kernel/fs/imageindex.ts';
 import { Channel } from './channel.ts';
+import { confine } from './confine.ts';
 import { KvmHost } from './kvmhost.ts';
 import { OffshootError } from './errors.ts';
 import { explain } from './explain.ts';
@@ -16,7 +19,7 @@ import { LoadedTemplate } from './loaded.ts';
 import { endWithParent } from './parent.ts';
 import { Pool } from './pool.ts';
 import {
-  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type ForkOptions, type FromWorker, type Request, type ToWorker,
+  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type Confinement, type ForkOptions, type FromWorker, type Request, type ToWorker,
 } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
@@ -36,6 +39,7 @@ const BUSY_MS = 1;
 const PARKED_MAX = 4;
 /** /dev/kvm and all that goes with it, or why it cannot be used. */
 let opened: { readonly host: KvmHost } | { readonly error: unknown };
+let confinement: readonly Confinement[] = [];
 
 const channel = new Channel(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }), {
   frameBytesMax: TO_WORKER_BYTES_MAX,
@@ -47,12 +51,19 @@ function send(message: FromWorker, bytes?: Uint8Array, sent?: () => void): void 
   channel.send(message, bytes, sent);
 }
 
-function start(home: string): void {
+/** Opens everything this process will ever open, then gives up the right to (confine.ts). */
+function start(home: string, parentPid: number): void {
+  endWithParent(parentPid);
   try {
-    opened = { host: KvmHost.open(home) };
+    const host = KvmHost.open(home);
+    host.kvm.kicker.drain();
+    openPagemap();
+    opened = { host };
   } catch (error) {
     opened = { error };
   }
+  flushCompileCache();
+  confinement = confine(parentPid);
 }
 
 function kvmHost(): KvmHost {
@@ -206,7 +217,7 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
       case 'run':
         return runGuest(message, bytes);
       case 'selftest':
-        return send({ type: 'selftest', call, report: kvmHost().selfTest });
+        return send({ type: 'selftest', call, report: { ...kvmHost().selfTest, confinement } });
     }
   } catch (error) {
     refuse(call, error);
@@ -218,8 +229,7 @@ function refuse(call: number, error: unknown): void {
   send({ type: 'error', call, code, message });
 }
 
-endWithParent(Number(process.argv[3]));
 volunteer();
-start(process.argv[2]);
+start(process.argv[2], Number(process.argv[3]));
 // The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => {});

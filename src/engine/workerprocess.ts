@@ -39,8 +39,16 @@ function start(home: string): WorkerProcess {
   const self = fileURLToPath(import.meta.url);
   const entry = self.replace(/workerprocess\.(ts|js)$/, 'worker.$1');
   const child = spawn(process.execPath, ['--no-warnings', '--max-semi-space-size=32', entry, home, String(process.pid)], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: { NODE_COMPILE_CACHE: `${home}/cache/node`, ...process.env },
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: workerEnvironment(home),
   });
   (child.stdio[HANDOVER_FD] as Socket | undefined)?.on('error', () => {}).unref();
   return { child, socket: child.stdio[CHANNEL_FD] as Socket };
+}
+
+/** Of the caller's environment, which may hold secrets, a worker gets what Node itself may need. */
+const KEPT = ['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'OFFSHOOT_DEBUG'];
+
+function workerEnvironment(home: string): NodeJS.ProcessEnv {
+  const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+  return { NODE_COMPILE_CACHE: `${home}/cache/node`, ...Object.fromEntries(kept) };
 }

@@ -5,7 +5,8 @@
 // read and written during the call.
 
 import koffi from 'koffi';
-import { CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIG_BLOCK, SYS_tgkill } from '../abi/linux/host.ts';
+import { CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIG_BLOCK } from '../abi/linux/host.ts';
+import { SYS_tgkill } from '../abi/linux/hostcalls.ts';
 import { bytes, i32, i64, struct, u64, buffer } from '../abi/struct.ts';
 import { HostError } from './errors.ts';
 

@@ -9,7 +9,7 @@ import * as libc from './libc.ts';
 
 const PAGE = 4096;
 /** _IOWR('f', 16, struct pm_scan_arg) */
-const PAGEMAP_SCAN = 0xc060_6610;
+export const PAGEMAP_SCAN = 0xc060_6610;
 const PAGE_IS_FILE = 1n << 2n, PAGE_IS_PRESENT = 1n << 3n, PAGE_IS_SWAPPED = 1n << 4n;
 /** Bits of a pagemap entry: present, swapped, file page or shared. */
 const PM_PRESENT = 0x8000_0000, PM_SWAP = 0x4000_0000, PM_FILE = 0x2000_0000;
@@ -31,6 +31,11 @@ const arg = buffer(ScanArg.size);
 /** Receives a run of pages. */
 export type VisitRange = (hva: number, sizeBytes: number) => void;
 
+/** Opens the pagemap: for a process that may not open it later. Throws HostError. */
+export function openPagemap(): void {
+  if (fd < 0) fd = libc.open('/proc/self/pagemap', O_CLOEXEC);
+}
+
 /** How many pages of [hva, hva+sizeBytes) are anonymous: copied on write or written, present or swapped out. */
 export function privatePages(arena: Arena, hva: number, sizeBytes: number): number {
   let bytes = 0;
@@ -42,7 +47,7 @@ export function privatePages(arena: Arena, hva: number, sizeBytes: number): numb
 
 /** Calls back for each run of such pages, ascending. */
 export function forEachPrivateRange(arena: Arena, hva: number, sizeBytes: number, visit: VisitRange): void {
-  if (fd < 0) fd = libc.open('/proc/self/pagemap', O_CLOEXEC);
+  openPagemap();
   found ??= resultPages(arena);
   let start = hva;
   while (scanWorks && start < hva + sizeBytes) {
