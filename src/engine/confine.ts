@@ -24,8 +24,8 @@ import type { Confinement } from './protocol.ts';
 export const IOCTLS: readonly number[] = [
   K.KVM_RUN,
   K.KVM_CREATE_VM, K.KVM_SET_USER_MEMORY_REGION, K.KVM_CREATE_VCPU, K.KVM_SET_CPUID2, K.KVM_SET_DEVICE_ATTR, K.KVM_SET_SIGNAL_MASK, // making a VM
-  K.KVM_SET_XCRS, K.KVM_SET_XSAVE, K.KVM_SET_MSRS, K.KVM_SET_VCPU_EVENTS, // a vCPU's state put in
-  K.KVM_GET_XSAVE2, K.KVM_GET_MSRS, K.KVM_GET_VCPU_EVENTS, K.KVM_GET_SREGS, K.KVM_GET_TSC_KHZ, K.KVM_CHECK_EXTENSION, // and read
+  K.KVM_SET_XCRS, K.KVM_SET_XSAVE, K.KVM_SET_MSRS, K.KVM_SET_VCPU_EVENTS, K.KVM_SET_DEBUGREGS, // a vCPU's state put in
+  K.KVM_GET_XSAVE2, K.KVM_GET_MSRS, K.KVM_GET_VCPU_EVENTS, K.KVM_GET_SREGS, K.KVM_GET_DEBUGREGS, K.KVM_GET_TSC_KHZ, K.KVM_CHECK_EXTENSION, // and read
   PAGEMAP_SCAN, // which pages of a guest were changed
   FIONBIO, FIONREAD, // libuv, on its sockets
 ];
@@ -34,7 +34,7 @@ export const IOCTLS: readonly number[] = [
 function allowedCalls(pid: number): AllowedCall[] {
   const always = (nr: number): AllowedCall => ({ nr });
   return [
-    { nr: N.SYS_ioctl, arg: 1, oneOf: IOCTLS },
+    { nr: N.SYS_ioctl, arg: 1, oneOf: IOCTLS }, // KVM
     always(N.SYS_rt_sigtimedwait), // takes back the signal that ended a slice
     always(N.SYS_timer_settime), // the timer of slices, made before
     always(N.SYS_clock_gettime), // where the vDSO cannot tell the time
@@ -60,10 +60,7 @@ function allowedCalls(pid: number): AllowedCall[] {
     always(N.SYS_fstat), // Node reading a file that is open
     always(N.SYS_write), // sockets, standard error, event descriptors
     always(N.SYS_writev),
-    always(N.SYS_recvfrom),
     always(N.SYS_recvmsg), // templates arrive as descriptors
-    always(N.SYS_sendmsg), // Node's own messages; there is no socket but the parent's
-    always(N.SYS_shutdown),
     always(N.SYS_close),
     { nr: N.SYS_fcntl, arg: 1, oneOf: [F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC] }, // not F_SETOWN, which aims signals
     always(N.SYS_memfd_create), // memory that a branch shares

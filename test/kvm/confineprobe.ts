@@ -35,7 +35,7 @@ const ATTEMPTS: readonly (readonly [string, number, ...(number | string)[]])[] =
   ['open_tree', 428, AT_FDCWD, '/', 1], ['pivot_root', 155, '/', '/'], ['swapon', 167, NEW, 0], ['inotify_init1', 294, 0], ['fanotify_init', 300, 0, 0],
   ['socket inet', 41, AF_INET, SOCK_STREAM, 0], ['socket unix', 41, AF_UNIX, SOCK_STREAM, 0], ['socket netlink', 41, 16, 3, 0],
   ['socketpair', 53, AF_UNIX, SOCK_STREAM, 0, ''], ['connect', 42, 3, '', 16], ['bind', 49, 3, '', 16], ['listen', 50, 3, 1], ['accept4', 288, 3, 0, 0, 0],
-  ['sendto', 44, 3, '', 1, 0, '', 16], ['sendmmsg', 307, 3, '', 1, 0], ['setsockopt', 54, 3, 1, 2, '', 4],
+  ['sendmsg', 46, 3, '', 0], ['sendto', 44, 3, '', 1, 0, '', 16], ['sendmmsg', 307, 3, '', 1, 0], ['setsockopt', 54, 3, 1, 2, '', 4],
   ['execve', 59, '/bin/true', 0, 0], ['execveat', 322, AT_FDCWD, '/bin/true', 0, 0, 0], ['fork', 57], ['vfork', 58], ['clone a process', 56, SIGCHLD],
   ['clone a thread', 56, THREAD], ['clone3', 435, '', 88], ['unshare', 272, 0x10000000], ['setns', 308, 3, 0], ['ptrace attach', 101, 16, parent],
   ['ptrace traceme', 101, 0], ['process_vm_readv', 310, parent, '', 1, '', 1, 0], ['process_vm_writev', 311, parent, '', 1, '', 1, 0],
