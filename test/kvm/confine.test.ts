@@ -55,7 +55,7 @@ test('all threads of a worker are filtered and hold no capability; root becomes 
   every('Groups', /^$/);
 }));
 
-test('a worker has no file open but its devices, its parent and, to read, what it was given', { skip: !isRoot && 'only root can look' }, () => withWorker((pid) => {
+test('a worker has only its devices open, its parent and, to read, what it was given', { skip: !isRoot && 'only root can look' }, () => withWorker((pid) => {
   const files = openFiles(pid).filter(({ fd }) => fd > 2);
   const own = /^(anon_inode:|socket:|pipe:|\/memfd:offshoot|\/dev\/kvm$|\/dev\/null$|\/proc\/\d+\/pagemap$|\/sys\/.*\/current_clocksource$)/;
   const given = files.filter(({ path }) => !own.test(path));

@@ -19,7 +19,7 @@ test('good messages pass unchanged', () => {
     end({}), end({ exitCode: 137, signal: 'SIGRT_3', limit: 'memory', reason: 'full.' }), { type: 'output', sandbox: 1, stream: 2 },
     { type: 'trace', sandbox: 7 }, { type: 'done', call: 2 }, { type: 'error', call: 2, code: 'kvm-missing', message: 'It is not there.' },
     { type: 'fits', call: 1, fits: false },
-    { type: 'selftest', call: 1, report: { kind: 'pvm', checks: [{ name: 'n', ok: true, detail: '' }] } },
+    { type: 'selftest', call: 1, report: { kind: 'pvm', checks: [{ name: 'n', ok: true, detail: '' }], confinement: [{ name: 'n', on: true, detail: '' }] } },
   ]) {
     assert.deepEqual(checkedMessage(message, 0), message);
   }
