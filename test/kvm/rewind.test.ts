@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { REWIND_STEPS, type RewindStep } from '../../src/engine/rewind.ts';
 import { allowPagemapScan } from '../../src/host/pagemap.ts';
+import { kvm } from './guest.ts';
 import { halfPortAccess, residue } from './rewindprobe.ts';
 import { TestTemplate, skip, type Slot } from './rewindhelp.ts';
 
@@ -89,8 +90,15 @@ const MISSED: Record<RewindStep, string> = {
   dropTranslations: 'mappings', clearQueue: 'mappings', forgetTables: 'mappings', resetVcpu: 'registers',
 };
 
+/**
+ * Only shadow page tables keep translations for as long as the guest does not change an entry itself; a processor's own are soon gone.
+ * And only where ring 3 has the stub's port can it stop in the middle of an access.
+ */
+const ONLY_PVM: ReadonlySet<RewindStep> = new Set(['abandonExit', 'queueTables', 'queueNewTables', 'dropTranslations']);
+
 for (const without of REWIND_STEPS) {
-  test(`the comparison notices a rewind without ${without}`, { skip }, () => {
+  const reason = skip || (ONLY_PVM.has(without) && kvm().kind !== 'pvm' && 'cannot be seen on this kind of KVM');
+  test(`the comparison notices a rewind without ${without}`, { skip: reason }, () => {
     const slot = template.slot(false);
     const fresh = template.slot(false);
     // Twice, so that pages are kept; what is given back shows at the first time.
