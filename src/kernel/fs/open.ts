@@ -18,7 +18,7 @@ import { newOwner } from './namei.ts';
 import { walkAt } from './path.ts';
 import type { LastLink, Walked } from './path.ts';
 import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission } from './perm.ts';
-import { isRunning, truncateFile } from './truncate.ts';
+import { isRunning, isWritten, truncateFile } from './truncate.ts';
 
 /** Flags an open file description keeps (F_GETFL shows them). */
 const KEPT = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_NOATIME | O_DIRECTORY |
@@ -138,6 +138,7 @@ function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait
 /** May this file be executed (execve(2))? 0, -EACCES or -errno. */
 export function mayExecute(task: Task, dentry: Dentry): number {
   if (!dentry.inode.isRegular()) return -EACCES;
-  return permission(dentry.inode, MAY_EXEC, task.process.credentials);
+  const denied = permission(dentry.inode, MAY_EXEC, task.process.credentials);
+  return denied === 0 && isWritten(task, dentry.inode) ? -ETXTBSY : denied;
 }
 

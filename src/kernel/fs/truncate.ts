@@ -31,6 +31,15 @@ export function zapMappings(task: Task, inode: Inode, from: number, to: number):
   for (const process of task.kernel.processes.values()) process.mm.zap(inode, from, to);
 }
 
+/** Whether some process has the file open for writing: it can't be executed (ETXTBSY). */
+export function isWritten(task: Task, inode: Inode): boolean {
+  let isWritten = false;
+  for (const { files, exitStatus } of task.kernel.processes.values()) {
+    if (exitStatus < 0) files.forEach((_fd, file) => { isWritten ||= file.inode === inode && file.canWrite(); });
+  }
+  return isWritten;
+}
+
 /** Whether some process runs this file: it can't be written (ETXTBSY). */
 export function isRunning(task: Task, inode: Inode): boolean {
   for (const process of task.kernel.processes.values()) if (process.exeInode === inode && process.exitStatus < 0) return true;

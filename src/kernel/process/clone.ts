@@ -2,7 +2,7 @@
 
 import { EAGAIN, EINVAL, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
 import {
-  CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_NEW_ANY, CLONE_PARENT,
+  CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_NEW_ANY, CLONE_PARENT,
   CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, RLIMIT_NPROC,
 } from '../../abi/linux/sched.ts';
 import { REG } from '../../platform.ts';
@@ -36,6 +36,7 @@ function has(args: CloneArgs, flag: number): boolean {
 
 function check(task: Task, args: CloneArgs): number {
   const { kernel } = task;
+  if (has(args, CLONE_FS) && has(args, CLONE_NEWNS)) return -EINVAL;
   if (has(args, CLONE_NEW_ANY)) {
     kernel.count(`clone flags 0x${(args.flags & CLONE_NEW_ANY).toString(16)}`);
     return -EPERM;

@@ -91,6 +91,7 @@ function findProgram(task: Task, request: ExecRequest): LoadRequest | number {
   let script = execfn;
   for (let depth = 0; ; depth++) {
     if (typeof dentry === 'number') return dentry;
+    if (dentry.inode.isSymlink()) return -ELOOP; // AT_SYMLINK_NOFOLLOW
     if (depth > SCRIPT_DEPTH_MAX) return -ELOOP;
     const denied = mayExecute(task, dentry);
     if (denied < 0) return denied;
