@@ -18,7 +18,7 @@ import type { SavedKernel } from './guestkernel.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
 import type { LoadedTemplate } from './loaded.ts';
-import { Outlet } from './outlet.ts';
+import { Outlet, TRACE_STREAM } from './outlet.ts';
 import type { SendOutput } from './outlet.ts';
 import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
 import { begin } from './request.ts';
@@ -30,13 +30,12 @@ import type { Runnable, StepState } from './scheduler.ts';
 /** What a guest needs of its worker. */
 export interface GuestEvents {
   readonly output: SendOutput;
-  readonly trace: (text: string) => void;
   /** Something this guest waits for has happened. */
   readonly wake: () => void;
 }
 
 /** A guest nobody listens to. */
-const UNHEARD: GuestEvents = { output: (_stream, _bytes, sent) => sent(), trace: () => {}, wake: () => {} };
+const UNHEARD: GuestEvents = { output: (_stream, _bytes, sent) => sent(), wake: () => {} };
 
 /** A prologue that takes longer never ends. */
 const PARK_MS_MAX = 1000;
@@ -161,10 +160,7 @@ export class Guest implements Runnable {
     if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
     this.onEnd = onEnd;
     if (options.strace) {
-      this.kernel.traceTo((text) => {
-        this.outlet.flush();
-        this.events.trace(text);
-      });
+      this.kernel.traceTo((text) => this.outlet.write(TRACE_STREAM, Buffer.from(text)));
     }
     if (!this.isParked) this.leaveSnapshot();
     begin(this.kernel, options, this.template.header);

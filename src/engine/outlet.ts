@@ -1,8 +1,11 @@
-// Gathers what a guest prints during a slice and sends it in few messages: at the end of each slice, or sooner when much
+// Gathers what a guest prints during a slice, and its trace, and sends it in few messages: at the end of each slice, or sooner when much
 // has come. Holds the guest back while the channel to the caller is full.
 
 const SEND_BYTES = 64 << 10;
 const BACKLOG_BYTES = 1 << 20;
+
+/** Beside 1 stdout and 2 stderr: lines of the trace. */
+export const TRACE_STREAM = 0;
 
 /** Sends one piece; calls `sent` when the channel has taken it. */
 export type SendOutput = (stream: number, bytes: Uint8Array, sent: () => void) => void;

@@ -40,7 +40,7 @@ export interface RunInit extends LimitInit {
   /** Called with output as it is produced. */
   readonly onStdout?: (bytes: Uint8Array) => void;
   readonly onStderr?: (bytes: Uint8Array) => void;
-  /** One line per system call, as `strace -f` prints it. */
+  /** Called with one line for each system call, as `strace -f` prints it. */
   readonly onTrace?: (text: string) => void;
   /** False: output is only streamed, `stdout` and `stderr` of the result stay empty. */
   readonly capture?: boolean;
@@ -213,7 +213,7 @@ class Gathered {
         if (stream === 1) init.onStdout?.(bytes);
         else init.onStderr?.(bytes);
       },
-      trace: (text) => init.onTrace?.(text),
+      trace: (text) => text.split(/(?<=\n)/).forEach((line) => init.onTrace?.(line)),
     });
   }
 }

@@ -17,6 +17,7 @@ import { explain } from './explain.ts';
 import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import { endWithParent } from './parent.ts';
+import { TRACE_STREAM } from './outlet.ts';
 import { Pool } from './pool.ts';
 import {
   CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type Confinement, type ForkOptions, type FromWorker, type Request, type ToWorker,
@@ -104,15 +105,17 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;
   guest.attach({
-    output: (stream, bytes, sent) => sendPieces({ type: 'output', sandbox, stream: stream === 2 ? 2 : 1 }, bytes, sent),
-    trace: (text) => sendPieces({ type: 'trace', sandbox }, Buffer.from(text)),
+    output: (stream, bytes, sent) => {
+      const message: FromWorker = stream === TRACE_STREAM ? { type: 'trace', sandbox } : { type: 'output', sandbox, stream: stream === 2 ? 2 : 1 };
+      sendPieces(message, bytes, sent);
+    },
     wake: () => scheduler.wake(guest),
   });
   guests.set(sandbox, guest);
   return guest;
 }
 
-function sendPieces(message: FromWorker, bytes: Uint8Array, sent?: () => void): void {
+function sendPieces(message: FromWorker, bytes: Uint8Array, sent: () => void): void {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
     const isLast = at + PIECE_BYTES_MAX >= bytes.length;
     send(message, bytes.subarray(at, at + PIECE_BYTES_MAX), isLast ? sent : undefined);

@@ -33,7 +33,6 @@ class Half {
         this.output[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
         sent();
       },
-      trace: () => {},
       wake: () => {
         if (this.guest) scheduler.wake(this.guest);
       },

@@ -34,7 +34,7 @@ function fork(template: LoadedTemplate, code: string): string {
       printed += Buffer.from(bytes).toString();
       sent();
     },
-    trace() {}, wake() {},
+    wake() {},
   });
   try {
     let end = null as RunEnd | null;

@@ -136,6 +136,28 @@ withEngine('more sandboxes than a process may hold: more processes', { workers: 
   await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
 });
 
+withEngine('when the host runs short, the biggest sandbox is ended with a reason, the others go on', { workers: 1 }, async (engine) => {
+  await engine.template('python');
+  let isUp = (): void => {};
+  const up = new Promise<void>((resolve) => {
+    isUp = resolve;
+  });
+  const big = engine.run('python', 'x = bytearray(64 << 20); print("up", flush=True)\nwhile True: pass', { onStdout: isUp });
+  const small = engine.run('python', 'print(input())', { stdin: after(up.then(() => big), 'still here\n') });
+  await up;
+  engine['workers'].any('default').post({ type: 'shed' });
+  const ended = await big;
+  assert.deepEqual([ended.limit, ended.exitCode, ended.signal, ended.stdout.toString()], ['memory', 137, 'SIGKILL', 'up\n']);
+  assert.match(ended.reason ?? '', /host has no memory left/);
+  assert.equal((await small).stdout.toString(), 'still here\n');
+});
+
+/** Input that comes when something has happened. */
+async function* after(event: Promise<unknown>, text: string): AsyncGenerator<Uint8Array> {
+  await event;
+  yield Buffer.from(text);
+}
+
 withEngine('no sandbox is admitted when the host has no memory to spare', { workers: 1, keepFreeBytes: 2 ** 50 }, async (engine) => {
   await assert.rejects(engine.run('python', 'print(1)'), (error: Coded) => error.code === 'host-memory');
 });
