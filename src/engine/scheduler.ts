@@ -1,9 +1,9 @@
 // Shares a worker's one thread among its sandboxes: slices, and back to the event loop in between, so that messages, timers
 // and output move while guests run.
 //
-// Whoever has had the least time goes next, measured against the time each would have had if all had run at once (as Linux's fair
-// scheduler does). One that is new or slept is at most a slice behind that: so a short run gets the next slice however many
-// others compute, nobody saves up a monopoly, and a stream of short runs does not starve the long ones.
+// Who is new or has just been woken goes before those that used up their last slice; but when such short turns have had a slice's
+// time together, one of the others gets a slice. So a short run waits for two slices at most, however many others compute, and a
+// stream of short ones leaves the long ones half of the time.
 
 /** What a guest reports after a slice. `wakeAtMs`: performance.now() time of its next timer, Infinity for none. */
 export type StepState = { readonly kind: 'more' } | { readonly kind: 'blocked'; readonly wakeAtMs: number } | { readonly kind: 'ended' };
@@ -18,29 +18,30 @@ const SLICE_MS = 10;
 
 interface Entry {
   readonly guest: Runnable;
-  /** Time it has had, on the scale of `levelMs`. */
-  hadMs: number;
   isReady: boolean;
+  /** It has the slice of one that used up its last. */
+  isSpent: boolean;
   timer: NodeJS.Timeout | null;
 }
 
 export class Scheduler {
   private readonly entries = new Map<Runnable, Entry>();
-  /** In the order they became ready. */
-  private readonly ready = new Set<Entry>();
-  /** What each would have had if all that were ready had run at once. */
-  private levelMs = 0;
+  /** New or just woken, in the order they came. */
+  private readonly woken = new Set<Entry>();
+  /** Those that used up their slice, in turn. */
+  private readonly spent = new Set<Entry>();
+  /** Time that woken ones have had since a spent one had a slice. */
+  private wokenMs = 0;
   private turning = false;
 
   /** Makes a guest runnable: newly started, or something it waits for has happened. */
   wake(guest: Runnable): void {
-    const entry = this.entries.get(guest) ?? { guest, hadMs: 0, isReady: false, timer: null };
+    const entry = this.entries.get(guest) ?? { guest, isReady: false, isSpent: false, timer: null };
     this.entries.set(guest, entry);
     this.stopTimer(entry);
     if (entry.isReady) return;
     entry.isReady = true;
-    entry.hadMs = Math.max(entry.hadMs, this.levelMs - SLICE_MS);
-    this.ready.add(entry);
+    this.woken.add(entry);
     if (this.turning) return;
     this.turning = true;
     setImmediate(() => this.turn());
@@ -57,7 +58,8 @@ export class Scheduler {
     if (!entry) return;
     this.stopTimer(entry);
     this.entries.delete(guest);
-    this.ready.delete(entry);
+    this.woken.delete(entry);
+    this.spent.delete(entry);
     entry.isReady = false;
   }
 
@@ -66,23 +68,23 @@ export class Scheduler {
     if (entry) {
       const start = performance.now();
       const state = entry.guest.step(SLICE_MS * 1e6);
-      const ranMs = performance.now() - start;
-      entry.hadMs += ranMs;
-      this.levelMs += ranMs / (this.ready.size + (entry.isReady ? 0 : 1));
+      if (!entry.isSpent) this.wokenMs += performance.now() - start;
       this.settle(entry, state);
     }
-    this.turning = this.ready.size > 0;
+    this.turning = this.woken.size + this.spent.size > 0;
     if (this.turning) setImmediate(() => this.turn());
   }
 
-  /** Takes the one that has had least; among equals the one that waits longest. */
-  private next(): Entry | null {
-    let least: Entry | null = null;
-    for (const entry of this.ready) if (least === null || entry.hadMs < least.hadMs) least = entry;
-    if (least === null) return null;
-    this.ready.delete(least);
-    least.isReady = false;
-    return least;
+  private next(): Entry | undefined {
+    const isTurnOfSpent = this.spent.size > 0 && (this.woken.size === 0 || this.wokenMs >= SLICE_MS);
+    const from = isTurnOfSpent ? this.spent : this.woken;
+    const [entry] = from;
+    if (!entry) return undefined;
+    from.delete(entry);
+    entry.isReady = false;
+    entry.isSpent = isTurnOfSpent;
+    if (isTurnOfSpent || this.spent.size === 0) this.wokenMs = 0;
+    return entry;
   }
 
   private settle(entry: Entry, state: StepState): void {
@@ -92,7 +94,7 @@ export class Scheduler {
     if (entry.isReady) return;
     if (state.kind === 'more') {
       entry.isReady = true;
-      this.ready.add(entry);
+      this.spent.add(entry);
     } else if (state.wakeAtMs !== Infinity) {
       const delay = Math.max(0, state.wakeAtMs - performance.now());
       entry.timer = setTimeout(() => this.wake(entry.guest), Math.min(delay, 2 ** 31 - 1));
