@@ -7,6 +7,7 @@ import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import { UsageError, fail } from './fail.ts';
 import { environment } from './flags.ts';
+import { Tail, importHint } from './hint.ts';
 import { limitsOf, positive } from './limits.ts';
 import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';
@@ -48,12 +49,16 @@ async function launch(flags: RunFlags, start: Start): Promise<void> {
   const limits = limitsOf(flags);
   const memory = positive(flags.memory, '--memory');
   if (memory !== undefined && !(memory >= 16 && memory <= 4096)) throw new UsageError('--memory needs a number from 16 to 4096 (MB).');
+  const tail = new Tail();
   const init: RunInit = {
     env: environment(flags.env),
     ...limits,
     stdin: process.stdin,
     capture: flags.json ?? false,
-    ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr: (bytes) => process.stderr.write(bytes) }),
+    ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr: (bytes) => {
+      tail.push(bytes);
+      process.stderr.write(bytes);
+    } }),
     ...(flags.strace ? { onTrace: (text) => process.stderr.write(text) } : {}),
   };
   const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
@@ -65,6 +70,8 @@ async function launch(flags: RunFlags, start: Start): Promise<void> {
     const result = await start(sandbox, { ...init, signal: stop.signal });
     if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
     else if (result.reason) process.stderr.write(`offshoot: ${result.reason}\n`);
+    const hint = result.exitCode === 1 ? importHint(tail.lastLine, flags.template) : null;
+    if (hint) process.stderr.write(`offshoot: ${hint}\n`);
     process.exitCode = result.limit === 'cancelled' ? 130 : result.exitCode;
   } catch (error) {
     fail(error);

@@ -53,6 +53,7 @@ export class Apt {
    * @throws ImageError
    */
   async update(wide: boolean, options: AptOptions = {}): Promise<void> {
+    await runCommand('apt-get', ['--version'], { signal: options.signal }); // where there is none, that is what to say
     this.#configure(wide);
     this.#takeHostLists();
     const result = await this.#run(['update', '-q', '-o', 'APT::Update::Error-Mode=any'], options);

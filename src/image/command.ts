@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
-import { ImageError } from './errors.ts';
+import { ImageError, OTHER_SOURCES } from './errors.ts';
 
 /** Longest output kept of a program, in characters; the rest is dropped. */
 const OUTPUT_MAX = 16 << 20;
@@ -30,8 +30,8 @@ function start(program: string, args: string[], stdio: StdioOptions): ChildProce
 /** The error of a program that could not be started. */
 function startError(program: string, error: NodeJS.ErrnoException): Error {
   if (error.code !== 'ENOENT') return new ImageError(`cannot run ${program}: ${error.message}`);
-  return new ImageError(`building an image from Debian packages needs ${program}, which this host does not have: `
-    + 'build on Debian or Ubuntu, or copy the images directory from such a host');
+  if (!['apt-get', 'dpkg-deb'].includes(program)) return new ImageError(`this host does not have ${program}`);
+  return new ImageError(`an image of Debian packages needs ${program}, which this host does not have: ${OTHER_SOURCES}`);
 }
 
 /**

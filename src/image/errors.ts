@@ -5,6 +5,10 @@ export class ImageError extends Error {
   override name = 'ImageError';
 }
 
+/** What a host without Debian's packages can do; each with its command in docs/images.md. */
+export const OTHER_SOURCES = 'make a template of a container image (offshoot template build NAME --from tar:FILE, where FILE is what '
+  + '"docker export" writes) or of a directory (--from dir:PATH)';
+
 /** Turns errors of the file system (no space, no permission) into one sentence; passes everything else on. */
 export function explain(error: unknown, doing: string): Error {
   if (!(error instanceof Error) || error instanceof ImageError) return error as Error;

@@ -4,7 +4,7 @@
 // Interface: archiveSources (host files → one deb822 file's text), parseSources and selectSources for tests.
 
 import * as fs from 'node:fs';
-import { ImageError } from './errors.ts';
+import { ImageError, OTHER_SOURCES } from './errors.ts';
 
 /** One stanza of a deb822 file: lower-case field names → values, continuation lines included. */
 export type Stanza = ReadonlyMap<string, string>;
@@ -119,8 +119,8 @@ export function archiveSources(wide: boolean, etcApt = '/etc/apt', osRelease = '
   } catch { /* no such file: only aliases such as "stable" can match */ }
   const selected = selectSources(readHostSources(etcApt), parseRelease(text), wide ? ['main', 'universe'] : ['main']);
   if (selected.length === 0) {
-    throw new ImageError(`images are built from Debian packages, but no Debian or Ubuntu archive of this host's release is listed in `
-      + `${etcApt}/sources.list or ${etcApt}/sources.list.d`);
+    throw new ImageError(`no Debian or Ubuntu archive of this host's release is listed in ${etcApt}/sources.list or `
+      + `${etcApt}/sources.list.d: add it, or ${OTHER_SOURCES}`);
   }
   return selected.map((stanza) => [...stanza].map(([key, value]) => `${key}: ${value}\n`).join('')).join('\n');
 }
