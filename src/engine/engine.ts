@@ -11,7 +11,7 @@ import { cancelledRun, checkedMemory, execProgram, performRun, prepareRun, pytho
 import { isBuiltIn } from './spec.ts';
 import { Template, type TemplateDefaults } from './template.ts';
 import type { TemplateHeader } from './templatefile.ts';
-import { removeIfUnused } from './usage.ts';
+import { removeIfUnused, restoreImage } from './usage.ts';
 import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
 import { Workers, type PlaceRequest, type TenantLimits } from './workers.ts';
 import { offshootHome } from '../image/home.ts';
@@ -88,14 +88,16 @@ export class Engine {
   async build(name: string, recipe?: TemplateRecipe): Promise<Template> {
     const stamp = new Date().toISOString();
     const spec = recipe ? makeSpec(name, recipe, stamp) : refreshedSpec(requireSpec(this.home, name), stamp);
-    const oldImage = findImage(this.home, spec.image.name)?.id;
-    const undo = isBuiltIn(name) ? () => {} : keepSpec(this.home, spec);
+    if (isBuiltIn(name)) return this.template(name, { rebuild: true });
+    const image = findImage(this.home, spec.image.name);
+    const undo = keepSpec(this.home, spec);
     try {
       const template = await this.template(name, { rebuild: true });
-      if (oldImage !== undefined) removeIfUnused(this.home, oldImage);
+      if (image) removeIfUnused(this.home, image.id);
       return template;
     } catch (error) {
       undo();
+      restoreImage(this.home, spec.image.name, image);
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 // Puts a kernel on a machine: freshly booted with a first program, or restored from a template's state.
 
+import { ENOENT } from '../abi/linux/errno.ts';
 import { VDSO_IMAGE, VDSO_MONOTONIC_OFFSET_AT, VDSO_VVAR_ADDRESS_AT } from '../guest/vdso.ts';
 import type { BootOptions } from '../kernel/boot.ts';
 import { bootKernel } from '../kernel/boot.ts';
@@ -47,7 +48,10 @@ export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine
   const started = spawn(kernel, program.argv[0], program.argv.map(byteString), env, {
     uid: program.uid, gid: program.gid, cwd: program.cwd, files,
   });
-  if (typeof started === 'number') throw new OffshootError('internal', `${program.argv[0]} cannot be started in the image: errno ${-started}.`);
+  if (typeof started === 'number') {
+    const why = started === -ENOENT ? 'the file, or the interpreter it names, is not there' : `errno ${-started}`;
+    throw new OffshootError('image-failed', `${program.argv[0]} cannot be started in the image: ${why}.`);
+  }
   return kernel;
 }
 

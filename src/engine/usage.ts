@@ -2,7 +2,8 @@
 
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { imagesDir, listImages, removeImage, type ImageRef } from '../image/store.ts';
+import { IMAGES } from '../image/specs.ts';
+import { findImage, imagesDir, listImages, removeImage, writeRef, type ImageRef } from '../image/store.ts';
 import { withLock } from '../image/lock.ts';
 import { staleness } from './current.ts';
 import { OffshootError } from './errors.ts';
@@ -92,6 +93,15 @@ function removeId(home: string, id: string): void {
 export function removeIfUnused(home: string, id: string): void {
   const entry = listUsedImages(home).find((image) => image.id === id);
   if (entry && entry.name === '' && entry.usedBy.length === 0) removeId(home, id);
+}
+
+/** After a failed build: `name` stands again for what it stood for before it, and what the build made goes. */
+export function restoreImage(home: string, name: string, before: ImageRef | null): void {
+  const now = findImage(home, name);
+  if (!now || now.id === before?.id || IMAGES.some((image) => image.name === name)) return;
+  if (before) writeRef(home, before);
+  else removeImage(home, name);
+  removeIfUnused(home, now.id);
 }
 
 /** Removes an image by name. Throws OffshootError when there is none, or a template uses it. */

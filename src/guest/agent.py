@@ -24,7 +24,6 @@ SOURCE = "<offshoot>"
 CHUNK = 32768
 WARM_RUNS = 20
 KEY_BYTES = 2496
-BUILDER = os.getpid()
 FUNCTIONS = []
 
 
@@ -45,8 +44,6 @@ def _preload(usual, names):
 
 def after_fork(function):
     """Calls function() in every fork of the template, before its program starts. Returns function: also a decorator."""
-    if os.getpid() != BUILDER:
-        raise RuntimeError("offshoot.after_fork: only what runs before a template's snapshot point can register")
     FUNCTIONS.append(function)
     return function
 

@@ -1,7 +1,7 @@
 """Byte-compiles the image's Python modules inside a sandbox, as Debian's maintainer scripts would on a real system.
 
-For each module on sys.path that has no current .pyc file: one JSON line {"path", "bytes"} on stdout, then that many bytes of
-the .pyc file.
+For each file to add, the .pyc files of modules on sys.path that have no current one, and the module `offshoot`: one JSON line
+{"path", "bytes"} on stdout, then that many bytes.
 """
 import importlib.util
 import json
@@ -35,8 +35,25 @@ def is_current(path, about):
     return head == importlib.util.MAGIC_NUMBER + b"\0\0\0\0" + stamp
 
 
+OFFSHOOT = b'''"""Offshoot, seen from inside. The program of a template has this module from the agent instead."""
+
+
+def after_fork(function):
+    """Calls function() in every fork of the template. Returns function. This process is no template: there is nothing to do."""
+    return function
+'''
+
+
+def send(path, data):
+    header = {"path": path, "bytes": len(data)}
+    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n" + data)
+
+
 def main():
-    out = sys.stdout.buffer
+    for path in sys.path:
+        if os.path.basename(path) in ("site-packages", "dist-packages"):
+            send(os.path.join(path, "offshoot.py"), OFFSHOOT)
+            break
     for path in modules():
         try:
             about = os.stat(path)
@@ -48,9 +65,8 @@ def main():
         except (SyntaxError, ValueError, OSError, RecursionError):
             continue
         data = _code_to_timestamp_pyc(code, int(about.st_mtime), about.st_size & 0xFFFFFFFF)
-        header = {"path": importlib.util.cache_from_source(path), "bytes": len(data)}
-        out.write(json.dumps(header).encode() + b"\n" + data)
-    out.flush()
+        send(importlib.util.cache_from_source(path), data)
+    sys.stdout.flush()
 
 
 main()

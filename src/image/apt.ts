@@ -40,9 +40,15 @@ export class Apt {
   /** Why the last update failed: the likely reason if something is missing later. */
   #updateError: ImageError | null = null;
 
-  /** `dir` is the private state directory; it may hold what an earlier, interrupted use left. */
-  constructor(dir: string) {
+  readonly #leftOut: readonly string[];
+
+  /**
+   * `dir` is the private state directory; it may hold what an earlier, interrupted use left. Packages `leftOut` count as installed,
+   * so that neither they nor what only they need is fetched.
+   */
+  constructor(dir: string, leftOut: readonly string[] = []) {
     this.#dir = dir;
+    this.#leftOut = leftOut;
     this.archives = path.join(dir, 'archives');
   }
 
@@ -118,7 +124,7 @@ export class Apt {
     for (const name of ['lists/partial', 'archives/partial', 'no-archives/partial', 'etc/sources', 'etc/empty']) {
       fs.mkdirSync(path.join(this.#dir, name), { recursive: true });
     }
-    fs.writeFileSync(path.join(this.#dir, 'status'), '');
+    fs.writeFileSync(path.join(this.#dir, 'status'), this.#leftOut.map(installed).join(''));
     fs.writeFileSync(path.join(this.#dir, 'etc/sources/archive.sources'), archiveSources(wide));
     const pin = (origin: string) => `Package: *\nPin: release o=${origin}\nPin-Priority: 990\n`;
     fs.writeFileSync(path.join(this.#dir, 'etc/preferences'), `${pin('Debian')}\n${pin('Ubuntu')}`);
@@ -178,6 +184,12 @@ export class Apt {
       await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
     }
   }
+}
+
+/** A package in dpkg's status file, of a version that satisfies every dependency. */
+function installed(name: string): string {
+  const fields = { Package: name, Status: 'install ok installed', Version: '99:99', Architecture: 'amd64', Maintainer: 'none', Description: 'left out' };
+  return `${Object.entries(fields).map(([key, value]) => `${key}: ${value}\n`).join('')}\n`;
 }
 
 /** Whether apt failed because a package is not in the lists it has. */

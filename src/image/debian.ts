@@ -25,6 +25,12 @@ export interface Packages {
   readonly files: readonly PackageFile[];
 }
 
+/**
+ * Packages that others depend on without needing them to run: a compiler for Python that brings GCC and Boost, windows on a
+ * screen. Whoever asks for one by name gets it.
+ */
+const LEFT_OUT = ['python3-pythran', 'python3-pil.imagetk'];
+
 /** Left out of images: manuals and translations, which are half of all files. Licences (copyright) stay. */
 function isWanted(name: string): boolean {
   if (/^usr\/share\/doc\//.test(name)) return /^usr\/share\/doc\/[^/]+(\/copyright)?\/?$/.test(name);
@@ -37,7 +43,7 @@ function isWanted(name: string): boolean {
  */
 export async function fetchPackages(aptDir: string, names: readonly string[], options: FetchOptions): Promise<Packages> {
   const { signal, onProgress } = options;
-  const apt = new Apt(aptDir);
+  const apt = new Apt(aptDir, LEFT_OUT.filter((name) => !names.includes(name)));
   const during = (phase: ProgressEvent['phase']) => ({
     signal, onProgress: (done: number, message: string) => onProgress({ phase, done, total: 1, message }),
   });

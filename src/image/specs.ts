@@ -7,7 +7,7 @@ import { findImage } from './store.ts';
 import type { ImageRef } from './store.ts';
 
 /** Raise when the same packages would give another image: names built before are then built again. */
-const BUILDER_VERSION = 1;
+const BUILDER_VERSION = 2;
 
 /** What an image is made of. */
 export interface ImageSpec {

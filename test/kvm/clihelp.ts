@@ -1,6 +1,7 @@
 // Runs the command from its sources as a child process, as a shell would.
 
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -53,4 +54,20 @@ export function command(file: string, args: readonly string[], init: CliInit = {
 /** Python in a fresh sandbox through the command. */
 export function run(code: string, init: CliInit = {}, ...flags: string[]): Promise<CliResult> {
   return offshoot(['run', ...flags, '-c', code], init);
+}
+
+/** Whether this user may make mount namespaces. */
+export function canUnshare(): boolean {
+  return spawnSync('unshare', ['-m', 'true']).status === 0;
+}
+
+/** Makes a view of the whole root without apt, dpkg and their configuration, and runs a program in it. $0 is a scratch directory. */
+const WITHOUT_APT = `mount -t tmpfs none "$0" && cd "$0" && mkdir upper work root && mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root &&
+rm -rf root/usr/bin/apt* root/usr/bin/dpkg* root/etc/apt && for d in dev proc sys tmp; do mount --rbind /$d root/$d || exit 9; done && exec chroot root "$@"`;
+
+/** `offshoot ...args` on a host without apt. */
+export function withoutApt(scratch: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<CliResult> {
+  mkdirSync(scratch, { recursive: true });
+  const node = realpathSync(process.execPath);
+  return command('unshare', ['-m', 'sh', '-c', WITHOUT_APT, scratch, node, '--no-warnings', MAIN, ...args], { env });
 }

@@ -7,7 +7,7 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, realp
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after, before } from 'node:test';
-import { ROOT, command, offshoot, run, type CliResult } from './clihelp.ts';
+import { ROOT, canUnshare, command, offshoot, run, type CliResult } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-cli-'));
 before(async () => void (await run('pass')));
@@ -125,15 +125,6 @@ function publicCopy(): { node: string; main: string } {
 
 /** Runs the command where /dev holds only /dev/null, in a mount namespace of its own. */
 const WITHOUT_KVM = 'mount -t tmpfs none "$0" && : > "$0/null" && mount --bind /dev/null "$0/null" && mount --rbind "$0" /dev && exec "$@"';
-
-function canUnshare(): boolean {
-  try {
-    execFileSync('unshare', ['-m', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test('a missing /dev/kvm is one line with its fix', { skip: canUnshare() ? false : 'needs a mount namespace' }, async () => {
   const dev = join(dir, 'dev');

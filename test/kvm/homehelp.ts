@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { Engine, type Progress } from '../../src/engine/index.ts';
 import { offshootHome } from '../../src/image/home.ts';
+import { findImage } from '../../src/image/store.ts';
 
 const made: string[] = [];
 after(() => made.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
@@ -19,7 +20,9 @@ export async function newHome(): Promise<string> {
   const home = mkdtempSync(join(tmpdir(), 'offshoot-home-'));
   made.push(home);
   mkdirSync(join(home, 'images'));
-  cpSync(join(from, 'images'), join(home, 'images'), { recursive: true, preserveTimestamps: true, filter: (path) => !path.includes('/lock.') });
+  for (const name of ['python.json', findImage(from, 'python')?.id ?? '']) {
+    cpSync(join(from, 'images', name), join(home, 'images', name), { recursive: true, preserveTimestamps: true });
+  }
   if (existsSync(join(from, 'selftest.json'))) cpSync(join(from, 'selftest.json'), join(home, 'selftest.json'));
   return home;
 }
