@@ -6,6 +6,17 @@ interface Cause { readonly suite: string; readonly unit: RegExp; readonly test?:
 
 const CAUSES: readonly Cause[] = [
   { suite: 'cpython', unit: /^test_largefile$/, cause: 'wants 6 GB of free disk; a sandbox has 1 GiB unless told otherwise' },
+  {
+    suite: 'cpython', unit: /./, test: /pty|Pty|PTY/,
+    cause: 'there are no pseudo-terminals yet',
+  },
+  { suite: 'cpython', unit: /^test_fcntl$/, cause: 'F_NOTIFY (directory notification) is missing' },
+  { suite: 'cpython', unit: /^test_queue$/, cause: 'a hundred threads that wake each other: it passes on a machine with nothing else to do' },
+  { suite: 'numpy', unit: /test_io\.py$/, cause: 'writes 2 GB files; a sandbox has 1 GiB of disk and the memory it was given' },
+  { suite: 'stress', unit: /^aiol$/, cause: 'no io_setup (Linux AIO): programs fall back to threads' },
+  { suite: 'stress', unit: /^inotify$/, cause: 'no inotify' },
+  { suite: 'stress', unit: /^(sem|shm|msg)-sysv$|^msg$/, cause: 'no System V IPC' },
+  { suite: 'stress', unit: /^resources$/, cause: 'hundreds of processes that each open all they can: not done in the time it had' },
 ];
 
 /** The cause for a unit, or for one of its tests; null: not known. */

@@ -143,9 +143,14 @@ function setMempolicy(task: Task, mode: number, nodes: number, maxNode: number):
   return checkPolicy(task, mode, nodes, maxNode);
 }
 
+/** Moves pages of other processes too. */
+const MPOL_MF_MOVE_ALL = 4;
+
 function mbind(task: Task, addr: number, length: number, mode: number, nodes: number, maxNode: number, flags: number): number {
   const { mm } = task.process;
-  if ((flags & ~7) !== 0 || !isPageAligned(addr)) return -EINVAL;
+  if ((flags & ~7) !== 0) return -EINVAL;
+  if (flags & MPOL_MF_MOVE_ALL && task.process.credentials.euid !== 0) return -EPERM;
+  if (!isPageAligned(addr)) return -EINVAL;
   const refused = checkPolicy(task, mode, nodes, maxNode);
   if (refused !== 0 || length === 0) return refused;
   return mm.list.covers(addr, addr + pageUp(length)) ? 0 : -EFAULT;
