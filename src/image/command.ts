@@ -3,6 +3,8 @@
 // Interface: runCommand, streamCommand.
 
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { ImageError, OTHER_SOURCES } from './errors.ts';
 
@@ -24,7 +26,15 @@ interface CommandOptions {
 
 function start(program: string, args: string[], stdio: StdioOptions): ChildProcess {
   const env = { ...process.env, LC_ALL: 'C', LANGUAGE: '', DEBIAN_FRONTEND: 'noninteractive' };
-  return spawn(program, args, { env, stdio });
+  const path = isInPath(program) ? SETPRIV.find((file) => existsSync(file)) : undefined;
+  return path === undefined ? spawn(program, args, { env, stdio }) : spawn(path, ['--pdeathsig', 'KILL', program, ...args], { env, stdio });
+}
+
+/** setpriv(1) of util-linux: the program it becomes is killed when this process ends, however that happens. */
+const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'];
+
+function isInPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(':').some((dir) => existsSync(join(dir, program)));
 }
 
 /** The error of a program that could not be started. */
