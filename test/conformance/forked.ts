@@ -12,6 +12,7 @@ import { Scheduler } from '../../src/engine/scheduler.ts';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
 import { offshootHome } from '../../src/image/home.ts';
 import { credentialsOf } from '../../src/kernel/process/credentials.ts';
+import type { Tracer } from '../../src/kernel/trace/tracer.ts';
 import type { Job, Outcome } from './native.ts';
 import { outcomeOf, script } from './sandbox.ts';
 
@@ -73,10 +74,11 @@ export class Forks {
     return new Forks(host, LoadedTemplate.open(host, templatePath(host.home, 'python')));
   }
 
-  /** Runs the job without forking it. */
-  async run(job: Job): Promise<{ readonly outcome: Outcome; readonly syscalls: number }> {
+  /** Runs the job without forking it. `tracer` sees its calls. */
+  async run(job: Job, tracer: Tracer | null = null): Promise<{ readonly outcome: Outcome; readonly syscalls: number }> {
     const half = new Half(this.scheduler);
     const guest = this.begin(job, half);
+    guest.kernel.tracer = tracer;
     try {
       this.wake(half);
       const outcome = await half.ended;

@@ -33,6 +33,13 @@ function pread64(task: Task, fd: number, buf: number, count: number, pos: number
   return file ? readInto(task, file, oneSegment(buf, count), pos) : -EBADF;
 }
 
+/** A pipe, a socket: writing at a position fails before the data is looked at. */
+function hasNoPosition(task: Task, file: File, pos: number): boolean {
+  return pos >= 0 && file.canWrite() && file.pwrite(task, NO_BYTES, pos) === -ESPIPE;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
 function pwrite64(task: Task, fd: number, buf: number, count: number, pos: number): number | Wait {
   if (pos < 0) return -EINVAL;
   const file = task.process.files.get(fd);
@@ -42,6 +49,7 @@ function pwrite64(task: Task, fd: number, buf: number, count: number, pos: numbe
 function vectored(task: Task, fd: number, iov: number, count: number, pos: number, move: typeof readInto): number | Wait {
   const file = task.process.files.get(fd);
   if (!file) return -EBADF;
+  if (move === writeFrom && hasNoPosition(task, file, pos)) return -ESPIPE;
   const segments = readIovec(task.process.mm, iov, count);
   return typeof segments === 'number' ? segments : move(task, file, segments, pos);
 }
