@@ -10,19 +10,9 @@ import type { RunResult } from '../engine/run.ts';
 import type { ForkInit, Template } from '../engine/template.ts';
 import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { UsageError } from './fail.ts';
-import { benchDispatch } from './bench-dispatch.ts';
 import { Floor, Native } from './benchpeer.ts';
+import { check, ratio, row, type Row } from './benchrow.ts';
 import { progressPrinter } from './progress.ts';
-
-/** One measured quantity. */
-export interface Row {
-  readonly name: string;
-  readonly unit: string;
-  readonly n: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-}
 
 interface Bench {
   readonly engine: Engine;
@@ -31,32 +21,37 @@ interface Bench {
   readonly notes: string[];
 }
 
-const NAMES = ['fork', 'exec', 'template', 'dispatch'] as const;
+const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live'] as const;
+/** Samples by default. */
+const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000 };
 const CASES = [
   { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
   { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\s*\d\S*\s+\d\S*\s+\d\S*\s*\]\n$/ },
 ] as const;
 
-/** offshoot bench fork|exec|template|dispatch [--json] [-n N] */
+/** offshoot bench NAME [--json] [-n N] */
 export async function bench(name: string, flags: { readonly json?: boolean; readonly n?: string }): Promise<void> {
   if (!NAMES.includes(name as (typeof NAMES)[number])) throw new UsageError(`unknown benchmark "${name}": there is ${NAMES.join(', ')}.`);
-  const samples = Number(flags.n ?? (name === 'template' ? 5 : 200));
+  const samples = Number(flags.n ?? SAMPLES[name] ?? 200);
   if (!Number.isInteger(samples) || samples < 1) throw new UsageError(`-n needs a whole number above 0, not "${flags.n}".`);
-  const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
+  const many = name === 'rate' || name === 'live';
+  const engine = await Engine.open({ ...(many ? {} : { workers: 1 }), onProgress: progressPrinter(process.stderr) });
   try {
     const template = await engine.template('python');
     const run: Bench = { engine, template, samples, notes: [] };
-    const rows = await ROWS[name as (typeof NAMES)[number]](run);
+    const rows = await BENCHES[name as (typeof NAMES)[number]](run);
     print(name, machineName(await engine.selfTest()), rows, run.notes, flags.json ?? false);
   } finally {
     await engine.close();
   }
 }
 
-const ROWS: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<Row[]>>> = {
+const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<Row[]>>> = {
   fork: benchFork, exec: benchExec, template: benchTemplate,
   dispatch: async ({ engine, template, samples }) =>
-    (await benchDispatch(engine, template, samples)).map(({ name, unit, values }) => row(name, unit, values)),
+    (await (await import('./bench-dispatch.ts')).benchDispatch(engine, template, samples)).map(({ name, unit, values }) => row(name, unit, values)),
+  rate: async ({ engine, samples, notes }) => (await import('./bench-rate.ts')).benchRate(engine, samples, notes),
+  live: async ({ engine, samples }) => (await import('./bench-live.ts')).benchLive(engine, samples),
 };
 
 async function benchFork({ engine, template, samples, notes }: Bench): Promise<Row[]> {
@@ -149,27 +144,6 @@ async function benchTemplate({ engine, samples }: Bench): Promise<Row[]> {
   return [row('template.build', 'ms', builds), row('template.load', 'ms', loads)];
 }
 
-function check(output: string, expected: RegExp): void {
-  if (!expected.test(output)) throw new Error(`a benchmarked run printed ${JSON.stringify(output)} instead of ${expected}`);
-}
-
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
-
-function row(name: string, unit: string, values: readonly number[]): Row {
-  const sorted = [...values].sort((a, b) => a - b);
-  const round = (value: number): number => Number(value.toFixed(3));
-  return { name, unit, n: sorted.length, p50: round(percentile(sorted, 0.5)), p95: round(percentile(sorted, 0.95)), p99: round(percentile(sorted, 0.99)) };
-}
-
-/** Ratio of the percentiles of two quantities measured in turn. */
-function ratio(name: string, a: readonly number[], b: readonly number[]): Row {
-  const [x, y] = [row('', '', a), row('', '', b)];
-  const round = (value: number): number => Number(value.toFixed(3));
-  return { name, unit: 'ratio', n: x.n, p50: round(x.p50 / y.p50), p95: round(x.p95 / y.p95), p99: round(x.p99 / y.p99) };
-}
-
 function machineName(test: { readonly kind: string }): string {
   const kernel = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
   const kind = test.kind === 'pvm' ? 'PVM-style KVM (shadow page tables, no hardware virtualization)' : 'hardware KVM';
@@ -182,8 +156,9 @@ function print(name: string, machine: string, rows: readonly Row[], notes: reado
     return;
   }
   process.stdout.write(`${machine}\n`);
-  for (const { name: what, unit, n, p50, p95, p99 } of rows) {
-    process.stdout.write(`${what.padEnd(16)} ${unit.padEnd(6)} n=${String(n).padEnd(5)} p50 ${p50}  p95 ${p95}  p99 ${p99}\n`);
+  for (const { name: what, unit, n, p50, p95, p99, p999 } of rows) {
+    const values = n === 1 ? `${p50}` : `p50 ${p50}  p95 ${p95}  p99 ${p99}  p99.9 ${p999}`;
+    process.stdout.write(`${what.padEnd(24)} ${unit.padEnd(6)} n=${String(n).padEnd(5)} ${values}\n`);
   }
   for (const note of notes) process.stdout.write(`note: ${note}\n`);
 }

@@ -101,7 +101,7 @@ function program(): Command {
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
   const template = templateCommands(root);
   const image = imageCommands(root);
-  root.command('bench').argument('<name>', 'fork | exec | template | dispatch').option('--json', 'print JSON').option('-n <count>', 'samples')
+  root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live').option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
     .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));
   for (const command of [root, ...root.commands, ...template.commands, ...image.commands]) {
