@@ -1,7 +1,8 @@
 // The floor of a fork: the system calls any KVM program needs for a new virtual machine over a copy-on-write view of a file,
 // in C, with nothing around them. `offshoot bench fork` runs it beside Offshoot's own fork, sample by sample.
 //
-// usage: floor FILE BYTES     FILE is mapped MAP_PRIVATE, BYTES of it. For each line on stdin: one sample; its nanoseconds and
+// usage: floor FILE BYTES SHARED   FILE is mapped MAP_PRIVATE, BYTES of it; from SHARED on (0: nowhere) other memory, the same in all, is in
+// its place, in a slot of its own. For each line on stdin: one sample; its nanoseconds and
 // the byte the guest printed go to stdout. The guest reads the byte from its memory and writes it to a port; that part is not timed.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,7 +33,8 @@ static struct kvm_sregs sregs;
 static uint8_t xsave[16384] __attribute__((aligned(64)));
 static struct kvm_xcrs xcrs;
 static int kvm, file, area, run_bytes;
-static size_t bytes;
+static size_t bytes, shared_gpa;
+static uint8_t *shared;
 
 static struct vm create(void) {
   struct vm m;
@@ -40,8 +42,10 @@ static struct vm create(void) {
   m.memory = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
   CHECK(m.memory == MAP_FAILED ? -1 : 0);
   CHECK(mmap(m.memory, AREA, PROT_READ, MAP_SHARED | MAP_FIXED, area, 0) == MAP_FAILED ? -1 : 0);
-  struct kvm_userspace_memory_region slot = { 0, 0, 0, bytes, (uintptr_t)m.memory };
+  struct kvm_userspace_memory_region slot = { 0, 0, 0, shared_gpa ? shared_gpa : bytes, (uintptr_t)m.memory };
   CHECK(ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &slot));
+  struct kvm_userspace_memory_region text = { 1, KVM_MEM_READONLY, shared_gpa, bytes - shared_gpa, (uintptr_t)shared };
+  if (shared_gpa) CHECK(ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &text));
   m.vcpu = CHECK(ioctl(m.vm, KVM_CREATE_VCPU, 0));
   m.run = mmap(0, run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m.vcpu, 0);
   CHECK(m.run == MAP_FAILED ? -1 : 0);
@@ -77,9 +81,12 @@ static void destroy(struct vm m) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   file = CHECK(open(argv[1], O_RDONLY | O_CLOEXEC));
   bytes = strtoull(argv[2], 0, 0);
+  shared_gpa = strtoull(argv[3], 0, 0);
+  shared = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  CHECK(shared == MAP_FAILED ? -1 : 0);
   kvm = CHECK(open("/dev/kvm", O_RDWR | O_CLOEXEC));
   run_bytes = CHECK(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
   area = CHECK(memfd_create("area", MFD_CLOEXEC));

@@ -47,11 +47,11 @@ export class Floor {
   }
 
   /** Null when there is no C compiler. */
-  static async start(file: string, bytes: number): Promise<Floor | null> {
+  static async start(file: string, bytes: number, sharedGpa: number): Promise<Floor | null> {
     const dir = mkdtempSync(`${tmpdir()}/offshoot-bench-`);
     try {
       execFileSync('cc', ['-O2', '-o', `${dir}/floor`, `${BENCH}floor.c`], { stdio: 'ignore' });
-      const peer = new Peer(`${dir}/floor`, [file, String(bytes)]);
+      const peer = new Peer(`${dir}/floor`, [file, String(bytes), String(sharedGpa)]);
       const floor = new Floor(peer);
       await floor.sample();
       return floor;
