@@ -131,7 +131,7 @@ test('the caller\'s event loop is never held up, and output arrives while the gu
   assert.equal(result.exitCode, 0);
   assert.equal(delays.length, 20);
   delays.sort((a, b) => a - b);
-  // Targets are 30 ms and 20 ms on a quiet machine (docs/measurements.md); a shared CI machine gets more.
+  // Targets are 30 ms and 20 ms on a quiet machine (docs/benchmarks.md); a shared CI machine gets more.
   assert.ok(worst < 300, `event loop gap ${worst} ms`);
   assert.ok(delays[10] < 100, `median output delay ${delays[10]} ms`);
 });
