@@ -15,7 +15,7 @@ const TURNS = 8;
 /** `samples`: runs in one turn. */
 export async function benchRate(engine: Engine, samples: number, notes: string[]): Promise<Row[]> {
   const cores = availableParallelism();
-  const natives = await startNatives(cores);
+  const natives = await startNatives(engine.home, cores);
   if (natives.length === 0) notes.push('the host has no python3 with the same modules (numpy): native rows are missing');
   const ours = async (): Promise<void> => check((await engine.run('python', CODE)).stdout.toString(), OUTPUT);
   const rows: Row[] = [];
@@ -34,8 +34,8 @@ export async function benchRate(engine: Engine, samples: number, notes: string[]
   return rows;
 }
 
-async function startNatives(count: number): Promise<Native[]> {
-  const preload = templateSpec('python')?.preload ?? [];
+async function startNatives(home: string, count: number): Promise<Native[]> {
+  const preload = templateSpec('python', home)?.preload ?? [];
   const started = await Promise.all(Array.from({ length: count }, () => Native.start(preload)));
   return started.filter((native) => native !== null);
 }
