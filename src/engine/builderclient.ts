@@ -11,6 +11,8 @@ export interface BuildRequest {
   readonly name: string;
   /** Build it even if it is there and fits. */
   readonly rebuild: boolean;
+  /** Another build of it, in this file; the template itself is left alone. */
+  readonly layout?: string;
 }
 
 export type FromBuilder =

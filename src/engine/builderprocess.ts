@@ -5,7 +5,8 @@ import type { BuildRequest, FromBuilder } from './builderclient.ts';
 import { explain } from './explain.ts';
 import { KvmHost } from './kvmhost.ts';
 import { endWithParent } from './parent.ts';
-import { provision } from './provision.ts';
+import type { Progress } from './protocol.ts';
+import { provision, provisionLayout } from './provision.ts';
 
 function send(message: FromBuilder): void {
   process.send?.(message);
@@ -13,7 +14,10 @@ function send(message: FromBuilder): void {
 
 async function serve(request: BuildRequest): Promise<void> {
   try {
-    await provision(KvmHost.open(request.home), request.name, request.rebuild, (progress) => send({ type: 'progress', progress }));
+    const host = KvmHost.open(request.home);
+    const onProgress = (progress: Progress): void => send({ type: 'progress', progress });
+    if (request.layout) await provisionLayout(host, request.name, request.layout, onProgress);
+    else await provision(host, request.name, request.rebuild, onProgress);
     send({ type: 'done' });
   } catch (error) {
     const { code, message } = explain(error);

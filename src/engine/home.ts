@@ -1,5 +1,6 @@
 // Where the engine keeps templates and what it found out about the host, below the home directory (image/home.ts).
 
+import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 
 /** Directory of template files; made when missing, readable by the owner alone. */
@@ -11,6 +12,14 @@ export function templatesDir(home: string): string {
 export function templatePath(home: string, name: string): string {
   return `${templatesDir(home)}/${name}.template`;
 }
+
+/** A new name for a tenant's own build (layouts.ts). */
+export function layoutPath(home: string): string {
+  return `${templatesDir(home)}/${randomUUID()}${LAYOUT_SUFFIX}`;
+}
+
+/** Such files have their name for a moment only. */
+export const LAYOUT_SUFFIX = '.layout';
 
 /** What the user's template called `name` is built from (spec.ts). */
 export function specPath(home: string, name: string): string {

@@ -39,16 +39,27 @@ async function handOver(worker: WorkerClient, offer: Offer | null): Promise<Temp
   try {
     return await worker.handOver(offer) ? offer.header : null;
   } finally {
-    offer.fds.forEach((fd) => closeSync(fd));
+    closeOffer(offer);
   }
 }
 
+/** The files of an offer nobody needs any more. */
+export function closeOffer(offer: Offer): void {
+  offer.fds.forEach((fd) => closeSync(fd));
+}
+
+/** A build that was just made for a tenant. Throws OffshootError. */
+export function openLayout(home: string, name: string, path: string): Offer {
+  const offer = openOffer(home, name, true, path);
+  if (!offer) throw new OffshootError('internal', `A build of the template "${name}" cannot be used although it was just made.`);
+  return offer;
+}
+
 /** The template's files, open; null when one is missing, not what it should be, or (unless `verified`) has an unknown checksum. */
-function openOffer(home: string, name: string, verified: boolean): Offer | null {
+function openOffer(home: string, name: string, verified: boolean, path = templatePath(home, name)): Offer | null {
   const fds: number[] = [];
   const open = (path: string): number => fds[fds.push(openSync(path, 'r')) - 1];
   try {
-    const path = templatePath(home, name);
     const header = readHeader(path, readTemplateKey(home));
     const image = verifiedImage(home, header.imageId, verified);
     const fits = staleness(home, requireSpec(home, name), header) === null && (verified || isVerified(checkedPath(home, name), path, header));

@@ -1,13 +1,13 @@
 // Makes a template be there, in the builder process: verifies the file, or builds packages → image → byte-compiled modules →
 // template, telling the user beforehand. Processes that need the same thing at the same time build it once.
 
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { withLock } from '../image/lock.ts';
 import { provideImage } from './bake.ts';
 import { buildTemplate } from './build.ts';
 import { builderId } from './builder.ts';
 import { staleness } from './current.ts';
-import { templatePath, templatesDir } from './home.ts';
+import { LAYOUT_SUFFIX, templatePath, templatesDir } from './home.ts';
 import type { KvmHost } from './kvmhost.ts';
 import { LoadedTemplate } from './loaded.ts';
 import type { Progress } from './protocol.ts';
@@ -33,6 +33,16 @@ export async function provision(host: KvmHost, name: string, rebuild: boolean, o
   }, { onWait: () => onProgress({ phase: 'wait', message: 'waiting for another process that is building', done: 0, total: 0 }) });
 }
 
+/** Another build of a template, in a file of its own. Throws OffshootError, ImageError, HostError. */
+export async function provisionLayout(host: KvmHost, name: string, path: string, onProgress: OnProgress): Promise<void> {
+  const spec = requireSpec(host.home, name);
+  await withLock(templatesDir(host.home), async () => {
+    const image = await provideImage(host, spec.image, onProgress);
+    removeLeftovers(host.home);
+    buildTemplate(host, spec, image, builderId(), path);
+  });
+}
+
 /** The file is there, intact, and made by this code, on this image, for this processor. */
 function isUsable(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): boolean {
   try {
@@ -51,9 +61,13 @@ function isUsable(host: KvmHost, spec: TemplateSpec, onProgress: OnProgress): bo
   }
 }
 
-/** Files of builds that were killed; called with the lock held, so nobody is writing one. */
+/** Files of builds that were killed; called with the lock held, so nobody is writing one. A layout is opened right after it is made. */
 function removeLeftovers(home: string): void {
   for (const name of readdirSync(templatesDir(home))) {
-    if (name.endsWith('.tmp')) rmSync(`${templatesDir(home)}/${name}`, { force: true });
+    const path = `${templatesDir(home)}/${name}`;
+    const isOldLayout = (): boolean => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > LAYOUT_MS_MAX;
+    if (name.endsWith('.tmp') || (name.endsWith(LAYOUT_SUFFIX) && isOldLayout())) rmSync(path, { force: true });
   }
 }
+
+const LAYOUT_MS_MAX = 600_000;
