@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { OffshootError } from './errors.ts';
 import { HostMemory } from './hostmemory.ts';
+import { DEFAULT_TENANT, type LayoutInit } from './layouts.ts';
 import type { Lease } from './place.ts';
 import type { Progress, RunRequest, SelfTestReport } from './protocol.ts';
 import type { QueueLimits } from './queue.ts';
@@ -35,6 +36,8 @@ export interface EngineInit {
   readonly tenantLimits?: Partial<TenantLimits>;
   /** Host memory that sandboxes never get; default a sixteenth of all, from 128 MiB to 2 GiB. Error 'host-memory'. */
   readonly keepFreeBytes?: number;
+  /** How long tenants keep their build of a template: addresses, stack canary and hash seed are the same in all forks of a build. */
+  readonly layouts?: LayoutInit;
   /** Hears what a first use builds. */
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -49,7 +52,6 @@ export interface OneShotInit extends RunInit {
   readonly reuse?: boolean;
 }
 
-const TENANT = 'default';
 const TENANT_LENGTH_MAX = 200;
 const QUEUE: QueueLimits = { requests: 4096, requestsPerTenant: 1024, bytes: 256 << 20 };
 const TENANT_LIMITS: TenantLimits = { sandboxes: 2048, memoryBytes: Infinity };
@@ -66,6 +68,7 @@ export class Engine {
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
       processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
       idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: { ...TENANT_LIMITS, ...init.tenantLimits },
+      layouts: init.layouts ?? {},
     });
   }
 
@@ -76,7 +79,7 @@ export class Engine {
 
   /** Loads a template, building it and its image first when they are missing, damaged or out of date. */
   async template(name: string, init: { readonly rebuild?: boolean } = {}): Promise<Template> {
-    const header = await this.workers.load(TENANT, name, init.rebuild ?? false);
+    const header = await this.workers.load(DEFAULT_TENANT, name, init.rebuild ?? false);
     return new Template(this, name, defaultsOf(header));
   }
 
@@ -117,7 +120,7 @@ export class Engine {
 
   /** What the self-test found out about this host's KVM: its kind, and each check. */
   async selfTest(): Promise<SelfTestReport> {
-    return this.workers.any(TENANT).call({ type: 'selftest' });
+    return this.workers.any(DEFAULT_TENANT).call({ type: 'selftest' });
   }
 
   /** Ends all workers and with them all sandboxes. */
@@ -163,7 +166,7 @@ function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots', o
   throw new OffshootError('bad-argument', `${name} must be a whole number from 1.`);
 }
 
-function tenantName(tenant = TENANT): string {
+function tenantName(tenant = DEFAULT_TENANT): string {
   if (typeof tenant === 'string' && tenant.length > 0 && tenant.length <= TENANT_LENGTH_MAX) return tenant;
   throw new OffshootError('bad-argument', `tenant must be a text of 1 to ${TENANT_LENGTH_MAX} characters.`);
 }

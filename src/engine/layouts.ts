@@ -2,29 +2,49 @@
 // build of a template. So each tenant gets a build of its own, and a new one after so many forks or so much time. Such a file
 // has no name once it is open: it is gone with the engine.
 //
-// Interface: Layouts: `offer` for a worker of a tenant, `noteFork`, `close`.
+// The template in the home directory is the default tenant's, until its first rotation.
+//
+// Interface: Layouts: `provide` a template to a worker of a tenant, `noteFork`, `close`.
 
 import { rmSync } from 'node:fs';
 import { build } from './builderclient.ts';
+import { OffshootError } from './errors.ts';
 import { layoutPath } from './home.ts';
 import type { Progress } from './protocol.ts';
-import { closeOffer, openLayout, type Offer } from './provide.ts';
+import { closeOffer, handOver, openLayout, provideTemplate, type Offer } from './provide.ts';
+import type { TemplateHeader } from './templatefile.ts';
+import type { WorkerClient } from './workerclient.ts';
 
-/** When a tenant's build is replaced; 0 for never. */
-export interface RotationLimits {
-  readonly forks: number;
-  readonly ms: number;
+/** Whose runs share a build of a template, and for how long. */
+export interface LayoutInit {
+  /** False: all tenants share the template of the home directory until it is rotated. Default true. */
+  readonly perTenant?: boolean;
+  /** A build is replaced after so many forks; default 10,000, 0 for never. */
+  readonly forks?: number;
+  /** And after so many milliseconds; default an hour, 0 for never. */
+  readonly ms?: number;
 }
 
+/** Whose runs are those without a tenant. */
+export const DEFAULT_TENANT = 'default';
+
+const FORKS = 10_000;
+const MS = 3_600_000;
+
 interface Layout {
-  readonly offer: Offer;
-  readonly builtMs: number;
+  /** Null: the template of the home directory. */
+  readonly offer: Offer | null;
+  sinceMs: number;
   forks: number;
+}
+
+function newLayout(offer: Offer | null): Layout {
+  return { offer, sinceMs: performance.now(), forks: 0 };
 }
 
 export class Layouts {
   private readonly home: string;
-  private readonly limits: RotationLimits;
+  private readonly init: Required<LayoutInit>;
   private readonly onProgress: ((progress: Progress) => void) | undefined;
   private readonly current = new Map<string, Promise<Layout>>();
   private readonly replacing = new Set<string>();
@@ -32,22 +52,23 @@ export class Layouts {
   onRotated: (tenant: string, template: string, offer: Offer) => Promise<void> = async () => {};
   private closed = false;
 
-  constructor(home: string, limits: RotationLimits, onProgress: ((progress: Progress) => void) | undefined) {
+  constructor(home: string, init: LayoutInit, onProgress: ((progress: Progress) => void) | undefined) {
     this.home = home;
-    this.limits = limits;
+    this.init = { perTenant: init.perTenant ?? true, forks: init.forks ?? FORKS, ms: init.ms ?? MS };
     this.onProgress = onProgress;
   }
 
-  /** The tenant's build of a template, made when there is none. The offer stays ours. Throws OffshootError. */
-  async offer(tenant: string, template: string): Promise<Offer> {
+  /** Loads the tenant's build of a template into one of its workers, making it first when there is none. Throws OffshootError. */
+  async provide(worker: WorkerClient, tenant: string, template: string, rebuild: boolean): Promise<TemplateHeader> {
     const key = keyOf(tenant, template);
-    let layout = this.current.get(key);
-    if (!layout) {
-      layout = this.make(template);
-      this.current.set(key, layout);
-      layout.catch(() => this.current.delete(key));
-    }
-    return (await layout).offer;
+    if (rebuild) await this.forget(key);
+    const isShared = tenant === DEFAULT_TENANT || !this.init.perTenant;
+    const known = this.current.get(key) ?? this.start(key, isShared ? Promise.resolve(newLayout(null)) : this.make(template));
+    const { offer } = await known;
+    if (!offer) return provideTemplate(worker, this.home, template, rebuild, this.onProgress);
+    const header = await handOver(worker, offer);
+    if (!header) throw new OffshootError('internal', `The template "${template}" does not fit this worker's processor.`);
+    return header;
   }
 
   /** A sandbox is forked. In the background a build that has served its time is replaced. */
@@ -56,14 +77,14 @@ export class Layouts {
     const layout = await this.current.get(key)?.catch(() => null);
     if (!layout) return;
     layout.forks++;
-    const { forks, ms } = this.limits;
-    const isDue = (forks > 0 && layout.forks >= forks) || (ms > 0 && performance.now() - layout.builtMs >= ms);
+    const { forks, ms } = this.init;
+    const isDue = (forks > 0 && layout.forks >= forks) || (ms > 0 && performance.now() - layout.sinceMs >= ms);
     if (!isDue || this.replacing.has(key) || this.closed) return;
     this.replacing.add(key);
     try {
       await this.replace(tenant, template, layout);
     } catch {
-      // The old build goes on; the next fork tries again.
+      Object.assign(layout, newLayout(layout.offer)); // the old build goes on for as long again
     } finally {
       this.replacing.delete(key);
     }
@@ -72,23 +93,37 @@ export class Layouts {
   /** Gives all files up. */
   async close(): Promise<void> {
     this.closed = true;
-    for (const layout of this.current.values()) await layout.then(({ offer }) => closeOffer(offer), () => {});
-    this.current.clear();
+    await Promise.all([...this.current.keys()].map((key) => this.forget(key)));
   }
 
   private async replace(tenant: string, template: string, old: Layout): Promise<void> {
     const made = await this.make(template);
-    if (this.closed) return closeOffer(made.offer);
+    if (this.closed || !made.offer) return;
     await this.onRotated(tenant, template, made.offer);
     this.current.set(keyOf(tenant, template), Promise.resolve(made));
-    closeOffer(old.offer);
+    if (old.offer) closeOffer(old.offer);
+  }
+
+  private start(key: string, made: Promise<Layout>): Promise<Layout> {
+    this.current.set(key, made);
+    made.catch(() => {
+      if (this.current.get(key) === made) this.current.delete(key);
+    });
+    return made;
+  }
+
+  private async forget(key: string): Promise<void> {
+    const layout = this.current.get(key);
+    this.current.delete(key);
+    const { offer } = await layout?.catch(() => null) ?? { offer: null };
+    if (offer) closeOffer(offer);
   }
 
   private async make(template: string): Promise<Layout> {
     const path = layoutPath(this.home);
     try {
       await build({ home: this.home, name: template, rebuild: true, layout: path }, this.onProgress);
-      return { offer: openLayout(this.home, template, path), builtMs: performance.now(), forks: 0 };
+      return newLayout(openLayout(this.home, template, path));
     } finally {
       rmSync(path, { force: true });
     }

@@ -1,7 +1,7 @@
 // One worker process in the books of workers.ts: its tenant, the templates it has, the sandboxes placed in it.
 
-import type { Progress } from './protocol.ts';
-import { provideTemplate } from './provide.ts';
+import type { Layouts } from './layouts.ts';
+import { handOver, type Offer } from './provide.ts';
 import type { TemplateHeader } from './templatefile.ts';
 import type { WorkerClient } from './workerclient.ts';
 
@@ -22,8 +22,7 @@ export class Place {
   usedMs = performance.now();
   /** It gets no more sandboxes and ends with the last it has. */
   isDraining = false;
-  private readonly home: string;
-  private readonly onProgress: ((progress: Progress) => void) | undefined;
+  private readonly layouts: Layouts;
   private readonly leases = new Set<Lease>();
   /** By name: loaded, or being loaded. */
   private readonly templates = new Map<string, Promise<TemplateHeader>>();
@@ -31,11 +30,10 @@ export class Place {
   private loading = 0;
   private timer: NodeJS.Timeout | null = null;
 
-  constructor(worker: WorkerClient, tenant: string, home: string, onProgress: ((progress: Progress) => void) | undefined) {
+  constructor(worker: WorkerClient, tenant: string, layouts: Layouts) {
     this.worker = worker;
     this.tenant = tenant;
-    this.home = home;
-    this.onProgress = onProgress;
+    this.layouts = layouts;
   }
 
   get sandboxes(): number { return this.leases.size; }
@@ -51,13 +49,20 @@ export class Place {
   load(template: string, rebuild: boolean): Promise<TemplateHeader> {
     const known = this.templates.get(template);
     if (known && !rebuild) return known;
-    const loading = provideTemplate(this.worker, this.home, template, rebuild, this.onProgress);
+    const loading = this.layouts.provide(this.worker, this.tenant, template, rebuild);
     this.templates.set(template, loading);
     this.loading++;
     loading.then(() => this.loaded.add(template), () => {
       if (this.templates.get(template) === loading) this.forget(template);
     }).finally(() => this.loading--);
     return loading;
+  }
+
+  /** Sandboxes are forked from another build of the template from now on. */
+  async replace(template: string, offer: Offer): Promise<void> {
+    if (!this.has(template)) return;
+    const header = await handOver(this.worker, offer);
+    if (header) this.templates.set(template, Promise.resolve(header));
   }
 
   /** The template's file has changed: the next sandbox has it loaded again. */

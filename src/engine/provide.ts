@@ -25,22 +25,26 @@ type OnProgress = ((progress: Progress) => void) | undefined;
 /** Loads template `name` into `worker`, building what is missing. Returns what the file says about it. Throws OffshootError. */
 export async function provideTemplate(worker: WorkerClient, home: string, name: string, rebuild: boolean, onProgress: OnProgress): Promise<TemplateHeader> {
   requireSpec(home, name);
-  const ready = rebuild ? null : await handOver(worker, openOffer(home, name, false));
+  const ready = rebuild ? null : await handOverOnce(worker, openOffer(home, name, false));
   if (ready) return ready;
   await build({ home, name, rebuild }, onProgress);
-  const built = await handOver(worker, openOffer(home, name, true));
+  const built = await handOverOnce(worker, openOffer(home, name, true));
   if (built) return built;
   throw new OffshootError('internal', `The template "${name}" cannot be used although it was just built.`);
 }
 
-/** Null when there is nothing to hand over, or when it does not fit the worker's processor. */
-async function handOver(worker: WorkerClient, offer: Offer | null): Promise<TemplateHeader | null> {
+async function handOverOnce(worker: WorkerClient, offer: Offer | null): Promise<TemplateHeader | null> {
   if (!offer) return null;
   try {
-    return await worker.handOver(offer) ? offer.header : null;
+    return await handOver(worker, offer);
   } finally {
     closeOffer(offer);
   }
+}
+
+/** Gives the files to a worker; null when they do not fit its processor. The offer stays open. */
+export async function handOver(worker: WorkerClient, offer: Offer): Promise<TemplateHeader | null> {
+  return await worker.handOver(offer) ? offer.header : null;
 }
 
 /** The files of an offer nobody needs any more. */

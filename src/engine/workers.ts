@@ -8,6 +8,7 @@
 
 import { OffshootError } from './errors.ts';
 import type { HostMemory } from './hostmemory.ts';
+import { Layouts, type LayoutInit } from './layouts.ts';
 import { MemoryGuard } from './memoryguard.ts';
 import { Place, type Lease } from './place.ts';
 import type { Progress } from './protocol.ts';
@@ -36,6 +37,7 @@ export interface WorkersInit {
   readonly queue: QueueLimits;
   readonly tenant: TenantLimits;
   readonly memory: HostMemory;
+  readonly layouts: LayoutInit;
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
 
@@ -67,6 +69,7 @@ export class Workers {
   private readonly headers = new Map<string, TemplateHeader>();
   private readonly usage = new Map<string, Usage>();
   private readonly guard: MemoryGuard;
+  private readonly layouts: Layouts;
   /** Started, and not anybody's yet. */
   private spare: WorkerClient | null;
   private hasManyTenants = false;
@@ -76,6 +79,10 @@ export class Workers {
   constructor(init: WorkersInit) {
     this.init = init;
     this.queue = new FairQueue(init.queue);
+    this.layouts = new Layouts(init.home, init.layouts, init.onProgress);
+    this.layouts.onRotated = async (tenant, template, offer) => {
+      await Promise.all(this.places.filter((place) => place.tenant === tenant).map((place) => place.replace(template, offer)));
+    };
     this.guard = new MemoryGuard(init.memory, () =>
       this.places.filter((place) => place.sandboxes > 0).map((place) => place.worker));
     this.spare = new WorkerClient(init.home);
@@ -88,10 +95,13 @@ export class Workers {
     if (signal?.aborted) return null;
     const now = this.queue.hasTenant(request.tenant) ? null : this.tryPlace(request);
     const lease = now ?? await this.wait(request);
-    if (!lease || lease.place.has(template)) return lease;
+    if (!lease) return null;
     try {
-      const isThere = await unlessAborted(this.loadInto(lease.place, template, false), signal);
-      if (isThere) return lease;
+      const isThere = lease.place.has(template) || await unlessAborted(this.loadInto(lease.place, template, false), signal);
+      if (isThere) {
+        void this.layouts.noteFork(request.tenant, template);
+        return lease;
+      }
     } catch (error) {
       lease.release();
       throw error;
@@ -131,6 +141,7 @@ export class Workers {
     const workers = this.places.map((place) => place.worker);
     if (this.spare) workers.push(this.spare);
     await Promise.all(workers.map((worker) => worker.close()));
+    await this.layouts.close();
   }
 
   private checkOpen(): void {
@@ -253,7 +264,7 @@ export class Workers {
     const worker = spare && !spare.isGone ? spare : new WorkerClient(this.init.home);
     this.spare = null;
     this.hasManyTenants ||= this.places.some((place) => place.tenant !== tenant);
-    const place = new Place(worker, tenant, this.init.home, this.init.onProgress);
+    const place = new Place(worker, tenant, this.layouts);
     this.places.push(place);
     worker.onGone = () => this.gone(place);
     if (this.hasManyTenants) setImmediate(() => this.startSpare());

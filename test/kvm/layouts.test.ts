@@ -1,0 +1,64 @@
+// What is fixed when a program starts differs between tenants and between rotations: addresses, canary, pointer guard, hash seed.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import test, { after } from 'node:test';
+import { Engine } from '../../src/engine/engine.ts';
+
+const FORKS = 4;
+const engine = await Engine.open({ workers: 1, layouts: { forks: FORKS, ms: 0 } });
+after(() => engine.close());
+
+/** hash('x'), addresses of the heap, a library, the stack; the 16 bytes that canary and pointer guard are made of (AT_RANDOM). */
+const CODE = `
+import ctypes, struct
+auxv = open("/proc/self/auxv", "rb").read()
+at_random = dict(struct.iter_unpack("QQ", auxv))[25]
+maps = open("/proc/self/maps").read().splitlines()
+start = lambda name: next(line.split("-")[0] for line in maps if name in line)
+print(hash("x"), start("[heap]"), start("libc.so"), start("[stack]"), ctypes.string_at(at_random, 16).hex())
+`;
+const NAMES = ['hash', 'heap', 'library', 'stack', 'AT_RANDOM'];
+
+async function layout(tenant?: string): Promise<string[]> {
+  const result = await engine.run('python', CODE, tenant === undefined ? {} : { tenant });
+  assert.equal(result.exitCode, 0, result.stderr.toString());
+  return result.stdout.toString().trim().split(' ');
+}
+
+function assertDiffer(a: readonly string[], b: readonly string[]): void {
+  NAMES.forEach((name, i) => assert.notEqual(a[i], b[i], name));
+}
+
+test('two tenants have layouts of their own, and the default tenant a third', async () => {
+  const [one, two, other] = [await layout('one'), await layout('two'), await layout()];
+  assertDiffer(one, two);
+  assertDiffer(one, other);
+  assertDiffer(two, other);
+});
+
+test('a tenant keeps its layout until it is rotated, in the background', async () => {
+  for (const tenant of ['three', undefined]) {
+    const first = await layout(tenant);
+    assert.deepEqual(await layout(tenant), first);
+    for (let i = 0; i < FORKS; i++) await layout(tenant);
+    let now = first;
+    for (let i = 0; i < 600 && now[0] === first[0]; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      now = await layout(tenant);
+    }
+    assertDiffer(first, now);
+  }
+});
+
+test('a sandbox forked before a rotation goes on', async () => {
+  const template = await engine.template('python');
+  await using sandbox = await template.fork({ tenant: 'four' });
+  for (let i = 0; i < 2 * FORKS; i++) await layout('four');
+  const result = await sandbox.run('print("still here")');
+  assert.equal(result.stdout.toString(), 'still here\n');
+});
+
+test('no file of a tenant is left', () => {
+  assert.deepEqual(readdirSync(`${engine.home}/templates`).filter((name) => name.endsWith('.layout')), []);
+});
