@@ -1,13 +1,24 @@
 #!/usr/bin/env node
-// The `offshoot` command. It starts the worker process first, so that it is there when the arguments have been read.
+// The `offshoot` command. It starts the worker process first, so that it is there when the arguments have been read. Everything
+// else is loaded only where it can run.
 
-import { startAhead } from '../engine/workerprocess.ts';
-import { offshootHome } from '../image/home.ts';
+import { hostProblem } from '../engine/supported.ts';
 
-if (process.argv[2] === 'run' || process.argv[2] === 'exec') {
-  try {
-    startAhead(offshootHome());
-  } catch { /* told when the engine is opened */ }
+async function start(): Promise<void> {
+  if (process.argv[2] === 'run' || process.argv[2] === 'exec') {
+    const { startAhead } = await import('../engine/workerprocess.ts');
+    const { offshootHome } = await import('../image/home.ts');
+    try {
+      startAhead(offshootHome());
+    } catch { /* told when the engine is opened */ }
+  }
+  const { main } = await import('./program.ts');
+  await main();
 }
-const { main } = await import('./program.ts');
-await main();
+
+const problem = hostProblem();
+if (problem === null) await start();
+else {
+  process.stderr.write(`offshoot: ${problem}\n`);
+  process.exitCode = 2;
+}

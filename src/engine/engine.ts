@@ -12,6 +12,7 @@ import { cancelledRun, checkedMemory, execProgram, performRun, prepareRun, pytho
 import { isBuiltIn } from './spec.ts';
 import { Template, type TemplateDefaults } from './template.ts';
 import type { TemplateHeader } from './templatefile.ts';
+import { hostProblem } from './supported.ts';
 import { removeIfUnused, restoreImage } from './usage.ts';
 import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
 import { Workers, type PlaceRequest, type TenantLimits } from './workers.ts';
@@ -74,6 +75,8 @@ export class Engine {
 
   /** Starts the first worker. Cheap: nothing is built or loaded before `template()`. */
   static async open(init: EngineInit = {}): Promise<Engine> {
+    const problem = hostProblem();
+    if (problem !== null) throw new OffshootError('host-unsupported', problem);
     return new Engine(init);
   }
 
