@@ -26,21 +26,22 @@ function checkerboard(slot: Slot): void {
   assert.ok(slot.mapped.size > 20_000);
 }
 
-test('no residue: 42,000 areas, the memory slot made anew', { skip }, () => {
-  const [slot, fresh] = [template.slot(), template.slot()];
-  checkerboard(slot);
-  const report = slot.rewind();
-  assert.equal(typeof report === 'object' && report.replayedRuns, -1);
-  assert.equal(residue(slot, fresh), null);
-  slot.destroy();
-  fresh.destroy();
-});
-
 test('no residue: 42,000 areas, each entry stored again', { skip }, () => {
   const [slot, fresh] = [template.slot(), template.slot()];
   checkerboard(slot);
   const report = slot.rewind({ replayRunsMax: Infinity });
   assert.ok(typeof report === 'object' && report.replayedRuns > 10_000, JSON.stringify(report));
+  assert.equal(residue(slot, fresh), null);
+  slot.destroy();
+  fresh.destroy();
+});
+
+// Now that some pages are known, they stay; those given back lose their translations anyway.
+test('no residue: 42,000 areas, the memory slot made anew', { skip }, () => {
+  const [slot, fresh] = [template.slot(), template.slot()];
+  checkerboard(slot);
+  const report = slot.rewind();
+  assert.equal(typeof report === 'object' && report.replayedRuns, -1);
   assert.equal(residue(slot, fresh), null);
   slot.destroy();
   fresh.destroy();

@@ -150,6 +150,26 @@ export function halfPortAccess(slot: Slot): void {
   vcpu.dirty = 0;
 }
 
+/** Takes away what the last run mapped beside the template, as a system call would after which ring 3 did not run again. */
+export function unmapUnseen(slot: Slot, fresh: Slot): void {
+  const space = mainSpace(slot);
+  const expected = mainSpace(fresh);
+  for (const gva of slot.mapped.keys()) if (expected.entry(gva) === 0 && space.entry(gva) !== 0) space.unmap(gva, PAGE);
+}
+
+/** An address space that is given up with pages in the first entry of each table, after ring 3 was in it. */
+export function leaveSpace(slot: Slot): void {
+  const { read, gpa } = gadgets(slot);
+  const kernel = slot.restore();
+  slot.machine.memory.words[STATE_GPA / 4] = 0; // tables in new frames
+  const space = slot.machine.newAddressSpace(kernel.frames);
+  for (const gva of [read - read % PAGE, 2 ** 39, 2 ** 40]) {
+    space?.map(gva, gpa, PAGE_READ | PAGE_EXEC);
+    if (space && !('ok' in access(slot, context(read), space, read, gva))) throw new Error('no access');
+  }
+  space?.destroy();
+}
+
 /** One access of ring 3: what it read, or the faulting address; -1 for anything else. */
 function access(slot: Slot, c: Context, space: AddressSpace, rip: number, gva: number): { ok: bigint } | { fault: number } {
   c.regs[REG.rip] = BigInt(rip);
@@ -229,6 +249,8 @@ function newSpaces(slot: Slot): string | null {
       if (space.entry(gva) !== 0) continue;
       const neighbour = gva % (2 * PAGE) === 0 ? gva + PAGE : gva - PAGE;
       if (space.entry(neighbour) === 0) map(neighbour, path);
+      // Touched first, so that the processor knows the way down to the last table.
+      if (!('ok' in access(slot, c, space, read, neighbour))) return `no access to 0x${neighbour.toString(16)}`;
       const got = access(slot, c, space, read, gva);
       if (!('fault' in got && got.fault === gva)) return `a new address space reads something at 0x${gva.toString(16)}`;
     }
