@@ -45,10 +45,15 @@ export interface CpuInfo {
   /** Bytes of the XSAVE area in standard format (CPUID leaf 0xd EBX) and its features (XCR0). */
   readonly xsaveBytes: number;
   readonly xfeatures: bigint;
+  /** The `flags` of /proc/cpuinfo. */
+  readonly flags: readonly string[];
 }
 
 /** FXSAVE only: what unit tests get. */
-export const MINIMAL_CPU: CpuInfo = { hwcap: 0x0789_fbff, hwcap2: 0, xsaveBytes: 576, xfeatures: 3n };
+export const MINIMAL_CPU: CpuInfo = {
+  hwcap: 0x0789_fbff, hwcap2: 0, xsaveBytes: 576, xfeatures: 3n,
+  flags: ['fpu', 'tsc', 'cx8', 'cmov', 'mmx', 'fxsr', 'sse', 'sse2', 'syscall', 'lm'],
+};
 
 /** The vDSO image and where the kernel writes its words. */
 export interface VdsoSource {

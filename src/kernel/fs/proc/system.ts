@@ -30,20 +30,10 @@ function meminfo(kernel: Kernel): string {
     + 'Hugepagesize:       2048 kB\nHugetlb:               0 kB\n';
 }
 
-/** CPUID leaf 1 EDX, bit by bit: AT_HWCAP. */
-const FLAGS_EDX = [
-  'fpu', 'vme', 'de', 'pse', 'tsc', 'msr', 'pae', 'mce', 'cx8', 'apic', '', 'sep', 'mtrr', 'pge', 'mca', 'cmov', 'pat', 'pse36', 'pn',
-  'clflush',
-  '', 'dts', 'acpi', 'mmx', 'fxsr', 'sse', 'sse2', 'ss', 'ht', 'tm', 'ia64', 'pbe',
-];
-
 /** One processor. Ring 3 can ask CPUID itself; this says no more than the kernel was told of it. */
 function cpuinfo(kernel: Kernel): string {
-  const { hwcap, xfeatures } = kernel.cpu;
-  const flags = FLAGS_EDX.filter((name, bit) => name !== '' && (hwcap >>> bit & 1) === 1);
-  flags.push('syscall', 'nx', 'lm', 'constant_tsc', 'rep_good', 'nopl', 'cpuid', 'pni', 'hypervisor');
-  if ((xfeatures & 4n) !== 0n) flags.push('xsave', 'avx');
-  if ((xfeatures & 0xe0n) === 0xe0n) flags.push('avx512f');
+  // The last four Linux makes up itself: they say what it relies on.
+  const flags = [...kernel.cpu.flags, 'constant_tsc', 'rep_good', 'nopl', 'cpuid'];
   const rows: [string, string][] = [
     ['processor', '0'], ['vendor_id', 'Offshoot'], ['cpu family', '6'], ['model', '0'], ['model name', 'Virtual CPU'], ['stepping', '0'],
     ['cpu MHz', '2000.000'], ['cache size', '512 KB'], ['physical id', '0'], ['siblings', '1'], ['core id', '0'], ['cpu cores', '1'],
