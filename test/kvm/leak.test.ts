@@ -54,12 +54,16 @@ async function runs(times: number): Promise<void> {
   }
 }
 
-/** The same descriptors and VMs (the worker keeps a vCPU of its own for its clock);
- * mappings and memory have some room for V8. */
+/** The worker's own: a vCPU for its clock, and forks it keeps ready (PARKED_MAX in worker.ts, and one being made). */
+const VMS_MAX = 6;
+/** Of the VM and of its vCPU. */
+const FDS_OF_VM = 2;
+
+/** No more descriptors and VMs than the worker's own; mappings and memory have some room for V8. */
 function isSame(before: Usage, now: Usage, what: string): void {
-  assert.equal(now.vms, before.vms, `${what}: VMs are left`);
-  assert.ok(now.vms <= 1, `${what}: ${now.vms} VMs`);
-  assert.equal(now.fds, before.fds, `${what}: descriptors are left`);
+  assert.ok(now.vms <= VMS_MAX, `${what}: ${now.vms} VMs are left`);
+  // Each VM has descriptors of its own, and the pool may be less full at one of the two moments.
+  assert.ok(now.fds - FDS_OF_VM * now.vms <= before.fds - FDS_OF_VM * before.vms, `${what}: descriptors are left: ${before.fds}, ${now.fds}`);
   assert.ok(now.maps <= before.maps + 40, `${what}: mappings grew from ${before.maps} to ${now.maps}`);
   assert.ok(now.rssMb <= before.rssMb + GROWTH_MAX_MB, `${what}: memory grew from ${before.rssMb} to ${now.rssMb} MB`);
 }

@@ -158,6 +158,18 @@ async function* after(event: Promise<unknown>, text: string): AsyncGenerator<Uin
   yield Buffer.from(text);
 }
 
+withEngine('a template that is built again is the new one for all tenants', { workers: 1 }, async (engine) => {
+  // The hash seed is a build's own.
+  const build = async (tenant: string): Promise<string> => (await engine.run('python', 'print(hash("x"))', { tenant })).stdout.toString();
+  const before = await build('a');
+  const held = await (await engine.template('python')).fork({ tenant: 'a' });
+  await engine.template('python', { rebuild: true });
+  const after = await build('a');
+  assert.notEqual(after, before);
+  assert.equal((await held.run('print(hash("x"))')).stdout.toString(), before);
+  await held.close();
+});
+
 withEngine('no sandbox is admitted when the host has no memory to spare', { workers: 1, keepFreeBytes: 2 ** 50 }, async (engine) => {
   await assert.rejects(engine.run('python', 'print(1)'), (error: Coded) => error.code === 'host-memory');
 });

@@ -29,6 +29,7 @@ export function applyLimits(kernel: Kernel, limits: Partial<Limits>): void {
   kernel.limits = { ...before, ...limits };
   kernel.vfs.budget.setLimits(kernel.limits);
   const { processesMax, filesMax } = kernel.limits;
+  if (processesMax === before.processesMax && filesMax === before.filesMax) return;
   const defaults = defaultRlimits(kernel.limits);
   for (const process of kernel.processes.values()) {
     // What a setup has set itself stays when nobody asks for something else.
