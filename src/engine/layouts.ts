@@ -90,6 +90,12 @@ export class Layouts {
     }
   }
 
+  /** A template is another one now: builds of the old one are given up, and who forks next gets a new one. */
+  async forgetTemplate(template: string): Promise<void> {
+    const keys = [...this.current.keys()].filter((key) => key.startsWith(keyOf('', template)));
+    await Promise.all(keys.map((key) => this.forget(key)));
+  }
+
   /** Gives all files up. */
   async close(): Promise<void> {
     this.closed = true;

@@ -116,7 +116,10 @@ export class Workers {
     const place = this.placesOf(tenant)[0] ?? this.start(tenant);
     if (!place) throw new OffshootError('busy', 'All worker processes are in use: try again when some runs have ended.');
     const header = await this.loadInto(place, template, rebuild);
-    if (rebuild) for (const other of this.places) if (other !== place) other.forget(template);
+    if (rebuild) {
+      await this.layouts.forgetTemplate(template);
+      for (const other of this.places) if (other !== place) other.forget(template);
+    }
     return header;
   }
 
