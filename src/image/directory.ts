@@ -33,7 +33,7 @@ export function addDirectory(builder: ImageBuilder, source: string, except: stri
     visit('');
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
+    if (code === undefined || code === 'ENOSPC' || code === 'EDQUOT') throw error; // writing the image, not reading this
     throw new ImageError(`cannot read ${path ?? source} for the image: ${code}`);
   }
 }

@@ -5,7 +5,8 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-const MAIN = resolve(ROOT, 'src/cli/main.ts');
+/** The command's source. */
+export const MAIN = resolve(ROOT, 'src/cli/main.ts');
 
 export interface CliResult {
   readonly stdout: Buffer;

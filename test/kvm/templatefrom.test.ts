@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { Engine } from '../../src/engine/index.ts';
-import { canUnshare, offshoot, withoutApt, type CliResult } from './clihelp.ts';
+import { MAIN, canUnshare, command, offshoot, withoutApt, type CliResult } from './clihelp.ts';
 import { newHome } from './homehelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-from-'));
@@ -72,4 +72,15 @@ test('a host without apt: the message names what works there, and that works', {
   assert.deepEqual([built.stdout.toString(), built.code], ['here: built\n', 0], built.stderr);
   const ran = await there('run', '-t', 'here', '-c', 'import numpy; print(numpy.arange(3).sum())');
   assert.deepEqual([ran.stdout.toString(), ran.stderr, ran.code], ['3\n', '', 0]);
+});
+
+test('a full disk: one sentence, and nothing is left', { skip: canUnshare() ? false : 'needs a mount namespace' }, async () => {
+  const full = join(dir, 'full');
+  mkdirSync(full);
+  const script = 'mount -t tmpfs -o size=16m none "$0" && "$@"; echo "exit $?"; find "$0/home/images" "$0/home/templates" -type f';
+  const argv = [process.execPath, '--no-warnings', MAIN, 'template', 'build', 'big', '--from', 'dir:/usr/bin'];
+  const result = await command('unshare', ['-m', 'sh', '-c', script, full, ...argv], { env: { OFFSHOOT_HOME: join(full, 'home') } });
+  assert.equal(result.stdout.toString(), 'exit 2\n');
+  assert.match(result.stderr, /\noffshoot: [^\n]*the disk is full[^\n]*OFFSHOOT_HOME[^\n]*\n$/);
+  assert.ok(result.stderr.trimEnd().split('\n').length <= 3, result.stderr);
 });
