@@ -97,7 +97,7 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
       if (pooled.pooled) times.pooled.push(pooled.ms); // else the pool was empty
       if (reuse.rewound) times.reuse.push(reuse.ms);
       times.fresh.push(fresh.ms);
-      pages.push(fresh.dirtyPages);
+      pages.push(fresh.dirtyPages ?? NaN);
       if (peer) times.native.push(peer.ms);
     }
     for (const kind of ['pooled', 'reuse', 'fresh'] as const) {
@@ -116,7 +116,7 @@ async function timeRun(template: Template, code: string, output: RegExp, init: F
   const start = performance.now();
   let ms = NaN;
   const sandbox = await template.fork(init);
-  const result = await sandbox.run(code, { onStdout: () => {
+  const result = await sandbox.run(code, { countPages: init.pooled === false, onStdout: () => {
     ms = performance.now() - start;
   } });
   await sandbox.close();

@@ -59,6 +59,7 @@ async function launch(flags: RunFlags, start: Start): Promise<void> {
       tail.push(bytes);
       process.stderr.write(bytes);
     } }),
+    countPages: flags.json ?? false,
     ...(flags.strace ? { onTrace: (text) => process.stderr.write(text) } : {}),
   };
   const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });

@@ -88,14 +88,14 @@ const SAMPLES = 5;
 async function measure(template: Template, hasPython: boolean): Promise<Start> {
   const results = [];
   for (let i = 0; i < SAMPLES; i++) {
-    const sandbox = await template.fork();
-    results.push(await (hasPython ? sandbox.run('pass') : sandbox.exec(['true'])));
+    const sandbox = await template.fork({ pooled: false });
+    results.push(await (hasPython ? sandbox.run('pass', { countPages: true }) : sandbox.exec(['true'], { countPages: true })));
     await sandbox.close();
   }
   const middle = (values: number[]): number => values.sort((a, b) => a - b)[SAMPLES >> 1];
   return {
     forkMs: middle(results.map((result) => result.forkTimeMs)), runMs: middle(results.map((result) => result.execTimeMs)),
-    pages: middle(results.map((result) => result.dirtyPages)),
+    pages: middle(results.map((result) => result.dirtyPages ?? 0)),
   };
 }
 

@@ -54,6 +54,7 @@ export class Guest implements Runnable {
   private forkTimeMs: number;
   private isParked = false;
   private startedMs = 0;
+  private countsPages = false;
   /** Of CLOCK_MONOTONIC. */
   private begunMs = 0;
   private deadlineMs = Infinity;
@@ -159,6 +160,7 @@ export class Guest implements Runnable {
     this.timeoutMs = options.limits.timeoutMs;
     if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
     this.onEnd = onEnd;
+    this.countsPages = options.countPages;
     if (options.strace) {
       this.kernel.traceTo((text) => this.outlet.write(TRACE_STREAM, Buffer.from(text)));
     }
@@ -251,7 +253,7 @@ export class Guest implements Runnable {
       limit, reason: text,
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       begunMs: this.begunMs || hostClock.monotonicNs() / 1e6, cpuTimeMs: this.kernel.cpuNs / 1e6,
-      dirtyPages: this.destroyed || this.willBeRewound ? 0 : this.dirtyPages(),
+      dirtyPages: !this.countsPages || this.destroyed || this.willBeRewound ? null : this.dirtyPages(),
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };

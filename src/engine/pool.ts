@@ -17,7 +17,9 @@ const SLICE_NS = 10_000_000;
 /** A run that wrote so many pages more than were expected was not like the one that was learned from … */
 const MISS_PAGES = 64;
 /** … and after so many of them in a row it is worth learning again. */
-const MISSES_MAX = 8;
+const MISSES_MAX = 4;
+/** One of so many runs is looked at. */
+const COUNTED_OF = 4;
 /** And now and then, because what is touched in vain shows nowhere. */
 const LEARN_RUNS = 1000;
 
@@ -68,10 +70,16 @@ export class Pool {
     if (options.request.kind === 'code') this.sample = options;
   }
 
-  /** `dirtyPages` of a run of code that has ended. */
-  noteEnd(dirtyPages: number): void {
+  /** Whether the pages of the next run should be counted: of some, to see whether what was learned still fits. */
+  get wantsCount(): boolean {
+    return this.hot !== null && this.runsSinceLearned % COUNTED_OF === 0;
+  }
+
+  /** A run of code has ended. */
+  noteEnd(dirtyPages: number | null): void {
     if (!this.hot) return;
     this.runsSinceLearned++;
+    if (dirtyPages === null) return;
     this.misses = dirtyPages > this.hot.writtenPages + MISS_PAGES ? this.misses + 1 : 0;
   }
 
@@ -125,7 +133,7 @@ export class Pool {
       const guest = Guest.fork(this.host, this.template, this.memoryBytes);
       try {
         before(guest);
-        guest.start({ ...sample, strace: false, limits }, () => {});
+        guest.start({ ...sample, strace: false, countPages: false, limits }, () => {});
         while (guest.step(SLICE_NS).kind === 'more');
         after(guest);
       } finally {

@@ -46,6 +46,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly limits: RunLimits;
   readonly strace: boolean;
+  /** Count the pages the run made its own: some 0.1 ms. */
+  readonly countPages: boolean;
 }
 
 /** Why a run ended when it was not by the program itself. */
@@ -71,8 +73,8 @@ export interface RunEnd {
   readonly begunMs: number;
   /** Processor time of the sandbox, its kernel's included. */
   readonly cpuTimeMs: number;
-  /** Pages of the sandbox's memory that are its own, not the template's; 0 with `reuse`: there they say nothing about one run. */
-  readonly dirtyPages: number;
+  /** Pages of the sandbox's memory that are its own, not the template's; null unless they were to be counted, or with `reuse`. */
+  readonly dirtyPages: number | null;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;
 }

@@ -127,12 +127,13 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const guest = fork ? forkSandbox(sandbox, fork) : guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
   const { request } = options;
-  const whole = request.kind === 'code' ? { ...options, request: { ...request, code } } : options;
   const pool = pooledGuests.get(guest);
+  const countPages = options.countPages || (request.kind === 'code' && pool?.wantsCount === true);
+  const whole = { ...options, countPages, request: request.kind === 'code' ? { ...request, code } : request };
   pool?.noteStart(whole);
   guest.start(whole, (end) => {
-    send({ type: 'end', call, end });
-    if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
+    send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
+    if (request.kind === 'code') pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
   });

@@ -123,7 +123,7 @@ export class Forks {
     if (main && job.uid !== main.credentials.ruid) main.credentials = credentialsOf(job.uid, job.uid);
     guest.start({
       request: { kind: 'code', code: Buffer.from(script(job)), filename: '<string>', argv: ['-c'], path0: '' },
-      env: ENVIRONMENT, cwd: '/home/user', strace: false,
+      env: ENVIRONMENT, cwd: '/home/user', strace: false, countPages: false,
       limits: { ...RUN_LIMITS, timeoutMs: job.timeoutMs, memoryBytes: MEMORY_BYTES, outputBytes: OUTPUT_BYTES },
     }, half.onEnd);
     streams.stdin.push(readFileSync(job.program));

@@ -40,7 +40,7 @@ function fork(template: LoadedTemplate, code: string): string {
     let end = null as RunEnd | null;
     guest.start({
       request: { kind: 'code', code: Buffer.from(code), filename: '<string>', argv: ['-c'], path0: '' },
-      env: {}, cwd: '/', limits: { ...RUN_LIMITS, timeoutMs: 20_000, memoryBytes: 512 << 20, outputBytes: 1 << 20 }, strace: false,
+      env: {}, cwd: '/', limits: { ...RUN_LIMITS, timeoutMs: 20_000, memoryBytes: 512 << 20, outputBytes: 1 << 20 }, strace: false, countPages: false,
     }, (how) => {
       end = how;
     });
