@@ -56,7 +56,8 @@ function runEnd(end: Fields): RunEnd {
     exitCode, signal, limit: limit as LimitReached, reason: reason === null ? null : text(end, 'reason'),
     pooled: end['pooled'] === true, rewound: end['rewound'] === true,
     forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
-    begunMs: amount(end, 'begunMs'), cpuTimeMs: amount(end, 'cpuTimeMs'), dirtyPages: end['dirtyPages'] === null ? null : count(end, 'dirtyPages'), syscalls: count(end, 'syscalls'),
+    begunMs: amount(end, 'begunMs'), cpuTimeMs: amount(end, 'cpuTimeMs'),
+    dirtyPages: end['dirtyPages'] === null ? null : count(end, 'dirtyPages'), syscalls: count(end, 'syscalls'),
     unimplemented: counts(fields(end['unimplemented'], 'unimplemented')),
   };
 }

@@ -33,6 +33,12 @@ export class Scheduler {
   /** Time that woken ones have had since a spent one had a slice. */
   private wokenMs = 0;
   private turning = false;
+  private readonly now: () => number;
+
+  /** `now`: milliseconds; tests have their own. */
+  constructor(now = (): number => performance.now()) {
+    this.now = now;
+  }
 
   /** Makes a guest runnable: newly started, or something it waits for has happened. */
   wake(guest: Runnable): void {
@@ -66,9 +72,9 @@ export class Scheduler {
   private turn(): void {
     const entry = this.next();
     if (entry) {
-      const start = performance.now();
+      const start = this.now();
       const state = entry.guest.step(SLICE_MS * 1e6);
-      if (!entry.isSpent) this.wokenMs += performance.now() - start;
+      if (!entry.isSpent) this.wokenMs += this.now() - start;
       this.settle(entry, state);
     }
     this.turning = this.woken.size + this.spent.size > 0;
