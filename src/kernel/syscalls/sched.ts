@@ -37,7 +37,7 @@ function setaffinity(task: Task, pid: number, size: number, gva: number): number
 
 function getscheduler(task: Task, pid: number): number {
   if (pid < 0) return -EINVAL;
-  return threadOf(task, pid)?.policy ?? -ESRCH;
+  return exists(task, pid) ? threadOf(task, pid)?.policy ?? SCHED_OTHER : -ESRCH;
 }
 
 function checkPolicy(policy: number, priority: number): number {
@@ -51,7 +51,8 @@ function setscheduler(task: Task, pid: number, policy: number, gva: number): num
   const priority = task.process.mm.readU32(gva);
   if (priority < 0) return priority;
   const thread = threadOf(task, pid);
-  return thread ? setPolicy(thread, policy & ~RESET_ON_FORK, priority | 0) : -ESRCH;
+  if (thread) return setPolicy(thread, policy & ~RESET_ON_FORK, priority | 0);
+  return exists(task, pid) ? checkPolicy(policy & ~RESET_ON_FORK, priority | 0) || -EPERM : -ESRCH;
 }
 
 const RESET_ON_FORK = 0x4000_0000;
