@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs';
 import { Engine } from '../engine/engine.ts';
 import { templatePath } from '../engine/home.ts';
 import { templateSpec } from '../engine/spec.ts';
-import type { RunResult } from '../engine/run.ts';
-import type { ForkInit, Template } from '../engine/template.ts';
+import type { RunInit, RunResult } from '../engine/run.ts';
+import type { Sandbox } from '../engine/sandbox.ts';
+import type { Template } from '../engine/template.ts';
 import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { UsageError } from './fail.ts';
 import { Floor, Native } from './benchpeer.ts';
@@ -61,19 +62,31 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
   if (!floor) notes.push('no C compiler: the floor is not measured');
   const forks: number[] = [];
   const floors: number[] = [];
-  for (let i = -WARM_UP; i < samples; i++) {
-    const sandbox = await template.fork({ pooled: false });
-    const result = await sandbox.run('print(1+1)');
-    await sandbox.close();
-    await engine.selfTest(); // answered when the VM is gone: the worker is at rest
-    check(result.stdout.toString(), /^2\n$/);
-    const ms = await floor?.sample();
-    if (i < 0) continue;
-    forks.push(result.forkTimeMs);
-    if (ms !== undefined) floors.push(ms);
+  for (let i = -WARM_UP; i < samples; i += IN_TURN) {
+    forks.push(...await timeForks(engine, template));
+    for (let k = 0; floor && k < IN_TURN; k++) floors.push(await floor.sample());
+    if (i < 0) forks.length = floors.length = 0;
   }
   floor?.stop();
   return [row('fork', 'ms', forks), ...(floors.length === 0 ? [] : [row('fork.floor', 'ms', floors), ratio('fork.ratio', forks, floors)])];
+}
+
+/** Samples of one side in a row. */
+const IN_TURN = 10;
+
+/** Forks in a row; then each runs and ends. */
+async function timeForks(engine: Engine, template: Template): Promise<number[]> {
+  const sandboxes: Sandbox[] = [];
+  for (let k = 0; k < IN_TURN; k++) sandboxes.push(await template.fork({ pooled: false }));
+  const times: number[] = [];
+  for (const sandbox of sandboxes) {
+    const result = await sandbox.run('print(1+1)');
+    check(result.stdout.toString(), /^2\n$/);
+    times.push(result.forkTimeMs);
+    await sandbox.close();
+  }
+  await engine.selfTest(); // answered when the VMs are gone: the worker is at rest
+  return times;
 }
 
 /** Not counted: a worker that has just started runs code the compiler has not got to. */
@@ -88,9 +101,10 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
     const times: Record<'pooled' | 'reuse' | 'fresh' | 'native', number[]> = { pooled: [], reuse: [], fresh: [], native: [] };
     const pages: number[] = [];
     for (let i = -WARM_UP; i < samples; i++) {
-      const pooled = await timeRun(template, code, output, {});
-      const reuse = await timeRun(template, code, output, { reuse: true });
-      const fresh = await timeRun(template, code, output, { pooled: false });
+      const pooled = await timeRun(output, (init) => engine.run(template, code, init));
+      const reuse = await timeRun(output, (init) => engine.run(template, code, { ...init, reuse: true }));
+      const fresh = await timeRun(output, (init) => runFresh(template, code, init));
+      await rest();
       const peer = await native?.sample(code);
       if (peer) check(peer.output, output);
       if (i < 0) continue;
@@ -111,17 +125,25 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
   return rows;
 }
 
-/** From asking for a fork until the program's output is here. */
-async function timeRun(template: Template, code: string, output: RegExp, init: ForkInit): Promise<{ ms: number } & RunResult> {
+/** Nothing under way: pools are filled, slots rewound. Before each sample, the native ones too. */
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+/** From submitting a run until its output is here. */
+async function timeRun(output: RegExp, run: (init: RunInit) => Promise<RunResult>): Promise<{ ms: number } & RunResult> {
+  await rest();
   const start = performance.now();
   let ms = NaN;
-  const sandbox = await template.fork(init);
-  const result = await sandbox.run(code, { countPages: init.pooled === false, onStdout: () => {
+  const result = await run({ onStdout: () => {
     ms = performance.now() - start;
   } });
-  await sandbox.close();
   check(result.stdout.toString(), output);
   return { ...result, ms };
+}
+
+/** In a VM that is made now. */
+async function runFresh(template: Template, code: string, init: RunInit): Promise<RunResult> {
+  await using sandbox = await template.fork({ pooled: false });
+  return await sandbox.run(code, { ...init, countPages: true });
 }
 
 /** Building (the image is there), and loading from disk in a new worker plus one run. */

@@ -133,7 +133,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   pool?.noteStart(whole);
   guest.start(whole, (end) => {
     send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
-    if (request.kind === 'code') pool?.noteEnd(end.dirtyPages);
+    if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
   });
