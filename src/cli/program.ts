@@ -4,16 +4,18 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UsageError, fail } from './fail.ts';
+import type { FileFlags } from './files.ts';
 import type { LimitFlags } from './limits.ts';
 import type { BuildFlags } from './template.ts';
 
 /** Options shared by `run` and `exec`. */
-export interface RunFlags extends LimitFlags {
+export interface RunFlags extends LimitFlags, FileFlags {
   readonly template: string;
   readonly memory?: string;
   readonly env: readonly string[];
   readonly strace?: boolean;
   readonly json?: boolean;
+  readonly quiet?: boolean;
   readonly code?: string;
 }
 
@@ -21,6 +23,8 @@ function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }
+
+const repeated = (value: string, all: string[] | undefined): string[] => [...all ?? [], value];
 
 function withRunFlags(command: Command): Command {
   return command
@@ -34,11 +38,14 @@ function withRunFlags(command: Command): Command {
     .option('--disk <MB>', 'most data in files it writes (default 1024)')
     .option('--inodes <count>', 'most files and directories it makes (default 1048576)')
     .option('--env <K=V>', 'set an environment variable; may be repeated', (value, all: string[]) => [...all, value], [] as string[])
+    .option('--in <path[:guest]>', 'give it a file or directory of the host, which it may change for itself; may be repeated', repeated)
+    .option('--out <guest:path>', 'copy files out when it has ended, also when it failed; * and ? work; may be repeated', repeated)
+    .option('--out-limit <MB>', 'most that is copied out (default 64)')
+    .option('--workdir <dir>', 'working directory in the sandbox')
+    .option('-q, --quiet', 'no progress and no hints')
     .option('--strace', 'print each system call on stderr, as strace -f does')
     .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');
 }
-
-const repeated = (value: string, all: string[] | undefined): string[] => [...all ?? [], value];
 
 function templateCommands(root: Command): Command {
   const template = root.command('template').description('build, list, inspect and remove templates').allowExcessArguments()
@@ -90,6 +97,7 @@ function program(): Command {
   withRunFlags(root.command('run').description('run Python code in a fresh sandbox'))
     .usage('[options] (-c CODE | FILE.py | -) [ARG...]')
     .option('-c, --code <code>', 'the program, as text')
+    .option('--no-dir', 'hide the directory of FILE.py, which is otherwise visible, read-only, at its place')
     .argument('[file]', 'a Python file, or - for standard input')
     .argument('[args...]', 'arguments for the program (sys.argv)')
     .passThroughOptions()

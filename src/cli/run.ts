@@ -5,10 +5,13 @@ import { resolve } from 'node:path';
 import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
+import { OffshootError } from '../engine/errors.ts';
 import { UsageError, fail } from './fail.ts';
+import { visibleFiles } from './files.ts';
 import { environment } from './flags.ts';
-import { Tail, importHint } from './hint.ts';
+import { Tail, hintFor } from './hint.ts';
 import { limitsOf, positive } from './limits.ts';
+import { outputsOf, splitOut, writeOutputs } from './out.ts';
 import type { RunFlags } from './program.ts';
 import { progressPrinter } from './progress.ts';
 
@@ -18,17 +21,17 @@ type Start = (sandbox: Sandbox, init: RunInit) => Promise<RunResult>;
 export async function run(file: string | undefined, args: string[], flags: RunFlags): Promise<void> {
   if (flags.code !== undefined) {
     const all = file === undefined ? args : [file, ...args];
-    return launch(flags, (sandbox, init) => sandbox.run(flags.code as string, { ...init, args: all }));
+    return launch(flags, null, (sandbox, init) => sandbox.run(flags.code as string, { ...init, args: all }));
   }
   if (file === undefined) throw new UsageError('nothing to run: give -c CODE, a FILE.py, or - for standard input.');
   const code = readProgram(file);
   const init: RunInit = file === '-' ? { args, stdin: '', filename: '<stdin>' } : { args, filename: resolve(file) };
-  return launch(flags, (sandbox, common) => sandbox.run(code, { ...common, ...init }));
+  return launch(flags, file === '-' ? null : resolve(file), (sandbox, common) => sandbox.run(code, { ...common, ...init }));
 }
 
 /** offshoot exec -- CMD [ARG...] */
 export function exec(argv: string[], flags: RunFlags): Promise<void> {
-  return launch(flags, (sandbox, init) => sandbox.exec(argv, init));
+  return launch(flags, null, (sandbox, init) => sandbox.exec(argv, init));
 }
 
 function readProgram(file: string): Buffer {
@@ -45,42 +48,62 @@ function readProgram(file: string): Buffer {
   }
 }
 
-async function launch(flags: RunFlags, start: Start): Promise<void> {
+async function launch(flags: RunFlags, script: string | null, start: Start): Promise<void> {
   const limits = limitsOf(flags);
   const memory = positive(flags.memory, '--memory');
   if (memory !== undefined && !(memory >= 16 && memory <= 4096)) throw new UsageError('--memory needs a number from 16 to 4096 (MB).');
+  const outLimit = positive(flags.outLimit, '--out-limit') ?? 64;
+  if (outLimit > 1024) throw new UsageError('--out-limit needs a number up to 1024 (MB).');
+  const outs = flags.out ?? [];
+  const files = visibleFiles(flags, script, outs.map((text) => splitOut(text).guest));
+  const outputs = outputsOf(outs, files.cwd);
   const tail = new Tail();
+  const onStderr = (bytes: Uint8Array): void => {
+    process.stderr.write(bytes);
+    tail.push(bytes);
+  };
   const init: RunInit = {
-    env: environment(flags.env),
-    ...limits,
-    stdin: process.stdin,
-    capture: flags.json ?? false,
-    ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr: (bytes) => {
-      tail.push(bytes);
-      process.stderr.write(bytes);
-    } }),
+    env: environment(flags.env), ...limits, stdin: process.stdin, capture: flags.json ?? false,
+    cwd: files.cwd, mounts: files.mounts, collect: outputs.map(({ pattern }) => pattern), collectBytes: outLimit * 2 ** 20,
+    ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr }),
     countPages: flags.json ?? false,
     ...(flags.strace ? { onTrace: (text) => process.stderr.write(text) } : {}),
   };
-  const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
+  const engine = await Engine.open({ workers: 1, ...(flags.quiet ? {} : { onProgress: progressPrinter(process.stderr) }) });
   try {
     const template = await engine.template(flags.template);
     const sandbox = await template.fork(memory === undefined ? {} : { memoryBytes: Math.round(memory * 2 ** 20) });
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort());
     const result = await start(sandbox, { ...init, signal: stop.signal });
-    if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
-    else if (result.reason) process.stderr.write(`offshoot: ${result.reason}\n`);
-    const hint = result.exitCode === 1 ? importHint(tail.lastLine, flags.template) : null;
-    if (hint) process.stderr.write(`offshoot: ${hint}\n`);
     process.exitCode = result.limit === 'cancelled' ? 130 : result.exitCode;
+    const hint = result.exitCode === 1 && !flags.quiet && !flags.json ? hintFor(tail.lastLine, flags.template, script, files.dir) : null;
+    report(flags, result, hint, writeOutputs(outputs, result));
   } catch (error) {
-    fail(error);
+    fail(files.dir === null ? error : withoutDir(error, files.dir));
   }
   // The worker's end is not waited for: giving its memory back takes it longer than all that is left to do here.
   void engine.close();
   for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
   process.exit();
+}
+
+/** Problems with --out fail a run that went well: what somebody waits for is not there. */
+function report(flags: RunFlags, result: RunResult, hint: string | null, problems: readonly string[]): void {
+  if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
+  else if (result.reason) process.stderr.write(`offshoot: ${result.reason}\n`);
+  if (hint !== null) process.stderr.write(`offshoot: ${hint}\n`);
+  for (const problem of problems.slice(0, PROBLEMS_MAX)) process.stderr.write(`offshoot: ${problem}\n`);
+  if (problems.length > PROBLEMS_MAX) process.stderr.write(`offshoot: and ${problems.length - PROBLEMS_MAX} more.\n`);
+  if (problems.length > 0 && process.exitCode === 0) process.exitCode = 2;
+}
+
+const PROBLEMS_MAX = 2;
+
+/** A script's directory that cannot be given is no reason to give up: says how to go on. */
+function withoutDir(error: unknown, dir: string): unknown {
+  if (!(error instanceof OffshootError && error.code === 'files-failed' && error.message.includes(dir))) return error;
+  return new OffshootError(error.code, `${error.message} Add --no-dir to run the script without its directory.`);
 }
 
 /** The stable object of --json. Output that is not UTF-8 is given once more, exactly, in base64. */

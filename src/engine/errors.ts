@@ -4,7 +4,7 @@
 const ERROR_CODES = [
   'kvm-missing', 'kvm-forbidden', 'kvm-busy', 'kvm-unusable', 'host-unsupported',
   'home-unusable', 'template-unknown', 'template-setup', 'image-failed',
-  'bad-argument', 'sandbox-ended', 'worker-lost', 'busy', 'tenant-limit', 'host-memory', 'closed', 'internal',
+  'bad-argument', 'files-failed', 'sandbox-ended', 'worker-lost', 'busy', 'tenant-limit', 'host-memory', 'closed', 'internal',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -21,6 +21,7 @@ import type { LoadedTemplate } from './loaded.ts';
 import { Outlet, TRACE_STREAM } from './outlet.ts';
 import type { SendOutput } from './outlet.ts';
 import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
+import { errnoOf, mountGiven } from './given.ts';
 import { begin } from './request.ts';
 import { rewind } from './rewind.ts';
 import { KeptPages } from './rewindheat.ts';
@@ -30,6 +31,8 @@ import type { Runnable, StepState } from './scheduler.ts';
 /** What a guest needs of its worker. */
 export interface GuestEvents {
   readonly output: SendOutput;
+  /** The contents of a file it was given are wanted. */
+  readonly want?: (tree: number, entry: number) => void;
   /** Something this guest waits for has happened. */
   readonly wake: () => void;
 }
@@ -60,6 +63,8 @@ export class Guest implements Runnable {
   private deadlineMs = Infinity;
   private onEnd: ((end: RunEnd) => void) | null = null;
   private stopReason: LimitReached = null;
+  /** The run that waits for the file its program is in. */
+  private unready: RunOptions | null = null;
   private timeoutMs = 0;
   private destroyed = false;
   /** `rewind` comes next: what is private then is also what earlier runs left so, and nobody counts it. */
@@ -108,6 +113,7 @@ export class Guest implements Runnable {
     guest.timeoutMs = this.timeoutMs;
     guest.deadlineMs = this.deadlineMs;
     guest.onEnd = onEnd;
+    guest.kernel.vfs.given.askAgain();
     return guest;
   }
 
@@ -159,13 +165,26 @@ export class Guest implements Runnable {
     if (this.isParked) this.forkTimeMs = 0; // it was there
     this.timeoutMs = options.limits.timeoutMs;
     if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
-    this.onEnd = onEnd;
     this.countsPages = options.countPages;
     if (options.strace) {
       this.kernel.traceTo((text) => this.outlet.write(TRACE_STREAM, Buffer.from(text)));
     }
     if (!this.isParked) this.leaveSnapshot();
-    begin(this.kernel, options, this.template.header);
+    mountGiven(this.kernel, options.given ?? [], (tree, entry) => this.events.want?.(tree, entry));
+    this.begin(options);
+    this.onEnd = onEnd;
+  }
+
+  private begin(options: RunOptions): void {
+    this.unready = begin(this.kernel, options, this.template.header) ? null : options;
+  }
+
+  /** A file that the sandbox was given and asked for, or why there is none. */
+  content(tree: number, entry: number, bytes: Uint8Array | string): void {
+    if (this.destroyed || this.onEnd === null) return;
+    this.kernel.vfs.given.deliver(tree, entry + 1, typeof bytes === 'string' ? -errnoOf(bytes) : bytes);
+    if (this.unready) this.begin(this.unready);
+    this.events.wake();
   }
 
   /** fork(2) returns in the child; what must not be the same in two forks is made anew. */
@@ -181,6 +200,7 @@ export class Guest implements Runnable {
     if (now >= this.deadlineMs) this.stopReason = 'timeout';
     if (this.stopReason !== null) return this.finish(null);
     this.begunMs ||= hostClock.monotonicNs() / 1e6;
+    if (this.unready) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
     if (this.outlet.full) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
     const state = runSlice(this.kernel, Math.min(budgetNs, (this.deadlineMs - now) * 1e6));
     this.outlet.flush();

@@ -26,6 +26,10 @@ export function checkedMessage(header: unknown, bytesLength: number): FromWorker
       return { type: 'output', sandbox: count(message, 'sandbox'), stream: message['stream'] === 2 ? 2 : 1 };
     case 'trace':
       return { type: 'trace', sandbox: count(message, 'sandbox') };
+    case 'want':
+      return { type: 'want', sandbox: count(message, 'sandbox'), tree: count(message, 'tree'), entry: count(message, 'entry') };
+    case 'file':
+      return fileMessage(message);
     case 'end':
       return { type: 'end', call: count(message, 'call'), end: runEnd(fields(message['end'], 'end')) };
     case 'done':
@@ -39,6 +43,21 @@ export function checkedMessage(header: unknown, bytesLength: number): FromWorker
     default:
       throw new BadMessage('a message of an unknown type');
   }
+}
+
+/** A path that names no other file than it seems to. */
+function fileMessage(message: Fields): FromWorker {
+  const { path, problem } = message;
+  const sandbox = count(message, 'sandbox');
+  if (problem !== null) return { type: 'file', sandbox, path: line(message, 'path'), last: true, problem: line(message, 'problem') };
+  if (typeof path !== 'string' || path.length > TEXT_MAX || !isPlainPath(path)) throw new BadMessage('a file with a path that cannot be');
+  return { type: 'file', sandbox, path, last: message['last'] === true, problem: null };
+}
+
+function isPlainPath(path: string): boolean {
+  const names = path.split('/');
+  return names[0] === '' && names.length > 1 && !/[\x00-\x1f\x7f-\x9f]/.test(path)
+    && names.slice(1).every((name) => name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= 255);
 }
 
 function errorAnswer(message: Fields): FromWorker {
@@ -103,6 +122,10 @@ function text(of: Fields, name: string): string {
   const value = of[name];
   if (typeof value !== 'string') throw new BadMessage(`${name} is no text`);
   return clean(value.slice(0, TEXT_MAX));
+}
+
+function line(of: Fields, name: string): string {
+  return text(of, name).replace(/[\n\t]/g, '?');
 }
 
 /** Without what a terminal might obey; lines and tabs stay. */

@@ -67,7 +67,9 @@ export class Pool {
   }
 
   noteStart(options: RunOptions): void {
-    if (options.request.kind === 'code') this.sample = options;
+    if (options.request.kind !== 'code') return;
+    // Files it was given belong to that run alone.
+    this.sample = options.given ? { ...options, given: [], cwd: this.template.header.cwd } : options;
   }
 
   /** Whether the pages of the next run should be counted: of some, to see whether what was learned still fits. */

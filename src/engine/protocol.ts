@@ -40,8 +40,34 @@ export type RunRequest =
   | { readonly kind: 'code'; readonly code: Uint8Array; readonly filename: string; readonly argv: readonly string[]; readonly path0: string }
   | { readonly kind: 'exec'; readonly argv: readonly string[] };
 
+/** A tree of the host as a run sees it: columns, one element per entry, in the order of kernel/fs/imageindex.ts. Names are byte strings. */
+export interface GivenListing {
+  readonly path: string;
+  readonly isReadOnly: boolean;
+  readonly isFile: boolean;
+  readonly parent: readonly number[];
+  readonly name: readonly string[];
+  readonly mode: readonly number[];
+  readonly sizeBytes: readonly number[];
+  readonly mtimeMs: readonly number[];
+  readonly target: readonly string[];
+}
+
+/** What to copy out when a run has ended. */
+export interface CollectOptions {
+  /** Of glob.ts; absolute. */
+  readonly patterns: readonly string[];
+  /** All files together. */
+  readonly bytesMax: number;
+}
+
+/** Most files one run may copy out. */
+export const COLLECT_FILES_MAX = 10_000;
+
 export interface RunOptions {
   readonly request: RunRequest;
+  readonly given?: readonly GivenListing[];
+  readonly collect?: CollectOptions;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly limits: RunLimits;
@@ -128,6 +154,8 @@ export type Request =
 export type Notice =
   /** Bytes: more standard input; `last`: its end. */
   | { readonly type: 'stdin'; readonly sandbox: number; readonly last: boolean }
+  /** Bytes: the next piece of a file the sandbox asked for; `last`: its end; `errno`: the name of why there is none. */
+  | { readonly type: 'content'; readonly sandbox: number; readonly tree: number; readonly entry: number; readonly last: boolean; readonly errno: string | null }
   | { readonly type: 'cancel'; readonly sandbox: number }
   | { readonly type: 'close'; readonly sandbox: number }
   /** The host's memory is short: end the biggest sandbox. */
@@ -148,6 +176,10 @@ export type FromWorker =
   | Answer
   /** Bytes: what was printed. */
   | { readonly type: 'output'; readonly sandbox: number; readonly stream: 1 | 2 }
+  /** It opens a file it was given: `content` is wanted. */
+  | { readonly type: 'want'; readonly sandbox: number; readonly tree: number; readonly entry: number }
+  /** Bytes: the next piece of a file copied out; `problem`: why it is not. */
+  | { readonly type: 'file'; readonly sandbox: number; readonly path: string; readonly last: boolean; readonly problem: string | null }
   /** Bytes: lines of the trace. */
   | { readonly type: 'trace'; readonly sandbox: number };
 

@@ -1,6 +1,6 @@
 // Turns a run's request into what the parked guest does next: Python code for the agent, or an execve of another program.
 
-import { EACCES, ENOENT } from '../abi/linux/errno.ts';
+import { EACCES, EAGAIN, ENOENT } from '../abi/linux/errno.ts';
 import type { ControlChannel } from '../kernel/fs/control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { applyLimits } from '../kernel/process/rlimits.ts';
@@ -19,8 +19,11 @@ export interface Baseline {
   readonly cwd: string;
 }
 
-/** Gives this request to a guest that stands at its snapshot point or, a piece of code only, waits for it behind its fork (pool.ts). */
-export function begin(kernel: Kernel, options: RunOptions, base: Baseline): void {
+/**
+ * Gives this request to a guest that stands at its snapshot point or, a piece of code only, waits for it behind its fork (pool.ts).
+ * False: a file that the program is made of has been asked for; call it again when it has come.
+ */
+export function begin(kernel: Kernel, options: RunOptions, base: Baseline): boolean {
   const { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes } = options.limits;
   applyLimits(kernel, {
     cpuNsMax: cpuTimeMs > 0 ? cpuTimeMs * 1e6 : Infinity, outputBytesMax: outputBytes,
@@ -32,6 +35,7 @@ export function begin(kernel: Kernel, options: RunOptions, base: Baseline): void
   const cwd = options.cwd === base.cwd ? '' : options.cwd;
   const header = Buffer.from([filename, path0, cwd, String(argv.length), ...argv, ...changes(base.env, options.env)].join('\0'));
   sendStream(kernel.control, header, code);
+  return true;
 }
 
 /** A line with two lengths, a header, bytes: _receive() in guest/agent.py reads it. Throws OffshootError when it is too large. */
@@ -50,20 +54,22 @@ function changes(from: Baseline['env'], to: Baseline['env']): string[] {
   return [...gone, ...Object.entries(to).filter(([name, value]) => from[name] !== value).map(([name, value]) => `${name}=${value}`)];
 }
 
-function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): void {
+function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): boolean {
   const env = Object.entries(options.env).map(([name, value]) => byteString(`${name}=${value}`));
   const main = kernel.main;
-  if (!main) return;
+  if (!main) return true;
   main.files.close(CONTROL_FD);
   let result = -ENOENT;
   for (const path of candidates(argv[0], options.env['PATH'] ?? '/usr/bin:/bin')) {
     result = execInto(main, byteString(path), argv.map(byteString), env, byteString(options.cwd));
     if (result !== -ENOENT && result !== -EACCES) break;
   }
-  if (result >= 0) return;
+  if (result >= 0) return true;
+  if (result === -EAGAIN) return false;
   const why = result === -ENOENT ? 'command not found' : result === -EACCES ? 'permission denied' : `cannot be run (errno ${-result})`;
   kernel.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${why}\n`));
   kernel.end({ kind: 'exit', code: result === -ENOENT ? 127 : 126 });
+  return true;
 }
 
 /** Where execvp(3) would look. */

@@ -3,7 +3,12 @@
 
 import { randomUUID } from 'node:crypto';
 import { OffshootError } from './errors.ts';
-import { PIECE_BYTES_MAX, RUN_LIMITS, type ForkOptions, type LimitReached, type RunLimits, type RunRequest } from './protocol.ts';
+import { below, guestPath } from './glob.ts';
+import { HostFiles, type GivenFile } from './hostfiles.ts';
+import {
+  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type LimitReached, type RunLimits, type RunRequest,
+} from './protocol.ts';
+import { Serve } from './serve.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Limits of one run. Passing one ends that run, or fails a call in it, and no other. */
@@ -37,6 +42,18 @@ export interface RunInit extends LimitInit {
   readonly filename?: string;
   /** All of standard input, or pieces as they come; absent: empty. */
   readonly stdin?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /**
+   * Files and directories it finds in its sandbox, by path there (relative ones from `cwd`): text, bytes, or something of the host
+   * (`{ from, readOnly }`). Contents of the host's files are read when the program first opens them. Rejects with 'files-failed'.
+   */
+  readonly mounts?: Readonly<Record<string, GivenFile>>;
+  /**
+   * Files it leaves that are copied into the result, however it ended: paths in the sandbox, relative ones from `cwd`, with * and ? in
+   * their components; directories with all that is in them. What was given and is unchanged is left out.
+   */
+  readonly collect?: readonly string[];
+  /** All of them together; default 64 MiB, at most 1 GiB. What does not fit is in `notCollected`. */
+  readonly collectBytes?: number;
   /** Called with output as it is produced. */
   readonly onStdout?: (bytes: Uint8Array) => void;
   readonly onStderr?: (bytes: Uint8Array) => void;
@@ -79,6 +96,10 @@ export interface RunResult {
   readonly dirtyPages: number | null;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;
+  /** What `collect` found, by path in the sandbox. */
+  readonly collected: ReadonlyMap<string, Buffer>;
+  /** What it found and did not take, and why: "is a symbolic link". */
+  readonly notCollected: readonly { readonly path: string; readonly reason: string }[];
 }
 
 /** A run that has been checked and can be sent. */
@@ -90,14 +111,21 @@ export interface PreparedRun {
   readonly askedMs: number;
   /** What it costs to keep it waiting. */
   readonly sizeBytes: number;
+  readonly cwd: string;
+  readonly collect: CollectOptions | null;
 }
 
 const MEMORY_BYTES_MAX = 2 ** 32;
 const MEMORY_BYTES_MIN = 16 << 20;
+const COLLECT_BYTES = 64 << 20;
+const COLLECT_BYTES_MAX = 1 << 30;
 const REQUEST_BYTES_MAX = 16 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
+/** Problems with files to copy out that a result names. */
+const NOT_COLLECTED_MAX = 100;
 const NO_CODE = new Uint8Array();
+const NO_FILES = new HostFiles();
 
 /** Python source, run as `python3 FILE` would. */
 export function pythonProgram(code: string | Uint8Array, init: RunInit): RunRequest {
@@ -131,7 +159,15 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
   if (sizeBytes > REQUEST_BYTES_MAX) {
     throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
   }
-  return { request, init, limits, askedMs: monotonicMs(), sizeBytes };
+  const cwd = init.cwd ?? '/home/user';
+  return { request, init, limits, askedMs: monotonicMs(), sizeBytes, cwd, collect: collectOptions(init, cwd) };
+}
+
+function collectOptions({ collect = [], collectBytes: bytesMax = COLLECT_BYTES }: RunInit, cwd: string): CollectOptions | null {
+  if (typeof bytesMax !== 'number' || !(bytesMax >= 0 && bytesMax <= COLLECT_BYTES_MAX)) {
+    throw new OffshootError('bad-argument', 'collectBytes must be a number from 0 to 1 GiB.');
+  }
+  return collect.length === 0 ? null : { patterns: collect.map((pattern) => guestPath(pattern, cwd)), bytesMax };
 }
 
 /** CLOCK_MONOTONIC, which all processes share. */
@@ -171,14 +207,16 @@ export interface SandboxPlace {
 /** Sends the run and waits for its end. With `fork` the sandbox is made for it, and closed after it. Rejects when the worker is lost. */
 export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: ForkOptions): Promise<RunResult> {
   const { worker, number: sandbox } = place;
-  const { init, limits, request } = run;
-  const output = new Gathered(place, run);
+  const { init, limits, request, cwd, collect } = run;
+  const given = init.mounts ? await HostFiles.list(init.mounts, cwd) : NO_FILES;
+  const output = new Gathered(place, run, given);
   const cancel = (): void => worker.post({ type: 'cancel', sandbox });
   init.signal?.addEventListener('abort', cancel, { once: true });
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
   const options = {
-    request: header, limits, env: { ...place.env, ...init.env }, cwd: init.cwd ?? '/home/user', strace: init.onTrace !== undefined,
+    request: header, limits, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
     countPages: init.countPages ?? false,
+    ...(given.listings.length > 0 ? { given: given.listings } : {}), ...(collect ? { collect } : {}),
   };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
@@ -188,6 +226,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
     return {
       id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - run.askedMs), timedOut: end.limit === 'timeout',
       stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr),
+      collected: output.collected, notCollected: output.notCollected,
     };
   } finally {
     init.signal?.removeEventListener('abort', cancel);
@@ -201,6 +240,7 @@ export function cancelledRun(template: string): RunResult {
     id: randomUUID(), template, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 130, signal: null, timedOut: false,
     limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, rewound: false,
     forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, waitTimeMs: 0, cpuTimeMs: 0, dirtyPages: null, syscalls: 0, unimplemented: {},
+    collected: new Map(), notCollected: [],
   };
 }
 
@@ -208,8 +248,14 @@ export function cancelledRun(template: string): RunResult {
 class Gathered {
   readonly stdout: Buffer[] = [];
   readonly stderr: Buffer[] = [];
+  readonly collected = new Map<string, Buffer>();
+  readonly notCollected: { path: string; reason: string }[] = [];
+  private readonly pieces: Buffer[] = [];
+  private leftBytes: number;
 
-  constructor({ worker, number: sandbox }: SandboxPlace, { init, limits }: PreparedRun) {
+  constructor({ worker, number: sandbox }: SandboxPlace, { init, limits, collect }: PreparedRun, given: HostFiles) {
+    this.leftBytes = collect?.bytesMax ?? 0;
+    const serve = new Serve(worker, sandbox, given);
     let leftBytes = limits.outputBytes;
     worker.attach(sandbox, {
       output: (stream, bytes) => {
@@ -220,7 +266,27 @@ class Gathered {
         else init.onStderr?.(bytes);
       },
       trace: (text) => text.split(/(?<=\n)/).forEach((line) => init.onTrace?.(line)),
+      want: (tree, entry) => serve.want(tree, entry),
+      file: (path, bytes, last, problem) => {
+        const wrong = collect ? this.file(collect, path, bytes, last, problem) : 'it sent files nobody asked for';
+        if (wrong !== null) worker.fail(wrong);
+      },
     });
+  }
+
+  /** A piece of a file that is copied out; returns what is wrong with it. */
+  private file({ patterns }: CollectOptions, path: string, bytes: Uint8Array, last: boolean, problem: string | null): string | null {
+    if (this.collected.size > COLLECT_FILES_MAX) return 'it sent more files than a run may leave';
+    if (problem !== null) {
+      if (this.notCollected.length < NOT_COLLECTED_MAX) this.notCollected.push({ path, reason: problem });
+      return null;
+    }
+    this.leftBytes -= bytes.length;
+    if (this.leftBytes < 0) return 'it sent more than may be copied out';
+    if (!patterns.some((pattern) => below(pattern, path) !== null)) return 'it sent a file nobody asked for';
+    this.pieces.push(Buffer.from(bytes));
+    if (last) this.collected.set(path, Buffer.concat(this.pieces.splice(0)));
+    return null;
   }
 }
 

@@ -10,6 +10,7 @@ import { openPagemap } from '../host/pagemap.ts';
 import { ImageError } from '../image/errors.ts';
 import { ImageIndexError } from '../kernel/fs/imageindex.ts';
 import { Channel } from './channel.ts';
+import { collect } from './collect.ts';
 import { confine } from './confine.ts';
 import { KvmHost } from './kvmhost.ts';
 import { OffshootError } from './errors.ts';
@@ -20,7 +21,8 @@ import { endWithParent } from './parent.ts';
 import { TRACE_STREAM } from './outlet.ts';
 import { Pool } from './pool.ts';
 import {
-  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type Confinement, type ForkOptions, type FromWorker, type Request, type ToWorker,
+  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
+  type FromWorker, type Request, type ToWorker,
 } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
@@ -33,6 +35,8 @@ const pools = new Map<string, Pool>();
 const pooledGuests = new WeakMap<Guest, Pool>();
 /** Guests that may be rewound for another run, with the memory they have. */
 const reusable = new WeakMap<Guest, number>();
+/** Pieces of files that have not come to their end. */
+const contents = new Map<string, Buffer[]>();
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
 const BUSY_MS = 1;
@@ -109,6 +113,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
       const message: FromWorker = stream === TRACE_STREAM ? { type: 'trace', sandbox } : { type: 'output', sandbox, stream: stream === 2 ? 2 : 1 };
       sendPieces(message, bytes, sent);
     },
+    want: (tree, entry) => send({ type: 'want', sandbox, tree, entry }),
     wake: () => scheduler.wake(guest),
   });
   guests.set(sandbox, guest);
@@ -130,14 +135,37 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const pool = pooledGuests.get(guest);
   const countPages = options.countPages || (request.kind === 'code' && pool?.wantsCount === true);
   const whole = { ...options, countPages, request: request.kind === 'code' ? { ...request, code } : request };
-  pool?.noteStart(whole);
   guest.start(whole, (end) => {
+    if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
     send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
   });
+  pool?.noteStart(whole);
   scheduler.wake(guest);
+}
+
+/** What the run leaves behind, in pieces. */
+function sendFiles(guest: Guest, sandbox: number, wanted: CollectOptions): void {
+  collect(guest.kernel, wanted, (path, content, problem) => {
+    const pieces = Math.max(1, Math.ceil((content?.length ?? 0) / PIECE_BYTES_MAX));
+    for (let i = 0; i < pieces; i++) {
+      const bytes = content?.subarray(i * PIECE_BYTES_MAX, (i + 1) * PIECE_BYTES_MAX);
+      send({ type: 'file', sandbox, path, last: i === pieces - 1, problem }, bytes);
+    }
+  });
+}
+
+/** Puts together what comes in pieces. */
+function content({ sandbox, tree, entry, last, errno }: Extract<ToWorker, { type: 'content' }>, bytes: Buffer): void {
+  const key = `${sandbox} ${tree} ${entry}`;
+  const pieces = contents.get(key) ?? [];
+  pieces.push(Buffer.from(bytes));
+  contents.set(key, pieces);
+  if (!last) return;
+  contents.delete(key);
+  guests.get(sandbox)?.content(tree, entry, errno ?? Buffer.concat(pieces));
 }
 
 /** Fills the pools step by step, while no guest wants to run. */
@@ -176,6 +204,8 @@ function receive(message: ToWorker, bytes: Buffer): void {
   switch (message.type) {
     case 'stdin':
       return stdin(message.sandbox, bytes, message.last);
+    case 'content':
+      return content(message, bytes);
     case 'cancel':
       return guests.get(message.sandbox)?.cancel();
     case 'close':

@@ -28,6 +28,8 @@ interface Call {
 export interface SandboxEvents {
   output(stream: 1 | 2, bytes: Uint8Array): void;
   trace(text: string): void;
+  want(tree: number, entry: number): void;
+  file(path: string, bytes: Uint8Array, last: boolean, problem: string | null): void;
 }
 
 const ANSWERS: Readonly<Record<Request['type'], Answer['type']>> = { template: 'fits', fork: 'done', run: 'end', selftest: 'selftest' };
@@ -115,6 +117,8 @@ export class WorkerClient {
       const message = checkedMessage(header, bytes.length);
       if (message.type === 'output') this.sandboxes.get(message.sandbox)?.output(message.stream, bytes);
       else if (message.type === 'trace') this.sandboxes.get(message.sandbox)?.trace(bytes.toString('utf8'));
+      else if (message.type === 'want') this.sandboxes.get(message.sandbox)?.want(message.tree, message.entry);
+      else if (message.type === 'file') this.sandboxes.get(message.sandbox)?.file(message.path, bytes, message.last, message.problem);
       else this.settle(message);
     } catch (error) {
       if (!(error instanceof BadMessage)) throw error;

@@ -40,7 +40,8 @@ class Half {
     };
     this.ended = new Promise((resolve) => {
       this.onEnd = (end) => resolve(outcomeOf({
-        ...end, waitTimeMs: 0, timedOut: end.limit === 'timeout', stdout: Buffer.concat(this.output.stdout), stderr: Buffer.concat(this.output.stderr),
+        ...end, collected: new Map(), notCollected: [], waitTimeMs: 0, timedOut: end.limit === 'timeout',
+        stdout: Buffer.concat(this.output.stdout), stderr: Buffer.concat(this.output.stderr),
       }));
     });
   }

@@ -75,6 +75,7 @@ export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;
 export const EALREADY = 114;
 export const EINPROGRESS = 115;
+export const ESTALE = 116;
 export const EDQUOT = 122;
 export const ECANCELED = 125;
 export const EOWNERDEAD = 130;

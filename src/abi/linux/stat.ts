@@ -54,11 +54,11 @@ export const Statfs = struct('statfs', 120, {
 });
 
 /** f_flags of struct statfs. */
-export const ST_RDONLY = 1;
 export const ST_NOSUID = 2;
 export const ST_NODEV = 4;
 export const ST_NOEXEC = 8;
 export const ST_VALID = 0x20;
+export const ST_RDONLY = 1;
 export const ST_RELATIME = 0x1000;
 
 /** f_type: statfs(2). */

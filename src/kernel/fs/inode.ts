@@ -67,6 +67,8 @@ export abstract class Inode {
   // directories
   /** True when `lookup` may answer differently next time without anyone having called create, unlink, … (proc). */
   get isVolatile(): boolean { return true; }
+  /** True on a file system mounted read-only. */
+  get isReadOnly(): boolean { return false; }
   /** True when a missing name is an error even for who wants to create it (proc: ENOENT, not EACCES). */
   get hasFixedNames(): boolean { return false; }
   /** The child, or -ENOENT / -ENOTDIR / … */
@@ -107,6 +109,9 @@ export abstract class Inode {
    * (SIGBUS), -ENOMEM, or -ENODEV when it cannot be mapped. `forWrite`: the page will be changed through a shared mapping.
    */
   mapPage(_index: number, _forWrite: boolean): number { return -ENODEV; }
+
+  /** Not null when the content is not there yet, or cannot be had: what open(2) and execve(2) return then. Asked before the first read. */
+  pending(): Wait | number | null { return null; }
 
   // links
   readlink(_task: Task | null): string | number { return -EINVAL; }

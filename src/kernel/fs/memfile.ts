@@ -8,6 +8,7 @@ import { EFAULT, EFBIG, EINVAL, ENOMEM, ENOSPC, ENXIO, EOPNOTSUPP, EPERM } from 
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE,
 } from '../../abi/linux/fcntl.ts';
+import type { Wait } from '../wait.ts';
 import type { File } from './file.ts';
 import { entryOf, FilePages, gpaOf, PAGE_DIRTY, PAGE_HOLE } from './filepages.ts';
 import { MemInode } from './meminode.ts';
@@ -34,8 +35,18 @@ export class MemFile extends MemInode {
     this.seals = state.seals;
   }
 
-  override open(flags: number): File | number {
-    return new RegFile(this, flags, '');
+  override open(flags: number): File | number | Wait {
+    return this.pending() ?? new RegFile(this, flags, '');
+  }
+
+  override pending(): Wait | number | null {
+    return (this.lowerBytes > 0 ? this.fs.gate?.(this.ino) : null) ?? null;
+  }
+
+  /** Nothing of it was changed since it was given (given.ts) or packed. */
+  get isOriginal(): boolean {
+    const { lower } = this.fs;
+    return lower !== null && lower.has(this.ino) && this.dirtyPages === 0 && this.sizeBytes === lower.attributes(this.ino).sizeBytes;
   }
 
   /** Makes F_ADD_SEALS possible (memfd_create). */

@@ -4,7 +4,7 @@
 // Interface: MemInode, InodeState. `changed()` marks it as different from the image (and from the state it came from): every
 // method that changes a field calls it. Times follow inode(7); atime is relatime (mount(8)).
 
-import { EEXIST, ELOOP, ENODATA, ENOSPC, ENXIO, EOPNOTSUPP } from '../../abi/linux/errno.ts';
+import { EEXIST, ELOOP, ENODATA, ENOSPC, ENXIO, EOPNOTSUPP, EROFS } from '../../abi/linux/errno.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/linux/fcntl.ts';
 import { S_IALLUGO, S_IFMT } from '../../abi/linux/stat.ts';
 import type { Task } from '../process/task.ts';
@@ -103,6 +103,7 @@ export class MemInode extends Inode {
 
   get dev(): number { return this.fs.dev; }
   override get isVolatile(): boolean { return false; }
+  override get isReadOnly(): boolean { return this.fs.isReadOnly; }
 
   setSaved(state: InodeState | null): void {
     this.saved = state;
@@ -141,6 +142,7 @@ export class MemInode extends Inode {
   }
 
   override touched(): void {
+    if (this.isReadOnly) return;
     const now = this.fs.now();
     if (this.atime > this.mtime && this.atime > this.ctime && now - this.atime < DAY_NS) return;
     this.atime = now;
@@ -148,6 +150,7 @@ export class MemInode extends Inode {
   }
 
   override setattr(change: AttrChange): number {
+    if (this.isReadOnly) return -EROFS;
     if (change.mode !== undefined) this.mode = (this.mode & S_IFMT) | (change.mode & S_IALLUGO);
     if (change.uid !== undefined) this.uid = change.uid;
     if (change.gid !== undefined) this.gid = change.gid;
@@ -167,6 +170,7 @@ export class MemInode extends Inode {
   }
 
   override setxattr(name: string, value: Uint8Array, flags: number): number {
+    if (this.isReadOnly) return -EROFS;
     const old = this.xattrs?.get(name);
     if (old && (flags & XATTR_CREATE) !== 0) return -EEXIST;
     if (!old && (flags & XATTR_REPLACE) !== 0) return -ENODATA;
@@ -181,6 +185,7 @@ export class MemInode extends Inode {
   }
 
   override removexattr(name: string): number {
+    if (this.isReadOnly) return -EROFS;
     const old = this.xattrs?.get(name);
     if (!old) return -ENODATA;
     const rest = new Map(this.xattrs ?? []);

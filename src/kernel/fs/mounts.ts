@@ -3,6 +3,7 @@
 // Interface: buildVfs. / is the image with a writable layer, /tmp and /dev/shm are tmpfs, proc, sysfs and devtmpfs are synthetic.
 
 import { TMPFS_MAGIC } from '../../abi/linux/stat.ts';
+import type { GivenState } from './given.ts';
 import { Lower } from './imagefs.ts';
 import type { ImageIndex } from './imageindex.ts';
 import { DiskBudget, MemFs } from './tmpfs.ts';
@@ -20,6 +21,7 @@ export interface VfsState {
   readonly tmp: MemFsState;
   readonly shm: MemFsState;
   readonly memfd: MemFsState;
+  readonly given: readonly GivenState[];
 }
 
 /** Attaches a synthetic file system to a Vfs. */
@@ -37,11 +39,12 @@ export function buildVfs(kernel: VfsKernel, index: ImageIndex, attach: readonly 
   for (const mount of attach) mount(vfs);
   vfs.mount('/tmp', vfs.memory.tmp.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,relatime' });
   vfs.mount('/dev/shm', vfs.memory.shm.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
+  vfs.given.restore(state?.given ?? []);
   return vfs;
 }
 
 /** State of the writable file systems; open files and the rest are savefs's. */
 export function saveVfs(vfs: Vfs): VfsState {
   const { root, tmp, shm, memfd } = vfs.memory;
-  return { budget: vfs.budget.save(), root: root.save(), tmp: tmp.save(), shm: shm.save(), memfd: memfd.save() };
+  return { budget: vfs.budget.save(), root: root.save(), tmp: tmp.save(), shm: shm.save(), memfd: memfd.save(), given: vfs.given.save() };
 }

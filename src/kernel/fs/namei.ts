@@ -4,7 +4,7 @@
 // mount points, "." and ".." are judged here; the directories' inodes do the work; dentries follow.
 
 import {
-  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV,
+  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
 } from '../../abi/linux/errno.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/linux/fcntl.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID } from '../../abi/linux/stat.ts';
@@ -128,6 +128,7 @@ export function unlinkAt(task: Task, dirfd: number, path: string): number {
   const at = walkAt(task, dirfd, path, 'parent');
   if (typeof at === 'number') return at;
   if (at.last === '' || at.last === '.' || at.last === '..') return -EISDIR;
+  if (at.dir.inode.isReadOnly) return -EROFS;
   if (!at.found) return -ENOENT;
   if (at.slash) return at.found.inode.isDirectory() ? -EISDIR : -ENOTDIR;
   const denied = mayRemove(task, at, at.found);
@@ -145,6 +146,7 @@ export function rmdirAt(task: Task, dirfd: number, path: string): number {
   if (at.last === '') return -EBUSY;
   if (at.last === '.') return -EINVAL;
   if (at.last === '..') return -ENOTEMPTY;
+  if (at.dir.inode.isReadOnly) return -EROFS;
   if (!at.found) return -ENOENT;
   const denied = mayRemove(task, at, at.found);
   if (denied < 0) return denied;
@@ -187,6 +189,7 @@ export function renameAt(task: Task, args: RenameArguments): number {
 function checkRename(from: Walked, to: Walked, flags: number): number {
   if (isDots(from) || isDots(to)) return (flags & RENAME_NOREPLACE) !== 0 && isDots(to) ? -EEXIST : -EBUSY;
   if (from.dir.inode.dev !== to.dir.inode.dev) return -EXDEV;
+  if (from.dir.inode.isReadOnly) return -EROFS;
   const victim = to.found;
   const moved = from.found;
   if (!moved) return -ENOENT;

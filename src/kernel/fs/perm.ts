@@ -1,7 +1,7 @@
 // Who may do what to an inode: path_resolution(7) "Permissions", credentials(7), capabilities(7). fsuid 0 has
 // CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_CHOWN and CAP_FSETID; nobody else has any.
 
-import { EACCES, EPERM } from '../../abi/linux/errno.ts';
+import { EACCES, EPERM, EROFS } from '../../abi/linux/errno.ts';
 import type { Credentials } from '../process/credentials.ts';
 import type { Inode } from './inode.ts';
 
@@ -14,8 +14,9 @@ export function inGroup(ids: FsIds, gid: number): boolean {
   return ids.fsgid === gid || ids.groups.includes(gid);
 }
 
-/** 0, or -EACCES when `mask` (MAY_*) is not allowed. */
+/** 0, or -EACCES when `mask` (MAY_*) is not allowed; -EROFS where nobody may write. */
 export function permission(inode: Inode, mask: number, ids: FsIds): number {
+  if ((mask & MAY_WRITE) !== 0 && inode.isReadOnly && (inode.isRegular() || inode.isDirectory() || inode.isSymlink())) return -EROFS;
   const mode = inode.mode;
   if (ids.fsuid === 0) {
     return (mask & MAY_EXEC) !== 0 && (mode & 0o111) === 0 && !inode.isDirectory() ? -EACCES : 0;

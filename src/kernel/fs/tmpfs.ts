@@ -17,6 +17,7 @@ import type { Host } from '../../platform.ts';
 import { bug } from '../bug.ts';
 import type { Limits } from '../limits.ts';
 import type { Frames } from '../mm/frames.ts';
+import type { Wait } from '../wait.ts';
 import type { Lower } from './imagefs.ts';
 import { MemDir } from './memdir.ts';
 import { MemFile } from './memfile.ts';
@@ -117,6 +118,9 @@ export interface MemFsOptions {
   readonly lower?: Lower;
   /** Permission bits of a new root directory; 0o755. */
   readonly rootMode?: number;
+  readonly isReadOnly?: boolean;
+  /** Asked before a file of `lower` is opened: null, or what open(2) returns instead. */
+  readonly gate?: (ino: number) => Wait | number | null;
 }
 
 export class MemFs {
@@ -124,6 +128,9 @@ export class MemFs {
   readonly parts: FsParts;
   readonly budget: DiskBudget;
   readonly lower: Lower | null;
+  /** Nothing in it can be changed: EROFS. */
+  readonly isReadOnly: boolean;
+  readonly gate: MemFsOptions['gate'];
   /** Inodes in use by this sandbox. */
   private readonly live = new Map<number, MemInode>();
   /** Changed inodes as they were when this file system was restored; never changed. */
@@ -137,6 +144,8 @@ export class MemFs {
     this.dev = options.dev;
     this.budget = options.budget;
     this.lower = options.lower ?? null;
+    this.isReadOnly = options.isReadOnly ?? false;
+    this.gate = options.gate;
     this.base = state?.inodes ?? new Map<number, InodeState>();
     this.nextIno = state?.nextIno ?? (this.lower ? this.lower.inoMax + 1 : 1);
     if (!state && !this.lower) this.makeRoot(options.rootMode ?? 0o755);

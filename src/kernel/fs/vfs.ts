@@ -13,6 +13,7 @@ import type { Wait, WaitQueues } from '../wait.ts';
 import { childOf, Dentry, topOf } from './dentry.ts';
 import type { Mount } from './dentry.ts';
 import { File } from './file.ts';
+import { GivenFiles } from './given.ts';
 import type { Inode } from './inode.ts';
 import { LockList } from './locks.ts';
 import { MemFile } from './memfile.ts';
@@ -59,6 +60,8 @@ export class Vfs {
   readonly memory: MemFileSystems;
   readonly root: Dentry;
   readonly mounts: Mount[] = [];
+  /** Files of the host, given by the caller. */
+  readonly given = new GivenFiles(this);
   /** Inodes that have, or had, locks. */
   readonly locked = new Set<Inode>();
   private readonly openers = new Map<number, SpecialOpener>();
@@ -100,7 +103,11 @@ export class Vfs {
 
   /** Attaches a file system at an absolute path without links; makes the directory when the image has none. */
   mount(path: string, root: Inode, options: MountOptions): Mount {
-    const at = this.makeDirectories(path);
+    return this.mountOn(this.makeDirectories(path), root, options);
+  }
+
+  /** Attaches a file system, or one file of it, to what is there. */
+  mountOn(at: Dentry, root: Inode, options: MountOptions): Mount {
     const mount = this.addMount(new Dentry('/', null, root), at, options);
     at.mounted = mount;
     // Pinned: a mount point must be found in the cache, also where children are looked up each time.
@@ -156,12 +163,12 @@ export class Vfs {
 
   /** Gives back frames of the page cache that nobody maps: called when memory is short. Returns how many. */
   dropCaches(): number {
-    return Object.values(this.memory).reduce((sum: number, fs: MemFs) => sum + fs.dropCaches(), 0);
+    return [...Object.values(this.memory), ...this.given.fileSystems].reduce((sum: number, fs: MemFs) => sum + fs.dropCaches(), 0);
   }
 
   private memFsOf(dev: number): MemFs | null {
     const { root, tmp, shm, memfd } = this.memory;
-    return dev === root.dev ? root : dev === tmp.dev ? tmp : dev === shm.dev ? shm : dev === memfd.dev ? memfd : null;
+    return [root, tmp, shm, memfd, ...this.given.fileSystems].find((fs) => fs.dev === dev) ?? null;
   }
 
   /** Registers how inodes of another file system are found again in a restored state. */

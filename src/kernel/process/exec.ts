@@ -25,6 +25,7 @@ import type { LoadRequest, Loaded, Program } from './load.ts';
 import type { Process } from './process.ts';
 import { argumentBytes } from './stack.ts';
 import type { Task } from './task.ts';
+import type { Wait } from '../wait.ts';
 
 const AT_FDCWD = -100;
 /** Script interpreters of script interpreters: Linux allows four. */
@@ -45,11 +46,11 @@ export interface ExecRequest {
   readonly envp: readonly string[];
 }
 
-/** Replaces the task's program. 0, or -errno with nothing changed. */
-export function exec(task: Task, request: ExecRequest): number {
+/** Replaces the task's program. 0; or with nothing changed -errno, or a Wait for a file that is not there yet. */
+export function exec(task: Task, request: ExecRequest): number | Wait {
   if (argumentBytes(request.argv, request.envp) > argumentLimit(task.process)) return -E2BIG;
   const found = findProgram(task, request);
-  if (typeof found === 'number') return found;
+  if (typeof found === 'number' || 'kind' in found) return found;
   const mm = newMm(task.process);
   if (typeof mm === 'number') return mm;
   const loaded = loadProgram(task.kernel, mm, found);
@@ -83,7 +84,7 @@ export function mmLimits(process: Process): MmLimits {
 }
 
 /** Resolves scripts and ELF interpreters down to what is to be loaded. */
-function findProgram(task: Task, request: ExecRequest): LoadRequest | number {
+function findProgram(task: Task, request: ExecRequest): LoadRequest | number | Wait {
   let dentry = lookupAt(task, request.dirfd, request.path, request.flags);
   let { argv } = request;
   // execveat(fd, "", AT_EMPTY_PATH) names the program by its descriptor, also to a script's interpreter.
@@ -93,8 +94,8 @@ function findProgram(task: Task, request: ExecRequest): LoadRequest | number {
     if (typeof dentry === 'number') return dentry;
     if (dentry.inode.isSymlink()) return -ELOOP; // AT_SYMLINK_NOFOLLOW
     if (depth > SCRIPT_DEPTH_MAX) return -ELOOP;
-    const denied = mayExecute(task, dentry);
-    if (denied < 0) return denied;
+    const denied = mayExecute(task, dentry) || dentry.inode.pending();
+    if (denied) return denied;
     const line = scriptLine(dentry);
     if (line === null) break;
     if (typeof line === 'number') return line;
@@ -105,7 +106,7 @@ function findProgram(task: Task, request: ExecRequest): LoadRequest | number {
   const program = openProgram(dentry);
   if (typeof program === 'number') return program;
   const interpreter = findInterpreter(task, program);
-  if (typeof interpreter === 'number') return interpreter;
+  if (typeof interpreter === 'number' || (interpreter && 'kind' in interpreter)) return interpreter;
   const credentials = credentialsFor(task.process, program.inode);
   return { program, interpreter, argv: argv.length === 0 ? [''] : argv, envp: request.envp, execfn, credentials };
 }
@@ -124,12 +125,12 @@ function openProgram(dentry: Dentry): Program | number {
   return typeof elf === 'number' ? elf : { inode: dentry.inode, path: pathOf(dentry), elf };
 }
 
-function findInterpreter(task: Task, program: Program): Program | null | number {
+function findInterpreter(task: Task, program: Program): Program | null | number | Wait {
   if (program.elf.interp === null) return null;
   const dentry = lookupAt(task, AT_FDCWD, program.elf.interp, 0);
   if (typeof dentry === 'number') return dentry;
-  const denied = mayExecute(task, dentry);
-  if (denied < 0) return denied;
+  const denied = mayExecute(task, dentry) || dentry.inode.pending();
+  if (denied) return denied;
   const found = openProgram(dentry);
   return found === -ENOEXEC ? -ELIBBAD : found;
 }

@@ -5,7 +5,7 @@ import type { File } from '../fs/file.ts';
 import { FdTable } from '../fs/fdtable.ts';
 import { FsContext } from '../fs/fscontext.ts';
 import { lookupAt } from '../fs/path.ts';
-import { ENOTDIR } from '../../abi/linux/errno.ts';
+import { EAGAIN, ENOTDIR } from '../../abi/linux/errno.ts';
 import { RLIMIT_NOFILE } from '../../abi/linux/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { Mm } from '../mm/mm.ts';
@@ -16,6 +16,7 @@ import { exec } from './exec.ts';
 import { INIT_PID } from './exit.ts';
 import { Process } from './process.ts';
 import { Task, newContext } from './task.ts';
+import type { Wait } from '../wait.ts';
 
 const AT_FDCWD = -100;
 
@@ -43,7 +44,7 @@ export function spawn(kernel: Kernel, path: string, argv: readonly string[], env
   process.rlimits = rlimits;
   process.startNs = kernel.clock.monotonicNs();
   const task = new Task(kernel, process.pid, process, newContext(), '');
-  const result = setCwd(task, options.cwd ?? '/') || exec(task, { dirfd: AT_FDCWD, path, flags: 0, argv, envp });
+  const result = setCwd(task, options.cwd ?? '/') || known(exec(task, { dirfd: AT_FDCWD, path, flags: 0, argv, envp }));
   if (result < 0) {
     process.mm.release();
     files.release();
@@ -55,19 +56,27 @@ export function spawn(kernel: Kernel, path: string, argv: readonly string[], env
   return process;
 }
 
-/** execve of a process from outside, whatever its leader is doing. 0 or -errno with nothing changed but the directory. */
+/**
+ * execve of a process from outside, whatever its leader is doing. 0 or -errno with nothing changed but the directory; -EAGAIN: a given
+ * file is still to come.
+ */
 export function execInto(process: Process, path: string, argv: readonly string[], envp: readonly string[], cwd: string): number {
   const task = process.leader;
   if (!task) return -3;
   const failed = setCwd(task, cwd);
   if (failed < 0) return failed;
-  const result = exec(task, { dirfd: AT_FDCWD, path, flags: 0, argv, envp });
+  const result = known(exec(task, { dirfd: AT_FDCWD, path, flags: 0, argv, envp }));
   if (result < 0) return result;
   // What the parked program ignored (Python ignores SIGPIPE) is nothing to the one that takes its place.
   process.signals.actions.length = 0;
   task.sigmask = 0n;
   process.kernel.abandonCall(task);
   return 0;
+}
+
+/** Nobody can wait here. */
+function known(result: number | Wait): number {
+  return typeof result === 'number' ? result : -EAGAIN;
 }
 
 function setCwd(task: Task, path: string): number {

@@ -4,6 +4,7 @@ import { E2BIG, EFAULT, EINVAL } from '../../abi/linux/errno.ts';
 import { exec } from '../process/exec.ts';
 import type { Task } from '../process/task.ts';
 import { NO_RESULT } from '../wait.ts';
+import type { Wait } from '../wait.ts';
 import { ADDR, DIRFD, FULL, PATH, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
@@ -32,11 +33,11 @@ function readStrings(task: Task, gva: number): string[] | number {
   }
 }
 
-function execve(task: Task, path: number, argv: number, envp: number): number {
+function execve(task: Task, path: number, argv: number, envp: number): number | Wait {
   return execveat(task, AT_FDCWD, path, argv, envp, 0);
 }
 
-function execveat(task: Task, dirfd: number, pathGva: number, argvGva: number, envpGva: number, flags: number): number {
+function execveat(task: Task, dirfd: number, pathGva: number, argvGva: number, envpGva: number, flags: number): number | Wait {
   if ((flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) !== 0) return -EINVAL;
   const path = task.process.mm.readCString(pathGva, 4096);
   if (typeof path === 'number') return path;
@@ -46,7 +47,7 @@ function execveat(task: Task, dirfd: number, pathGva: number, argvGva: number, e
   const envp = readStrings(task, envpGva);
   if (typeof envp === 'number') return envp;
   const result = exec(task, { dirfd, path, flags, argv, envp });
-  return result < 0 ? result : NO_RESULT;
+  return result === 0 ? NO_RESULT : result;
 }
 
 export const rows: SyscallRow[] = [

@@ -5,7 +5,7 @@ import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, NAME_MAX, PATH_MAX,
 } from '../../abi/linux/fcntl.ts';
 import {
-  majorOf, minorOf, PIPEFS_MAGIC, ANON_INODE_FS_MAGIC, S_IFIFO, S_IFMT, S_IFSOCK, SOCKFS_MAGIC, ST_RELATIME, ST_VALID, Stat, Statfs, Statx,
+  majorOf, minorOf, PIPEFS_MAGIC, ANON_INODE_FS_MAGIC, S_IFIFO, S_IFMT, S_IFSOCK, SOCKFS_MAGIC, ST_RDONLY, ST_RELATIME, ST_VALID, Stat, Statfs, Statx,
   STATX__RESERVED, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, TMPFS_MAGIC,
 } from '../../abi/linux/stat.ts';
 import type { Dentry } from '../fs/dentry.ts';
@@ -162,7 +162,7 @@ function putStatfs(task: Task, inode: Inode, buf: number): number {
     f_type: mount?.magic ?? anonymousMagic(inode, task), f_bsize: BLOCK_SIZE, f_blocks: isMemory ? limitPages + imagePages : 0,
     f_bfree: free, f_bavail: free, f_files: isMemory ? Math.min(inodesMax, Math.floor(metaBytesMax / INODE_BYTES)) : 0,
     f_ffree: isMemory ? Math.max(0, Math.min(inodesMax - inodes, Math.floor((metaBytesMax - metaBytes) / INODE_BYTES))) : 0,
-    f_namelen: NAME_MAX, f_frsize: BLOCK_SIZE, f_flags: ST_VALID | ST_RELATIME,
+    f_namelen: NAME_MAX, f_frsize: BLOCK_SIZE, f_flags: ST_VALID | ST_RELATIME | (inode.isReadOnly ? ST_RDONLY : 0),
   });
   return task.process.mm.copyOut(buf, bytes);
 }

@@ -74,6 +74,7 @@ const ERRORS: readonly (readonly [number, string, string])[] = [
   [113, 'EHOSTUNREACH', 'No route to host'],
   [114, 'EALREADY', 'Operation already in progress'],
   [115, 'EINPROGRESS', 'Operation now in progress'],
+  [116, 'ESTALE', 'Stale file handle'],
   [122, 'EDQUOT', 'Disk quota exceeded'],
   [125, 'ECANCELED', 'Operation canceled'],
   [130, 'EOWNERDEAD', 'Owner died'],

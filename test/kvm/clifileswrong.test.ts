@@ -1,0 +1,34 @@
+// Everything that can be wrong with --in, --out and --workdir: one line on stderr, exit code 2.
+
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import test, { before } from 'node:test';
+import { offshoot, run } from './clihelp.ts';
+
+before(async () => void (await run('pass')));
+
+const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ['--in: nothing there', ['run', '--in', 'nonesuch', '-c', 'pass'], /--in nonesuch: nonesuch: no such file/],
+  ['--in: over the sandbox\'s own', ['run', '--in', '.:/usr', '-c', 'pass'], /\/usr is the sandbox's own/],
+  ['--in: below a file', ['run', '--in', '.:/etc/passwd/x', '-c', 'pass'], /\/etc\/passwd\/x cannot be in the sandbox/],
+  ['--in: a device', ['run', '--in', '/dev/null:x', '-c', 'pass'], /neither a file nor a directory/],
+  ['--out: no path', ['run', '--out', 'x', '-c', 'pass'], /--out needs GUEST:PATH, not "x"/],
+  ['--out: everything', ['run', '--out', '/:x', '-c', 'pass'], /not all of the sandbox/],
+  ['--out: nothing left', ['run', '--out', 'x:y', '-c', 'pass'], /the run left no \/home\/user\/x/],
+  ['--out: too large', ['run', '--out', 'x:y', '--out-limit', '1', '-c', 'open("x","w").write("x"*2000000)'], /does not fit the limit/],
+  ['--out: place cannot be', ['run', '--out', 'x:/proc/x/y', '-c', 'open("x","w")'], /cannot be written/],
+  ['--out-limit: no number', ['run', '--out-limit', 'much', '-c', 'pass'], /--out-limit needs a number/],
+];
+for (const [name, args, message] of WRONG) {
+  test(`wrong input: ${name}`, async () => {
+    const result = await offshoot(args, { spawn: { cwd: tmpdir() } });
+    assert.match(result.stderr, new RegExp(`^offshoot: [^\\n]*${message.source}[^\\n]*\\n$`));
+    assert.deepEqual([result.stdout.toString(), result.code], ['', 2]);
+  });
+}
+
+test('wrong input: --workdir that is not there', async () => {
+  const result = await run('pass', {}, '--workdir', '/nonesuch');
+  assert.match(result.stderr, /nonesuch/);
+  assert.notEqual(result.code, 0);
+});
