@@ -64,7 +64,7 @@ function placeOf({ pattern, path }: Output, found: string, isInto: boolean): Pla
 
 /** Makes `base` (which the user named) and what is below, where links are refused. */
 function write({ base, names }: Place, content: Uint8Array): void {
-  mkdirSync(base, { recursive: true });
+  makeDirectories(base);
   let dir = base;
   for (const name of names.slice(0, -1)) {
     dir = join(dir, name);
@@ -85,6 +85,13 @@ function write({ base, names }: Place, content: Uint8Array): void {
     rmSync(aside, { force: true });
     throw error;
   }
+}
+
+/** As mkdir -p. Node's own goes on for ever where a directory cannot hold another (/proc). */
+function makeDirectories(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })) return;
+  makeDirectories(dirname(path));
+  mkdirSync(path);
 }
 
 function describe(error: unknown): string {

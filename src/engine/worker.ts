@@ -22,7 +22,7 @@ import { TRACE_STREAM } from './outlet.ts';
 import { Pool } from './pool.ts';
 import {
   CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
-  type FromWorker, type Request, type ToWorker,
+  type FromWorker, type Request, type RunEnd, type ToWorker,
 } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
@@ -135,13 +135,19 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const pool = pooledGuests.get(guest);
   const countPages = options.countPages || (request.kind === 'code' && pool?.wantsCount === true);
   const whole = { ...options, countPages, request: request.kind === 'code' ? { ...request, code } : request };
-  guest.start(whole, (end) => {
+  const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
     send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
-  });
+  };
+  try {
+    guest.start(whole, onEnd);
+  } catch (error) {
+    if (fork) closeGuest(sandbox); // nobody else knows of it
+    throw error;
+  }
   pool?.noteStart(whole);
   scheduler.wake(guest);
 }

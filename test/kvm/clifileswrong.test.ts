@@ -1,10 +1,14 @@
 // Everything that can be wrong with --in, --out and --workdir: one line on stderr, exit code 2.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import test, { before } from 'node:test';
+import { join } from 'node:path';
+import test, { after, before } from 'node:test';
 import { offshoot, run } from './clihelp.ts';
 
+const dir = mkdtempSync(join(tmpdir(), 'offshoot-wrong-'));
+after(() => rmdirSync(dir));
 before(async () => void (await run('pass')));
 
 const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
@@ -21,7 +25,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
 ];
 for (const [name, args, message] of WRONG) {
   test(`wrong input: ${name}`, async () => {
-    const result = await offshoot(args, { spawn: { cwd: tmpdir() } });
+    const result = await offshoot(args, { spawn: { cwd: dir } });
     assert.match(result.stderr, new RegExp(`^offshoot: [^\\n]*${message.source}[^\\n]*\\n$`));
     assert.deepEqual([result.stdout.toString(), result.code], ['', 2]);
   });
