@@ -112,6 +112,11 @@ function program(): Command {
   root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live').option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
     .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));
+  root.command('doctor').description('whether this host can run sandboxes, how it isolates them, what makes them slow; each problem with its fix')
+    .option('--selftest', 'list each check of the KVM').option('--json', 'print JSON')
+    .action(async (flags: { selftest?: boolean; json?: boolean }) => (await import('./doctor.ts')).doctor(flags));
+  root.command('completion').argument('<shell>', 'bash | zsh | fish').description('print the completion script of a shell: source it')
+    .action(async (shell: string) => void process.stdout.write((await import('./completion.ts')).completionScript(root, shell)));
   for (const command of [root, ...root.commands, ...template.commands, ...image.commands]) {
     command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(oneLine(text)) });
   }

@@ -1,0 +1,56 @@
+// `offshoot doctor` on this host, and where things are wrong; completion scripts as shells read them.
+
+import assert from 'node:assert/strict';
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { command, offshoot } from './clihelp.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'offshoot-doctor-'));
+after(() => rmSync(dir, { recursive: true }));
+
+interface Report {
+  readonly ok: boolean;
+  readonly kind: string | null;
+  readonly findings: readonly { readonly name: string; readonly level: string; readonly fix: string }[];
+  readonly selftest?: readonly { readonly ok: boolean }[];
+}
+
+test('doctor: this host, as text and as JSON', async () => {
+  const text = await offshoot(['doctor', '--selftest']);
+  assert.equal(text.code, 0, text.stdout.toString());
+  assert.match(text.stdout.toString(), /^ok +\/dev\/kvm[^]*\nok +isolation +(PVM-style|hardware virtualization)[^]*self-test: /);
+  assert.match(text.stdout.toString(), /\nThis host can run sandboxes\.\n$/);
+  const result = await offshoot(['doctor', '--json', '--selftest']);
+  const report = JSON.parse(result.stdout.toString()) as Report;
+  assert.deepEqual([report.ok, result.code], [true, 0]);
+  assert.ok(report.kind === 'pvm' || report.kind === 'hardware');
+  assert.ok((report.selftest?.length ?? 0) > 0);
+  for (const { name, level, fix } of report.findings) assert.equal(fix === '', level === 'ok', name);
+});
+
+test('doctor: a home that cannot be, no apt-get', async () => {
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  const result = await offshoot(['doctor'], { env: { OFFSHOOT_HOME: file, PATH: dir } });
+  assert.equal(result.code, 1);
+  assert.match(result.stdout.toString(), /\nPROBLEM +home +[^\n]*\n +fix: set OFFSHOOT_HOME/);
+  assert.match(result.stdout.toString(), /\nnote +apt-get +[^\n]*\n +fix: [^\n]*tar:FILE or dir:PATH/);
+  assert.match(result.stdout.toString(), /cannot run sandboxes as it is\.\n$/);
+});
+
+test('completion: bash completes commands, sub-commands and options', async () => {
+  const script = (await offshoot(['completion', 'bash'])).stdout.toString();
+  const complete = async (...words: string[]): Promise<string[]> => {
+    const line = `COMP_WORDS=(offshoot ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}`;
+    const text = `${script}\n${line}; _offshoot; echo "\${COMPREPLY[@]}"`;
+    return (await command('bash', ['-c', text], { spawn: { cwd: dir } })).stdout.toString().trim().split(' ');
+  };
+  assert.deepEqual(await complete('temp'), ['template']);
+  assert.deepEqual(await complete('template', 'ins'), ['inspect']);
+  assert.ok((await complete('run', '--')).includes('--workdir'));
+  for (const shell of ['zsh', 'fish']) assert.match((await offshoot(['completion', shell])).stdout.toString(), /offshoot/);
+  const other = await offshoot(['completion', 'tcsh']);
+  assert.deepEqual([other.stderr, other.code], ['offshoot: completion is there for bash, zsh and fish, not "tcsh".\n', 2]);
+});
