@@ -107,6 +107,13 @@ function program(): Command {
     .argument('<command...>', 'the program and its arguments')
     .passThroughOptions()
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
+  withRunFlags(root.command('shell').description('bash in a fresh sandbox, on pipes: no line editing, no job control'))
+    .action(async (flags: RunFlags) => (await import('./run.ts')).shell(flags));
+  root.helpCommand(false).command('help').argument('[topic]', 'a command or a page of docs/').description('explain a command or a topic')
+    .action(async (topic: string | undefined) => {
+      const command = topic === undefined ? root : root.commands.find((each) => each.name() === topic);
+      process.stdout.write(command ? command.helpInformation() : (await import('./topics.ts')).topic(topic ?? ''));
+    });
   const template = templateCommands(root);
   const image = imageCommands(root);
   root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live').option('--json', 'print JSON').option('-n <count>', 'samples')

@@ -34,6 +34,12 @@ export function exec(argv: string[], flags: RunFlags): Promise<void> {
   return launch(flags, null, (sandbox, init) => sandbox.exec(argv, init));
 }
 
+/** offshoot shell: what is typed goes in line by line; prompts come from bash. */
+export function shell(flags: RunFlags): Promise<void> {
+  if (process.stdin.isTTY && !flags.quiet) process.stderr.write('offshoot: a shell on pipes, without line editing and job control; Ctrl-D ends it.\n');
+  return exec(['bash', '--norc', '--noprofile', ...(process.stdin.isTTY ? ['-i'] : [])], flags);
+}
+
 function readProgram(file: string): Buffer {
   try {
     if (file === '-') return readFileSync(0);

@@ -1,4 +1,4 @@
-// `offshoot doctor` on this host, and where things are wrong; completion scripts as shells read them.
+// `offshoot doctor` on this host, and where things are wrong; completion scripts as shells read them; help and shell.
 
 import assert from 'node:assert/strict';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -53,4 +53,17 @@ test('completion: bash completes commands, sub-commands and options', async () =
   for (const shell of ['zsh', 'fish']) assert.match((await offshoot(['completion', shell])).stdout.toString(), /offshoot/);
   const other = await offshoot(['completion', 'tcsh']);
   assert.deepEqual([other.stderr, other.code], ['offshoot: completion is there for bash, zsh and fish, not "tcsh".\n', 2]);
+});
+
+test('help: commands, and the pages of docs/', async () => {
+  assert.match((await offshoot(['help', 'run'])).stdout.toString(), /^Usage: offshoot run/);
+  assert.match((await offshoot(['help', 'errors'])).stdout.toString(), /^# Errors\n/);
+  const other = await offshoot(['help', '../README']);
+  assert.deepEqual([other.code, other.stdout.toString()], [2, '']);
+  assert.match(other.stderr, /^offshoot: there is no command or topic [^\n]*errors[^\n]*\n$/);
+});
+
+test('shell: runs what comes on standard input', async () => {
+  const result = await offshoot(['shell', '--workdir', '/tmp'], { stdin: 'pwd\nx=4; echo $((x + 1))\nexit 7\n' });
+  assert.deepEqual([result.stdout.toString(), result.stderr, result.code], ['/tmp\n5\n', '', 7]);
 });
