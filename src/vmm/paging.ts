@@ -10,8 +10,8 @@
 // is split into 4 KB entries before anything in it changes.
 //
 // Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
-// marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and the
-// table is queued as a whole, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became tables
+// marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
+// queued, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became tables
 // since the machine's memory was last that of its template: what a rewind must look at.
 
 import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
@@ -42,7 +42,7 @@ export class Paging {
   readonly memory: TableMemory;
   /** Also replay what only adds a permission (hardware may have the old one cached). */
   readonly strict: boolean;
-  /** Runs of entries to be stored again: [gpa of the first, count, …]; a count of 0 is a table to be dropped as a whole. */
+  /** Runs of entries to be stored again: [gpa of the first, count, …]. */
   readonly pending: number[] = [];
   /** gpas of frames that were made page tables. */
   readonly made: number[] = [];
@@ -56,7 +56,7 @@ export class Paging {
   changed(gpa: number): void {
     const { pending } = this;
     const last = pending.length - 2;
-    if (last >= 0 && pending[last + 1] !== 0 && pending[last] + pending[last + 1] * 8 === gpa) pending[last + 1]++;
+    if (last >= 0 && pending[last] + pending[last + 1] * 8 === gpa) pending[last + 1]++;
     else pending.push(gpa, 1);
   }
 
@@ -67,8 +67,12 @@ export class Paging {
     if (gpa === 0) return this.#makeTable(frames);
     const base = gpa >>> 2;
     words[L.STATE_GPA >>> 2] = (words[base] & GPA_LOW) >>> 0;
-    this.pending.push(gpa, 0);
-    words.fill(0, base, base + 1024);
+    this.changed(gpa);
+    for (let i = 0; i < 1024; i += 2) {
+      if (i !== 0 && (words[base + i] & PTE_P) !== 0) this.changed(gpa + i * 4);
+      words[base + i] = 0;
+      words[base + i + 1] = 0;
+    }
     return gpa;
   }
 

@@ -28,7 +28,7 @@ export interface ReplayMachine {
 }
 
 /**
- * Stores the entries of `pending` ([gpa, count, …], see Paging) again, with `root` as CR3, and empties it. Afterwards the vCPU is at CPL 0
+ * Stores the entries of `pending` ([gpa, count, …]) again, with `root` as CR3, and empties it. Afterwards the vCPU is at CPL 0
  * with registers of its own. `kicked` is called when a kick came meanwhile. Returns null, or the trap that ends the sandbox.
  */
 export function replay(machine: ReplayMachine, pending: number[], root: number, kicked: () => void): Trap | null {

@@ -133,7 +133,6 @@ const CHECKS: Readonly<Record<string, CheckFunction>> = {
     return [trap.kind === 'exception' && trap.vector === 14, `a read of supervisor memory is ${show(trap)}`];
   },
   'removed translations are gone': checkRemoval,
-  'a table is dropped as a whole': checkReuse,
   'extended state follows its context': checkXsave,
   'memory can grow': (probe) => {
     const grown = probe.machine.memory.grow(4 * 2 ** 20);
@@ -190,28 +189,6 @@ function checkRemoval(probe: Probe): Outcome {
     }
   }
   return [true, '64 pages came and went through reused page tables'];
-}
-
-/** Address spaces that end leave their tables to the next ones, which map other pages at the same addresses. */
-function checkReuse(probe: Probe): Outcome {
-  const { machine, frames } = probe;
-  const context = probe.context('load');
-  const codeGpa = probe.space.entry(CODE) & ~0xfff;
-  const data = probe.frame();
-  for (let round = 0; round < 8; round++) {
-    const space = machine.newAddressSpace(frames) as PageTables;
-    space.map(CODE, codeGpa, PAGE_READ | PAGE_EXEC);
-    for (let i = round % 4; i < 64; i += 4) space.map(DATA + i * 4096, data, RW);
-    for (let i = 0; i < 64; i++) {
-      context.regs[REG.rip] = BigInt(CODE);
-      context.regs[REG.rdi] = BigInt(DATA + i * 4096);
-      const trap = machine.run(context, space, 0);
-      const ok = i % 4 === round % 4 ? trap.kind === 'syscall' : isException(trap, 14, DATA + i * 4096);
-      if (!ok) return [false, `address space ${round}, page ${i}: ${show(trap)}`];
-    }
-    space.destroy();
-  }
-  return [true, 'eight address spaces shared their tables one after another'];
 }
 
 function checkXsave(probe: Probe): Outcome {

@@ -26,26 +26,20 @@ export const EXCEPTION_ENTRY: Listing = [
 /**
  * The PTE writer, at CPL 0. rbx: queue of {gva of the first entry, count} pairs; edx: number of pairs, at least 1.
  * Stores each entry onto itself with an 8-byte store: the value is what the host has already written, the store is what
- * makes KVM's shadow page tables follow. A count of 0 stands for a whole table that nothing pointed to: no guest stores single
- * bytes inside the entries of a table it uses, so KVM takes it for one no more and drops all it made of it (the self-test's
- * `a table is dropped as a whole`). Loading CR3 drops cached translations on hardware.
+ * makes KVM's shadow page tables follow. Loading CR3 drops cached translations on hardware.
  */
 export const PTE_WRITER: Listing = [
   ['1: mov (%rbx), %rdi', [0x48, 0x8b, 0x3b]],
   ['mov 8(%rbx), %rcx', [0x48, 0x8b, 0x4b, 0x08]],
-  ['jrcxz 3f', [0xe3, 0x17]],
   ['mov %rdi, %rsi', [0x48, 0x89, 0xfe]],
   ['rep movsq', [0xf3, 0x48, 0xa5]],
-  ['2: add $16, %rbx', [0x48, 0x83, 0xc3, 0x10]],
+  ['add $16, %rbx', [0x48, 0x83, 0xc3, 0x10]],
   ['dec %edx', [0xff, 0xca]],
-  ['jnz 1b', [0x75, 0xe9]],
+  ['jnz 1b', [0x75, 0xeb]],
   ['mov %cr3, %rax', [0x0f, 0x20, 0xd8]],
   ['mov %rax, %cr3', [0x0f, 0x22, 0xd8]],
   ['out %al, $0x7e', [0xe6, 0x7e]],
   ['hlt', [0xf4]],
-  ['3: mov 1(%rdi), %al', [0x8a, 0x47, 0x01]],
-  ['mov %al, 1(%rdi)', [0x88, 0x47, 0x01]],
-  ['jmp 2b', [0xeb, 0xe7]],
 ];
 
 /**

@@ -15,7 +15,7 @@ export const AT_ELSEWHERE = -4;
 
 const OUT_BYTES = 2;
 /** `out` of the PTE writer: its offset in the listing (stub.ts), checked by test/unit/stub.test.ts. */
-export const WRITER_OUT = 0x1d;
+export const WRITER_OUT = 0x1b;
 
 /**
  * What ran the `out` that RIP (low, high) is behind: a vector number, or AT_*. `atInstruction` allows RIP at the `out`

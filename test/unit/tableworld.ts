@@ -36,7 +36,7 @@ export class World {
     const { pending } = this.paging;
     const runs = pending.length / 2;
     for (let i = 0; i < pending.length; i += 2) {
-      for (let j = 0; j < (pending[i + 1] || 512); j++) this.cache.delete(pending[i] + j * 8);
+      for (let j = 0; j < pending[i + 1]; j++) this.cache.delete(pending[i] + j * 8);
     }
     pending.length = 0;
     return runs;

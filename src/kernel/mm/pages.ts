@@ -94,18 +94,6 @@ export class Pages {
     }
   }
 
-  /** Gives the pages of areas back where nothing will run again: the page tables still name them, until they are destroyed. */
-  release(areas: readonly Vma[]): void {
-    this.flush();
-    for (const { start, end } of areas) {
-      this.forEach(start, end, (_gva, entry) => {
-        this.frames.unref(entryGpa(entry));
-        this.rss--;
-      });
-      for (const gva of this.hiddenIn(start, end)) this.hidden.delete(gva);
-    }
-  }
-
   /** Brings the pages of an area in line with its (new) permissions. */
   reprotect(vma: Vma): void {
     this.flush();
