@@ -29,16 +29,15 @@ export interface Rehearsed {
 export class HotPages {
   /** Pages written: first gpa, bytes, first gpa, bytes, … */
   private readonly written: readonly number[];
+  /** How many pages that is. */
+  readonly writtenPages: number;
   /** Addresses read, written or executed: a page each, 8 bytes each. */
   private readonly touched: Uint8Array;
 
   constructor(written: readonly number[], touched: BigUint64Array) {
     this.written = written;
+    this.writtenPages = written.reduce((sum, value, i) => (i % 2 === 1 ? sum + value / PAGE : sum), 0);
     this.touched = new Uint8Array(touched.buffer);
-  }
-
-  get writtenPages(): number {
-    return this.written.reduce((sum, value, i) => (i % 2 === 1 ? sum + value / PAGE : sum), 0);
   }
 
   /** Copies the pages of a fresh fork's memory that it will write, all together. Hosts that cannot (before Linux 5.14) go without. */

@@ -81,15 +81,16 @@ export type LimitReached = 'timeout' | 'cpu' | 'memory' | 'output' | 'cancelled'
 
 /** How a run ended. */
 export interface RunEnd {
+  /** The program's exit code; 128+n when signal n ended it; 124 on timeout. */
   readonly exitCode: number;
   /** Name of the signal that ended it ("SIGSEGV"), or null. */
   readonly signal: string | null;
   readonly limit: LimitReached;
   /** One sentence when `limit` is set. */
   readonly reason: string | null;
-  /** The VM had been forked in advance and waited. */
+  /** The VM was there already and waited for a request. */
   readonly pooled: boolean;
-  /** The VM ran something else before, and was rewound. */
+  /** The VM ran something else before and was rewound (only with `reuse`). If not, it never ran anything but this. */
   readonly rewound: boolean;
   /** Making the VM, as far as the run waited for it. */
   readonly forkTimeMs: number;
@@ -97,9 +98,9 @@ export interface RunEnd {
   readonly totalTimeMs: number;
   /** When it first got the processor: milliseconds of CLOCK_MONOTONIC, which caller and worker share. */
   readonly begunMs: number;
-  /** Processor time of the sandbox, its kernel's included. */
+  /** Processor time of all its processes, with what our kernel spent for them. */
   readonly cpuTimeMs: number;
-  /** Pages of the sandbox's memory that are its own, not the template's; null unless they were to be counted, or with `reuse`. */
+  /** Pages of 4 KB that the run made its own; null unless `countPages`, or with `reuse`. */
   readonly dirtyPages: number | null;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;

@@ -6,7 +6,7 @@ import { OffshootError } from './errors.ts';
 import { below, guestPath } from './glob.ts';
 import { HostFiles, type GivenFile } from './hostfiles.ts';
 import {
-  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type LimitReached, type RunLimits, type RunRequest,
+  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
 import { Serve } from './serve.ts';
 import type { WorkerClient } from './workerclient.ts';
@@ -68,34 +68,14 @@ export interface RunInit extends LimitInit {
 }
 
 /** What a run returns, however it ended. */
-export interface RunResult {
+export interface RunResult extends Omit<RunEnd, 'begunMs'> {
   readonly id: string;
   readonly template: string;
   readonly stdout: Buffer;
   readonly stderr: Buffer;
-  /** The program's exit code; 128+n when signal n ended it; 124 on timeout. */
-  readonly exitCode: number;
-  readonly signal: string | null;
   readonly timedOut: boolean;
-  readonly limit: LimitReached;
-  readonly reason: string | null;
-  /** The VM was there already and waited for a request. */
-  readonly pooled: boolean;
-  /** The VM ran something else before and was rewound (only with `reuse`). If not, it never ran anything but this. */
-  readonly rewound: boolean;
-  /** Making the VM, as far as the run waited for it. */
-  readonly forkTimeMs: number;
-  readonly execTimeMs: number;
-  readonly totalTimeMs: number;
   /** From the call to the program's first instruction: waiting for a worker, the way there, making the VM. */
   readonly waitTimeMs: number;
-  /** Processor time of all its processes, with what our kernel spent for them. */
-  readonly cpuTimeMs: number;
-  /** Pages of the sandbox's memory that are its own, not the template's; 0 with `reuse`: there they say nothing about one run. */
-  /** Pages of 4 KB that the run made its own; null unless `countPages`, or with `reuse`. */
-  readonly dirtyPages: number | null;
-  readonly syscalls: number;
-  readonly unimplemented: Readonly<Record<string, number>>;
   /** What `collect` found, by path in the sandbox. */
   readonly collected: ReadonlyMap<string, Buffer>;
   /** What it found and did not take, and why: "is a symbolic link". */
