@@ -1,5 +1,6 @@
 // Runs the command from its sources as a child process, as a shell would.
 
+import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -55,6 +56,23 @@ export function command(file: string, args: readonly string[], init: CliInit = {
 /** Python in a fresh sandbox through the command. */
 export function run(code: string, init: CliInit = {}, ...flags: string[]): Promise<CliResult> {
   return offshoot(['run', ...flags, '-c', code], init);
+}
+
+/** Commands on one home that must succeed: `build` makes a template, `ok` gives the output of any command. */
+export function commandsOf(home: string): { build(...args: string[]): Promise<CliResult>; ok(args: string[]): Promise<string> } {
+  const env = { OFFSHOOT_HOME: home };
+  return {
+    async build(...args) {
+      const result = await offshoot(['template', 'build', ...args], { env });
+      assert.deepEqual([result.stdout.toString(), result.code], [`${args[0]}: built\n`, 0], result.stderr);
+      return result;
+    },
+    async ok(args) {
+      const result = await offshoot(args, { env });
+      assert.equal(result.code, 0, result.stderr);
+      return result.stdout.toString();
+    },
+  };
 }
 
 /** Whether this user may make mount namespaces. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { Engine } from '../../src/engine/index.ts';
-import { MAIN, canUnshare, command, offshoot, withoutApt, type CliResult } from './clihelp.ts';
+import { MAIN, canUnshare, command, commandsOf, offshoot, withoutApt, type CliResult } from './clihelp.ts';
 import { newHome } from './homehelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-from-'));
@@ -15,17 +15,7 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 const home = await newHome();
 const env = { OFFSHOOT_HOME: home };
 
-async function build(...args: string[]): Promise<CliResult> {
-  const result = await offshoot(['template', 'build', ...args], { env });
-  assert.deepEqual([result.stdout.toString(), result.code], [`${args[0]}: built\n`, 0], result.stderr);
-  return result;
-}
-
-async function ok(args: string[]): Promise<string> {
-  const result = await offshoot(args, { env });
-  assert.equal(result.code, 0, result.stderr);
-  return result.stdout.toString();
-}
+const { build, ok } = commandsOf(home);
 
 test('a directory without Python: its programs run, Python is told to be missing', async () => {
   const root = join(dir, 'tiny');

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { offshoot, type CliResult } from './clihelp.ts';
+import { commandsOf, offshoot } from './clihelp.ts';
 import { newHome } from './homehelp.ts';
 import { makeWheel } from './wheelhelp.ts';
 
@@ -20,17 +20,7 @@ const wheel = makeWheel(dir, 'hello', '1.0', {
   'hello-1.0.data/data/share/hello/note': 'data',
 }, '[console_scripts]\nhello = hello:main\n');
 
-async function build(...args: string[]): Promise<CliResult> {
-  const result = await offshoot(['template', 'build', ...args], { env });
-  assert.deepEqual([result.stdout.toString(), result.code], [`${args[0]}: built\n`, 0], result.stderr);
-  return result;
-}
-
-async function ok(args: string[]): Promise<string> {
-  const result = await offshoot(args, { env });
-  assert.equal(result.code, 0, result.stderr);
-  return result.stdout.toString();
-}
+const { build, ok } = commandsOf(home);
 
 test('a wheel, a setup, after_fork, environment and memory', async () => {
   const setup = join(dir, 'prepare.py');
