@@ -10,6 +10,8 @@ touch -d '2003-04-05 06:07:08.9 UTC' src/deep/er
 truncate -s 5M src/hole
 echo end >>src/hole
 touch "src/name with spaces" "src/ünï" $'src/new\nline'
+# Whole seconds decide in tar: what is changed below must be younger than all this.
+touch -d "2004-05-06 07:08:09.5 UTC" src/numbers src/random src/hole src/fifo
 sum() { (
   cd "$1" && find . -printf '%P %y %m %s %l %T@\n' | sort
   find . -type f -exec md5sum {} + | sort
