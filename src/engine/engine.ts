@@ -13,9 +13,9 @@ import { isBuiltIn } from './spec.ts';
 import { Template, type TemplateDefaults } from './template.ts';
 import type { TemplateHeader } from './templatefile.ts';
 import { hostProblem } from './supported.ts';
-import { removeIfUnused, restoreImage } from './usage.ts';
+import { removeIfUnused, removeTemplate, restoreImage } from './usage.ts';
 import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
-import { Workers, type PlaceRequest, type TenantLimits } from './workers.ts';
+import { Workers, type EngineStats, type PlaceRequest, type TenantLimits } from './workers.ts';
 import { offshootHome } from '../image/home.ts';
 import { findImage } from '../image/store.ts';
 
@@ -124,6 +124,17 @@ export class Engine {
   /** What the self-test found out about this host's KVM: its kind, and each check. */
   async selfTest(): Promise<SelfTestReport> {
     return this.workers.any(DEFAULT_TENANT).call({ type: 'selftest' });
+  }
+
+  /** What lives and waits in this engine now. */
+  stats(): EngineStats {
+    return this.workers.stats();
+  }
+
+  /** Removes a template: what it is built from, its file, and it is forgotten by the workers. False when there was none. */
+  remove(name: string): boolean {
+    this.workers.forget(name);
+    return removeTemplate(this.home, name);
   }
 
   /** Ends all workers and with them all sandboxes. */

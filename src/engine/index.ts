@@ -9,5 +9,5 @@ export type { LimitInit, RunInit, RunResult } from './run.ts';
 export type { QueueLimits } from './queue.ts';
 export { Sandbox } from './sandbox.ts';
 export { Template, type ForkInit } from './template.ts';
-export type { TenantLimits } from './workers.ts';
+export type { EngineStats, TenantLimits } from './workers.ts';
 export type { TemplateRecipe } from './userspec.ts';

@@ -54,7 +54,7 @@ export class MemoryGuard {
 }
 
 /** Memory that a process shares with nobody's file: what ending it gives back. */
-function ownBytes(pid: number): number {
+export function ownBytes(pid: number): number {
   try {
     const [, resident, shared] = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ').map(Number);
     return (resident - shared) * 4096;

@@ -72,6 +72,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly limits: RunLimits;
   readonly strace: boolean;
+  /** The caller says what it has taken of the output (`taken`): it is held back meanwhile. */
+  readonly paced?: boolean;
   /** Count the pages the run made its own: some 0.1 ms. */
   readonly countPages: boolean;
 }
@@ -158,6 +160,8 @@ export type Notice =
   /** Bytes: the next piece of a file the sandbox asked for; `last`: its end; `errno`: the name of why there is none. */
   | { readonly type: 'content'; readonly sandbox: number; readonly tree: number; readonly entry: number; readonly last: boolean; readonly errno: string | null }
   | { readonly type: 'cancel'; readonly sandbox: number }
+  /** So much of a paced run's output has been taken. */
+  | { readonly type: 'taken'; readonly sandbox: number; readonly bytes: number }
   | { readonly type: 'close'; readonly sandbox: number }
   /** The host's memory is short: end the biggest sandbox. */
   | { readonly type: 'shed' };

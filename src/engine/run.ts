@@ -55,8 +55,10 @@ export interface RunInit extends LimitInit {
   /** All of them together; default 64 MiB, at most 1 GiB. What does not fit is in `notCollected`. */
   readonly collectBytes?: number;
   /** Called with output as it is produced. */
-  readonly onStdout?: (bytes: Uint8Array) => void;
-  readonly onStderr?: (bytes: Uint8Array) => void;
+  readonly onStdout?: (bytes: Uint8Array) => unknown;
+  readonly onStderr?: (bytes: Uint8Array) => unknown;
+  /** True: the program waits when a megabyte of its output is under way, until the promises that onStdout and onStderr returned are fulfilled. */
+  readonly paced?: boolean;
   /** Counts the pages the run makes its own (`dirtyPages`): some 0.1 ms. */
   readonly countPages?: boolean;
   /** Called with one line for each system call, as `strace -f` prints it. */
@@ -195,7 +197,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
   const options = {
     request: header, limits, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
-    countPages: init.countPages ?? false,
+    countPages: init.countPages ?? false, ...(init.paced ? { paced: true } : {}),
     ...(given.listings.length > 0 ? { given: given.listings } : {}), ...(collect ? { collect } : {}),
   };
   try {
@@ -242,8 +244,11 @@ class Gathered {
         leftBytes -= bytes.length;
         if (leftBytes < 0) return worker.fail('it sent more output than a run may have');
         if (init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
-        if (stream === 1) init.onStdout?.(bytes);
-        else init.onStderr?.(bytes);
+        const taking = stream === 1 ? init.onStdout?.(bytes) : init.onStderr?.(bytes);
+        if (!init.paced) return;
+        const taken = (): void => worker.post({ type: 'taken', sandbox, bytes: bytes.length });
+        if (taking instanceof Promise) taking.then(taken, taken);
+        else taken();
       },
       trace: (text) => text.split(/(?<=\n)/).forEach((line) => init.onTrace?.(line)),
       want: (tree, entry) => serve.want(tree, entry),

@@ -20,6 +20,7 @@ import { Guest } from './guest.ts';
 import { LoadedTemplate } from './loaded.ts';
 import { endWithParent } from './parent.ts';
 import { TRACE_STREAM } from './outlet.ts';
+import { Pacing } from './pacing.ts';
 import { Pool } from './pool.ts';
 import {
   CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
@@ -38,6 +39,8 @@ const pooledGuests = new WeakMap<Guest, Pool>();
 const reusable = new WeakMap<Guest, number>();
 /** Pieces of files that have not come to their end. */
 const contents = new Map<string, Buffer[]>();
+/** Sandboxes whose output is taken at its reader's speed. */
+const paced = new Map<number, Pacing>();
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
 const BUSY_MS = 1;
@@ -112,7 +115,9 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   guest.attach({
     output: (stream, bytes, sent) => {
       const message: FromWorker = stream === TRACE_STREAM ? { type: 'trace', sandbox } : { type: 'output', sandbox, stream: stream === 2 ? 2 : 1 };
-      sendPieces(message, bytes, sent);
+      const pacing = stream === TRACE_STREAM ? undefined : paced.get(sandbox);
+      pacing?.sent(bytes.length, sent);
+      sendPieces(message, bytes, pacing ? undefined : sent);
     },
     want: (tree, entry) => send({ type: 'want', sandbox, tree, entry }),
     wake: () => scheduler.wake(guest),
@@ -121,7 +126,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   return guest;
 }
 
-function sendPieces(message: FromWorker, bytes: Uint8Array, sent: () => void): void {
+function sendPieces(message: FromWorker, bytes: Uint8Array, sent: (() => void) | undefined): void {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
     const isLast = at + PIECE_BYTES_MAX >= bytes.length;
     send(message, bytes.subarray(at, at + PIECE_BYTES_MAX), isLast ? sent : undefined);
@@ -133,6 +138,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const guest = fork ? forkSandbox(sandbox, fork) : guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
   const { request } = options;
+  if (options.paced) paced.set(sandbox, new Pacing());
   const pool = pooledGuests.get(guest);
   const countPages = options.countPages || (request.kind === 'code' && pool?.wantsCount === true);
   const whole = { ...options, countPages, request: request.kind === 'code' ? { ...request, code } : request };
@@ -199,6 +205,7 @@ function closeGuest(sandbox: number): void {
   const guest = guests.get(sandbox);
   if (!guest) return;
   guests.delete(sandbox);
+  paced.delete(sandbox);
   scheduler.remove(guest);
   const pool = pooledGuests.get(guest);
   const memoryBytes = reusable.get(guest);
@@ -215,6 +222,8 @@ function receive(message: ToWorker, bytes: Buffer): void {
       return content(message, bytes);
     case 'cancel':
       return guests.get(message.sandbox)?.cancel();
+    case 'taken':
+      return paced.get(message.sandbox)?.take(message.bytes);
     case 'close':
       return closeGuest(message.sandbox);
     case 'shed':

@@ -9,7 +9,7 @@
 import { OffshootError } from './errors.ts';
 import type { HostMemory } from './hostmemory.ts';
 import { Layouts, type LayoutInit } from './layouts.ts';
-import { MemoryGuard } from './memoryguard.ts';
+import { MemoryGuard, ownBytes } from './memoryguard.ts';
 import { Place, type Lease } from './place.ts';
 import type { Progress } from './protocol.ts';
 import { FairQueue, type QueueLimits, type Waiting } from './queue.ts';
@@ -22,6 +22,18 @@ export interface TenantLimits {
   readonly sandboxes: number;
   /** Memory limits of its live sandboxes together. */
   readonly memoryBytes: number;
+}
+
+/** What lives and waits now. */
+export interface EngineStats {
+  /** Worker processes. */
+  readonly workers: number;
+  /** Live sandboxes of all tenants. */
+  readonly sandboxes: number;
+  /** Runs that wait for a worker. */
+  readonly waiting: number;
+  /** Memory of the workers that they share with no file: what ending them gives back. */
+  readonly workerBytes: number;
 }
 
 export interface WorkersInit {
@@ -126,6 +138,19 @@ export class Workers {
   /** What a template is, once it has been loaded. */
   header(template: string): TemplateHeader | undefined {
     return this.headers.get(template);
+  }
+
+  stats(): EngineStats {
+    const sandboxes = this.places.reduce((sum, place) => sum + place.sandboxes, 0);
+    const workerBytes = this.places.reduce((sum, { worker }) => sum + ownBytes(worker.pid ?? 0), 0);
+    return { workers: this.processes, sandboxes, waiting: this.queue.size, workerBytes };
+  }
+
+  /** A template's file is gone. */
+  forget(template: string): void {
+    this.headers.delete(template);
+    void this.layouts.forgetTemplate(template);
+    for (const place of this.places) place.forget(template);
   }
 
   /** Some worker of the tenant. */
