@@ -1,9 +1,11 @@
-// Random system calls with nasty arguments, in forked children: one death does not end the run.
-// usage: fuzz SEED CHILDREN CALLS
+// Random system calls with nasty arguments, in forked children: one death does not end the run. Every other child has threads that
+// make calls at the same time and signal each other.
+// usage: fuzz SEED CHILDREN CALLS [VERBOSE]
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -23,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t state;
+static __thread uint64_t state;
 static uint64_t rnd(void) {
   state ^= state << 13; state ^= state >> 7; state ^= state << 17;
   return state * 0x2545f4914f6cdd1dull;
@@ -94,8 +96,13 @@ static uint64_t argument(void) {
   }
 }
 
-/* What would only end or stall the fuzzer: exit, exit_group, vfork (shares its stack), pause and other endless waits are cut by alarm. */
-static int skip(long nr) { return nr == SYS_exit || nr == SYS_exit_group || nr == SYS_vfork || nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork; }
+/* What would only end the fuzzer: exit, exit_group, vfork and CLONE_VM (they share its stack). Endless waits are cut by alarm. */
+static int skip(long nr) { return nr == SYS_exit || nr == SYS_exit_group || nr == SYS_vfork; }
+static int forks(long nr) { return nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3; }
+
+#define THREADS 3
+static pid_t tids[THREADS + 1];
+static int calls_each;
 
 static void nothing(int signo) {}
 
@@ -113,16 +120,22 @@ static void open_everything(void) {
 }
 
 static int verbose;
-static void child(uint64_t seed, int calls) {
-  state = seed * 0x9e3779b97f4a7c15ull + 1;
-  char dir[32]; sprintf(dir, "/tmp/fuzz%d", getpid());
-  mkdir(dir, 0755); chdir(dir);
-  open_everything();
-  struct rlimit core = {0, 0}; setrlimit(RLIMIT_CORE, &core);
-  struct rlimit cpu = {2, 2}; setrlimit(RLIMIT_CPU, &cpu);
-  struct sigaction sa = { .sa_handler = nothing };
-  sigaction(SIGALRM, &sa, 0); sigaction(SIGUSR1, &sa, 0);
-  static const int CALLS[] = { 0, 1, 2, 3, 5, 8, 9, 10, 11, 16, 17, 18, 19, 20, 25, 28, 32, 33, 40, 42, 44, 45, 46, 47, 49, 54, 55, 72, 76, 77, 78, 82, 83, 86, 87, 88, 89, 132, 157, 188, 191, 194, 202, 213, 217, 218, 222, 223, 227, 232, 233, 257, 262, 273, 275, 276, 278, 281, 283, 285, 286, 295, 296, 299, 302, 307, 310, 311, 316, 319, 326, 332, 437, 441, 439 };
+
+/* New processes and threads end at once; what a thread got for a stack is what clone was given. */
+static void forking(long nr, uint64_t *a) {
+  uint64_t args[11];
+  for (int i = 0; i < 11; i++) args[i] = argument();
+  args[0] &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
+  if (pick(2)) args[5] = args[6] = 0;
+  if (nr == SYS_clone) { a[0] &= ~(uint64_t)(CLONE_VM | CLONE_VFORK); a[1] = 0; }
+  if (nr == SYS_clone3 && pick(4)) { a[0] = (uint64_t)args; a[1] = pick(4) ? 88 : 8 * pick(20); }
+  else if (nr == SYS_clone3) return;
+  long pid = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (pid == 0) { for (int i = 0; i < 3; i++) syscall(pick(335), argument(), argument(), argument(), argument(), argument(), argument()); syscall(SYS_exit_group, 0); }
+}
+
+static void fuzz_calls(int calls) {
+  static const int CALLS[] = { 0, 1, 2, 3, 5, 8, 9, 10, 11, 16, 17, 18, 19, 20, 25, 28, 32, 33, 40, 42, 44, 45, 46, 47, 49, 54, 55, 56, 57, 72, 76, 77, 78, 82, 83, 86, 87, 88, 89, 132, 157, 188, 191, 194, 202, 213, 217, 218, 222, 223, 227, 232, 233, 257, 262, 273, 275, 276, 278, 281, 283, 285, 286, 295, 296, 299, 302, 307, 310, 311, 316, 319, 326, 332, 435, 437, 441, 439, 449 };
   for (int i = 0; i < calls; i++) {
     struct itimerval it = { {0, 3000}, {0, 3000} };
     syscall(SYS_setitimer, ITIMER_REAL, &it, 0);
@@ -134,9 +147,37 @@ static void child(uint64_t seed, int calls) {
     if (nr == SYS_rt_sigprocmask || nr == SYS_rt_sigsuspend || nr == SYS_rt_sigaction) { if (pick(4)) continue; }
     if ((nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill || nr == SYS_rt_sigqueueinfo || nr == SYS_rt_tgsigqueueinfo) && (int)a[0] != 0) a[0] = getpid();
     if (nr == SYS_kill && (int)a[0] <= 0) continue;
-    if (verbose) { char line[200]; int n = sprintf(line, "%ld(%lx,%lx,%lx,%lx,%lx,%lx)\n", nr, a[0], a[1], a[2], a[3], a[4], a[5]); syscall(SYS_write, 2, line, n); }
-    syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (verbose) { char line[200]; int n = sprintf(line, "%d %ld(%lx,%lx,%lx,%lx,%lx,%lx)\n", gettid(), nr, a[0], a[1], a[2], a[3], a[4], a[5]); syscall(SYS_write, 2, line, n); }
+    if (forks(nr)) forking(nr, a);
+    else syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (pick(8) == 0) syscall(SYS_tgkill, getpid(), tids[pick(THREADS + 1)], pick(2) ? SIGUSR1 : SIGRTMIN + pick(4));
   }
+}
+
+static void *thread(void *seed) {
+  state = (uint64_t)seed;
+  tids[pick(THREADS) + 1] = gettid();
+  fuzz_calls(calls_each);
+  return 0;
+}
+
+static void child(uint64_t seed, int calls) {
+  state = seed * 0x9e3779b97f4a7c15ull + 1;
+  char dir[32]; sprintf(dir, "/tmp/fuzz%d", getpid());
+  mkdir(dir, 0755); chdir(dir);
+  open_everything();
+  struct rlimit core = {0, 0}; setrlimit(RLIMIT_CORE, &core);
+  struct rlimit cpu = {2, 2}; setrlimit(RLIMIT_CPU, &cpu);
+  struct sigaction sa = { .sa_handler = nothing, .sa_flags = pick(2) ? SA_RESTART : 0 };
+  sigaction(SIGALRM, &sa, 0); sigaction(SIGUSR1, &sa, 0);
+  sa.sa_flags |= SA_SIGINFO;
+  for (int i = 0; i < 4; i++) sigaction(SIGRTMIN + i, &sa, 0);
+  tids[0] = getpid();
+  if (seed % 2 == 0) { fuzz_calls(calls); return; }
+  calls_each = calls / (THREADS + 1);
+  pthread_t made;
+  for (int i = 0; i < THREADS; i++) pthread_create(&made, 0, thread, (void *)(rnd() | 1));
+  fuzz_calls(calls_each);
 }
 
 int main(int argc, char **argv) {
