@@ -12,7 +12,7 @@ import type { Vfs } from './fs/vfs.ts';
 import { IpcBudget } from './ipc/budget.ts';
 import { Futexes } from './ipc/futex.ts';
 import { SocketNames } from './ipc/socketnames.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import { DEFAULT_LIMITS, PID_MAX } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { Frames } from './mm/frames.ts';
 import type { Mm } from './mm/mm.ts';
@@ -160,12 +160,19 @@ export class Kernel {
     this.endReason ??= reason;
   }
 
-  /** A free process id; wraps at 32768 as Linux's default pid_max. */
+  /** A free process id; wraps at PID_MAX. */
   allocPid(): number {
     do {
-      this.nextPid = this.nextPid >= 32767 ? 300 : this.nextPid + 1;
-    } while (this.tasks.has(this.nextPid) || this.processes.has(this.nextPid));
+      this.nextPid = this.nextPid >= PID_MAX - 1 ? 300 : this.nextPid + 1;
+    } while (this.isPidUsed(this.nextPid));
     return this.nextPid;
+  }
+
+  /** Whether a task, a process (dead ones that nobody waited for too), a group or a session has this id. */
+  isPidUsed(pid: number): boolean {
+    if (this.tasks.has(pid) || this.processes.has(pid)) return true;
+    for (const { pgid, sid } of this.processes.values()) if (pgid === pid || sid === pid) return true;
+    return false;
   }
 
   /** Runs the sandbox: see run.ts. */

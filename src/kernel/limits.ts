@@ -23,3 +23,6 @@ export const DEFAULT_LIMITS: Limits = {
   inodesMax: 1 << 20,
   cpuNsMax: Infinity,
 };
+
+/** Process ids are below it: Linux's default pid_max. */
+export const PID_MAX = 32768;

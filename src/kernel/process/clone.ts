@@ -1,6 +1,6 @@
 // Making threads and processes: clone(2), fork(2), vfork(2). The argument layer is syscalls/clone.ts.
 
-import { EAGAIN, EINVAL, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
+import { EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM } from '../../abi/linux/errno.ts';
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_NEWNS, CLONE_NEW_ANY, CLONE_PARENT,
   CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, RLIMIT_NPROC,
@@ -28,6 +28,8 @@ export interface CloneArgs {
   readonly tls: bigint;
   /** Where CLONE_PIDFD's descriptor goes. */
   readonly pidfd: number;
+  /** The pid it shall have; 0: any. */
+  readonly pid: number;
 }
 
 function has(args: CloneArgs, flag: number): boolean {
@@ -78,7 +80,7 @@ export function clone(task: Task, args: CloneArgs): number | Wait {
   const bad = check(task, args);
   if (bad < 0) return bad;
   if (!has(args, CLONE_VM) && isSnapshotPoint(task)) return SNAPSHOT;
-  const child = has(args, CLONE_THREAD) ? newThread(task) : newProcess(task, args);
+  const child = has(args, CLONE_THREAD) ? newThread(task, args) : newProcess(task, args);
   if (typeof child === 'number') return child;
   prepareChild(task, child, args);
   const failed = has(args, CLONE_PIDFD) ? putPidfd(task, child.process, args.pidfd) : 0;
@@ -110,9 +112,10 @@ function isSnapshotPoint(task: Task): boolean {
   return true;
 }
 
-function newThread(task: Task): Task {
+function newThread(task: Task, args: CloneArgs): Task | number {
+  if (args.pid !== 0 && task.kernel.isPidUsed(args.pid)) return -EEXIST;
   task.kernel.machine.saveFpu(task.context);
-  return new Task(task.kernel, task.kernel.allocPid(), task.process, copyContext(task.context), task.comm);
+  return new Task(task.kernel, args.pid || task.kernel.allocPid(), task.process, copyContext(task.context), task.comm);
 }
 
 /** What areas and hidden pages of all processes take of the worker's memory is bounded: a copy of them costs the guest nothing. */
@@ -126,20 +129,22 @@ function hasRoomForAreas({ kernel, process }: Task): boolean {
 
 function newProcess(task: Task, args: CloneArgs): Task | number {
   const { kernel, process } = task;
+  if (args.pid !== 0 && kernel.isPidUsed(args.pid)) return -EEXIST;
   if (!has(args, CLONE_VM) && !hasRoomForAreas(task)) return -ENOMEM;
   const mm = has(args, CLONE_VM) ? process.mm.share() : process.mm.fork();
   if (typeof mm === 'number') return mm;
   const signals = process.signals.fork(has(args, CLONE_SIGHAND));
   if (has(args, CLONE_CLEAR_SIGHAND)) signals.resetHandlers();
-  const pid = kernel.allocPid();
-  const child = new Process(kernel, pid, has(args, CLONE_PARENT) ? process.ppid : process.pid, {
+  const pid = args.pid || kernel.allocPid();
+  const isSibling = has(args, CLONE_PARENT);
+  const child = new Process(kernel, pid, isSibling ? process.ppid : process.pid, {
     mm, signals, credentials: process.credentials,
     files: has(args, CLONE_FILES) ? process.files.share() : process.files.clone(),
     fs: has(args, CLONE_FS) ? process.fs.share() : process.fs.clone(),
   });
   inherit(child, process);
-  child.exitSignal = args.exitSignal;
-  child.parentTid = task.tid;
+  child.exitSignal = isSibling ? process.exitSignal : args.exitSignal;
+  child.parentTid = isSibling ? process.parentTid : task.tid;
   kernel.machine.saveFpu(task.context);
   return new Task(kernel, pid, child, copyContext(task.context), task.comm);
 }

@@ -76,6 +76,7 @@ function endProcess(process: Process, status: number): void {
 
 function reparent(kernel: Kernel, from: Process, child: Process): void {
   child.ppid = newParent(kernel, from);
+  child.exitSignal = SIGCHLD; // another parent did not ask for another
   if (child.pdeathsig !== 0 && child.exitStatus < 0) signalProcess(child, siginfo(child.pdeathsig, 0, { pid: from.pid }));
   if (child.exitStatus >= 0) notifyParent(child);
 }
