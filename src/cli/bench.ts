@@ -22,9 +22,9 @@ interface Bench {
   readonly notes: string[];
 }
 
-const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live'] as const;
+const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live', 'syscall', 'compile'] as const;
 /** Samples by default. */
-const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000 };
+const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000, compile: 5 };
 const CASES = [
   { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
   { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\s*\d\S*\s+\d\S*\s+\d\S*\s*\]\n$/ },
@@ -52,6 +52,8 @@ const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<R
   dispatch: async ({ engine, template, samples }) =>
     (await (await import('./bench-dispatch.ts')).benchDispatch(engine, template, samples)).map(({ name, unit, values }) => row(name, unit, values)),
   rate: async ({ engine, samples, notes }) => (await import('./bench-rate.ts')).benchRate(engine, samples, notes),
+  syscall: async ({ engine, template, samples }) => (await import('./bench-syscall.ts')).benchSyscall(engine, template, samples),
+  compile: async ({ engine, samples, notes }) => (await import('./bench-compile.ts')).benchCompile(engine, samples, notes),
   live: async ({ engine, samples }) => (await import('./bench-live.ts')).benchLive(engine, samples),
 };
 

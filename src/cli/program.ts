@@ -116,7 +116,8 @@ function program(): Command {
     });
   const template = templateCommands(root);
   const image = imageCommands(root);
-  root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live').option('--json', 'print JSON').option('-n <count>', 'samples')
+  root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live | syscall | compile')
+    .option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
     .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));
   root.command('doctor').description('whether this host can run sandboxes, how it isolates them, what makes them slow; each problem with its fix')

@@ -3,11 +3,10 @@
 //
 // Interface: imageOf, IMAGE_NAMES.
 
-import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { KvmHost } from '../../src/engine/kvmhost.ts';
-import { archiveSources } from '../../src/image/sources.ts';
+import { fetchSource } from '../../src/image/source.ts';
 import { specOf } from '../../src/image/specs.ts';
 import type { Image } from '../../src/image/store.ts';
 import { sidesImage } from '../../tools/sides/image.ts';
@@ -24,32 +23,11 @@ const SOURCE_PACKAGE = 'zlib';
 export async function imageOf(host: KvmHost, name: ImageName): Promise<Image> {
   const { packages } = specOf('python');
   if (name === 'science') return await sidesImage(host, { name, packages: [...packages, ...SCIENCE] });
+  const archive = await fetchSource(path.join(host.home, 'cache/apt-source'), SOURCE_PACKAGE);
   return await sidesImage(host, {
     name, packages: [...packages, ...TOOLS], key: SOURCE_PACKAGE,
     addFiles: (builder) => {
-      const archive = fetchSource(path.join(host.home, 'cache/apt-source'));
       builder.file(`usr/src/${SOURCE_PACKAGE}.tar`, fs.readFileSync(archive), 0o644);
     },
   });
-}
-
-/** Downloads the source package's original archive with apt-get, whose state is kept in `dir`; returns its path. */
-function fetchSource(dir: string): string {
-  for (const name of ['lists/partial', 'archives/partial', 'sources', 'etc']) fs.mkdirSync(path.join(dir, name), { recursive: true });
-  fs.writeFileSync(path.join(dir, 'status'), '');
-  fs.writeFileSync(path.join(dir, 'etc/archive.sources'), archiveSources(false).replace(/^types: deb$/gm, 'types: deb-src')
-    .replace(/^(targets|architectures): .*\n/gm, ''));
-  const settings = {
-    'Dir::State': dir, 'Dir::State::status': `${dir}/status`, 'Dir::Cache': dir, 'Dir::Etc::sourcelist': '/dev/null',
-    'Dir::Etc::sourceparts': `${dir}/etc`, 'APT::Sandbox::User': '', 'Acquire::Retries': '2',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const found = (): string | undefined => fs.readdirSync(`${dir}/sources`).find((name) => name.includes('.orig.tar.'));
-  for (const words of [['update'], ['source', '--download-only', SOURCE_PACKAGE]]) {
-    if (found() !== undefined) break;
-    execFileSync('apt-get', ['-q', ...options, ...words], { cwd: `${dir}/sources`, stdio: 'pipe' });
-  }
-  const archive = found();
-  if (archive === undefined) throw new Error(`apt-get left no source of ${SOURCE_PACKAGE}`);
-  return path.join(dir, 'sources', archive);
 }

@@ -65,7 +65,9 @@ function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
     let end = rest.indexOf('/', at);
     if (end < 0) end = rest.length;
     const name = rest.slice(at, end);
-    const last = end === rest.length || /^\/+$/.test(rest.slice(end));
+    let after = end;
+    while (rest.charCodeAt(after) === 47) after++;
+    const last = after === rest.length;
     const slash = last && end < rest.length;
     const denied = mayStep(state, dir, name);
     if (denied < 0) return denied;

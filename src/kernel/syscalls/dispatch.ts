@@ -71,7 +71,11 @@ function call(task: Task, entry: Entry): number | Wait {
     case 1: return handler(task, readArg(context, 0, codes[0]));
     case 2: return handler(task, readArg(context, 0, codes[0]), readArg(context, 1, codes[1]));
     case 3: return handler(task, readArg(context, 0, codes[0]), readArg(context, 1, codes[1]), readArg(context, 2, codes[2]));
-    default: return handler(task, ...codes.map((code, index) => readArg(context, index, code)));
+    case 4: return handler(task, readArg(context, 0, codes[0]), readArg(context, 1, codes[1]), readArg(context, 2, codes[2]), readArg(context, 3, codes[3]));
+    case 5: return handler(task, readArg(context, 0, codes[0]), readArg(context, 1, codes[1]), readArg(context, 2, codes[2]), readArg(context, 3, codes[3]),
+      readArg(context, 4, codes[4]));
+    default: return handler(task, readArg(context, 0, codes[0]), readArg(context, 1, codes[1]), readArg(context, 2, codes[2]), readArg(context, 3, codes[3]),
+      readArg(context, 4, codes[4]), readArg(context, 5, codes[5]));
   }
 }
 

@@ -162,7 +162,7 @@ CASE(kills, "signals between users") {
     SHOW(kill(root, SIGTERM));
     SHOW(kill(user, SIGTERM));
     SHOW(setpriority(PRIO_PROCESS, root, 5));
-    SHOW(getpriority(PRIO_PROCESS, root));
+    SAY(getpriority(PRIO_PROCESS, root) == getpriority(PRIO_PROCESS, 0));
   });
   SHOW(kill(root, SIGTERM));
   int status;

@@ -98,6 +98,7 @@ static uint64_t argument(void) {
 
 /* What would only end the fuzzer: exit, exit_group, vfork and CLONE_VM (they share its stack). Endless waits are cut by alarm. */
 static int skip(long nr) { return nr == SYS_exit || nr == SYS_exit_group || nr == SYS_vfork; }
+static int signals(long nr) { return nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill || nr == SYS_rt_sigqueueinfo || nr == SYS_rt_tgsigqueueinfo; }
 static int forks(long nr) { return nr == SYS_fork || nr == SYS_clone || nr == SYS_clone3; }
 
 #define THREADS 3
@@ -131,7 +132,12 @@ static void forking(long nr, uint64_t *a) {
   if (nr == SYS_clone3 && pick(4)) { a[0] = (uint64_t)args; a[1] = pick(4) ? 88 : 8 * pick(20); }
   else if (nr == SYS_clone3) return;
   long pid = syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (pid == 0) { for (int i = 0; i < 3; i++) syscall(pick(335), argument(), argument(), argument(), argument(), argument(), argument()); syscall(SYS_exit_group, 0); }
+  if (pid != 0) return;
+  for (int i = 0; i < 3; i++) {
+    nr = pick(335);
+    if (!signals(nr)) syscall(nr, argument(), argument(), argument(), argument(), argument(), argument());
+  }
+  syscall(SYS_exit_group, 0);
 }
 
 static void fuzz_calls(int calls) {
@@ -145,7 +151,7 @@ static void fuzz_calls(int calls) {
     if (skip(nr & 0xffffffff)) continue;
     if (nr == SYS_rt_sigreturn && pick(20)) continue;                 // nearly always the end of this child
     if (nr == SYS_rt_sigprocmask || nr == SYS_rt_sigsuspend || nr == SYS_rt_sigaction) { if (pick(4)) continue; }
-    if ((nr == SYS_kill || nr == SYS_tkill || nr == SYS_tgkill || nr == SYS_rt_sigqueueinfo || nr == SYS_rt_tgsigqueueinfo) && (int)a[0] != 0) a[0] = getpid();
+    if (signals(nr) && (int)a[0] != 0) a[0] = getpid();
     if (nr == SYS_kill && (int)a[0] <= 0) continue;
     if (verbose) { char line[200]; int n = sprintf(line, "%d %ld(%lx,%lx,%lx,%lx,%lx,%lx)\n", gettid(), nr, a[0], a[1], a[2], a[3], a[4], a[5]); syscall(SYS_write, 2, line, n); }
     if (forks(nr)) forking(nr, a);
