@@ -2,13 +2,14 @@
 // Exit code 1 when something keeps Offshoot from working, else 0.
 
 import { existsSync, readFileSync } from 'node:fs';
-import { access, constants, mkdir, open, statfs } from 'node:fs/promises';
+import { access, constants, open, statfs } from 'node:fs/promises';
 import { release } from 'node:os';
 import { Engine } from '../engine/engine.ts';
 import { OffshootError, kvmError } from '../engine/errors.ts';
 import { readMemory } from '../engine/hostmemory.ts';
+import { pagemapScanProblem } from '../host/pagemap.ts';
 import type { SelfTestReport } from '../engine/protocol.ts';
-import { offshootHome } from '../image/home.ts';
+import { makeDirectories, offshootHome } from '../image/home.ts';
 
 /** 'problem': nothing works; 'note': it works, but slowly or not for everything. */
 type Level = 'ok' | 'note' | 'problem';
@@ -108,18 +109,18 @@ function kernelFindings(): Finding[] {
   const thp = /\[(\w+)\]/.exec(text('/sys/kernel/mm/transparent_hugepage/enabled'))?.[1];
   const maps = Number(text('/proc/sys/vm/max_map_count') || MAPS_GOOD);
   const files = Number(/^Max open files\s+\S+\s+(\d+)/m.exec(text('/proc/self/limits'))?.[1] ?? Infinity);
-  const [major, minor] = release().split('.').map(Number);
+  const scan = pagemapScanProblem();
   return [
     existsSync('/sys/fs/cgroup/cgroup.controllers') || !existsSync('/sys/fs/cgroup/memory')
       ? ok('control groups', 'version 2, or none')
       : note('control groups', 'version 1: making a VM waits for its locks', 'boot with systemd.unified_cgroup_hierarchy=1'),
     /^[Y1]/i.test(huge) && huge !== 'never'
-      ? note('nx_huge_pages', 'on: KVM starts a recovery thread for each VM', 
+      ? note('nx_huge_pages', 'on: KVM starts a recovery thread for each VM',
         'echo never | sudo tee /sys/module/kvm/parameters/nx_huge_pages, where the processor has no iTLB multihit')
       : ok('nx_huge_pages', 'off'),
-    major > 6 || (major === 6 && minor >= 7)
-      ? ok('PAGEMAP_SCAN', `there (Linux ${release()})`)
-      : note('PAGEMAP_SCAN', `Linux ${release()} lacks it: bringing a VM back takes longer`, 'Linux 6.7 or later'),
+    scan === null
+      ? ok('PAGEMAP_SCAN', 'works')
+      : note('PAGEMAP_SCAN', `does not work on this Linux ${release()} (${scan}): bringing a VM back takes longer`, 'Linux 6.7 or later'),
     thp === 'never'
       ? note('huge pages', 'transparent huge pages are off: more page faults', 'echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled')
       : ok('huge pages', thp ?? 'unknown'),
@@ -136,7 +137,7 @@ function kernelFindings(): Finding[] {
 async function homeFindings(): Promise<Finding[]> {
   const home = offshootHome();
   try {
-    await mkdir(home, { recursive: true });
+    makeDirectories(home);
     await access(home, constants.W_OK | constants.X_OK);
     const { bavail, bsize } = await statfs(home);
     const free = bavail * bsize;

@@ -19,6 +19,6 @@ async function start(): Promise<void> {
 const problem = hostProblem();
 if (problem === null) await start();
 else {
-  process.stderr.write(`offshoot: ${problem}\n`);
+  process.stderr.write(`offshoot: ${problem} [host-unsupported]\n`);
   process.exitCode = 2;
 }

@@ -6,6 +6,7 @@ import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, rename
 import { basename, dirname, join } from 'node:path';
 import { below, guestPath, isPattern } from '../engine/glob.ts';
 import type { RunResult } from '../engine/run.ts';
+import { makeDirectories } from '../image/home.ts';
 import { UsageError } from './fail.ts';
 
 export interface Output {
@@ -32,25 +33,34 @@ export function outputsOf(texts: readonly string[], cwd: string): readonly Outpu
   });
 }
 
+/** What was copied out, and what was not. Paths are those in the sandbox. */
+export interface Written {
+  readonly files: readonly { readonly path: string; readonly to: string; readonly sizeBytes: number }[];
+  readonly problems: readonly { readonly path: string; readonly reason: string; readonly sentence: string }[];
+}
+
 /** Writes what the run left; one sentence for each thing that could not be. */
-export function writeOutputs(outputs: readonly Output[], { collected, notCollected }: RunResult): readonly string[] {
-  const problems = notCollected.map(({ path, reason }) => `--out: ${path} ${reason}, and was not copied.`);
+export function writeOutputs(outputs: readonly Output[], { collected, notCollected }: RunResult): Written {
+  const problems: Written['problems'][number][] = notCollected.map(({ path, reason }) => (
+    { path, reason, sentence: `--out: ${path} ${reason}, and was not copied.` }));
+  const files: Written['files'][number][] = [];
   for (const output of outputs) {
     const found = [...collected].filter(([path]) => below(output.pattern, path) !== null);
     if (found.length === 0 && !notCollected.some(({ path }) => below(output.pattern, path) !== null)) {
-      problems.push(`--out ${output.text}: the run left no ${output.pattern} that is new or changed.`);
+      const sentence = `--out ${output.text}: the run left no ${output.pattern} that is new or changed.`;
+      problems.push({ path: output.pattern, reason: 'is not there, or is unchanged', sentence });
     }
     const isInto = isPattern(output.pattern) || output.path.endsWith('/') || statSync(output.path, { throwIfNoEntry: false })?.isDirectory() === true;
     for (const [path, content] of found) {
       try {
-        write(placeOf(output, path, isInto), content);
+        files.push({ path, to: write(placeOf(output, path, isInto), content), sizeBytes: content.length });
       } catch (error) {
-        problems.push(`--out ${output.text}: ${describe(error)}.`);
-        break; // the next would fail for the same reason
+        const reason = describe(error);
+        problems.push({ path, reason, sentence: `--out ${output.text}: ${reason}.` });
       }
     }
   }
-  return problems;
+  return { files, problems };
 }
 
 interface Place { readonly base: string; readonly names: readonly string[] }
@@ -62,8 +72,8 @@ function placeOf({ pattern, path }: Output, found: string, isInto: boolean): Pla
   return names.length === 1 ? { base: dirname(path), names: [basename(path)] } : { base: path, names: names.slice(1) };
 }
 
-/** Makes `base` (which the user named) and what is below, where links are refused. */
-function write({ base, names }: Place, content: Uint8Array): void {
+/** Makes `base` (which the user named) and what is below, where links are refused; returns the file's path. */
+function write({ base, names }: Place, content: Uint8Array): string {
   makeDirectories(base);
   let dir = base;
   for (const name of names.slice(0, -1)) {
@@ -81,17 +91,11 @@ function write({ base, names }: Place, content: Uint8Array): void {
     fsyncSync(fd);
     closeSync(fd);
     renameSync(aside, path);
+    return path;
   } catch (error) {
     rmSync(aside, { force: true });
     throw error;
   }
-}
-
-/** As mkdir -p. Node's own goes on for ever where a directory cannot hold another (/proc). */
-function makeDirectories(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })) return;
-  makeDirectories(dirname(path));
-  mkdirSync(path);
 }
 
 function describe(error: unknown): string {

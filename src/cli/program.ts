@@ -61,12 +61,13 @@ function templateCommands(root: Command): Command {
     .option('--setup <file>', 'run a Python file before the snapshot point')
     .option('--env <K=V>', 'set an environment variable for the template and its runs; may be repeated', repeated)
     .option('--memory <MB>', 'most memory while it is built (default 1024), and the default of its runs')
+    .option('-q, --quiet', 'no progress')
     .action(async (name: string, flags: BuildFlags) => (await import('./template.ts')).build(name, flags));
   template.command('ls').description('list templates').option('--json', 'one JSON object per line')
     .action(async (flags: { json?: boolean }) => (await import('./template.ts')).list(flags));
-  template.command('inspect').argument('<name>', 'template name').option('--json', 'print JSON')
+  template.command('inspect').argument('<name>', 'template name').option('--json', 'print JSON').option('-q, --quiet', 'no progress')
     .description('memory by mapping, modules, what it is made of, what a start costs')
-    .action(async (name: string, flags: { json?: boolean }) => (await import('./template.ts')).inspect(name, flags));
+    .action(async (name: string, flags: { json?: boolean; quiet?: boolean }) => (await import('./template.ts')).inspect(name, flags));
   template.command('rm').argument('<name>', 'template name').description('remove a template; its image stays')
     .action(async (name: string) => (await import('./template.ts')).remove(name));
   template.command('prune').description('remove templates that would be built again at their next use anyway')
@@ -131,9 +132,9 @@ function program(): Command {
   return root;
 }
 
-/** Commander's errors start with "error: " and may suggest on a second line: one line, our name in front. */
+/** Commander's errors start with "error: " and may suggest on a second line: one line, our name in front, our code behind. */
 function oneLine(text: string): string {
-  return text.startsWith('error: ') ? `offshoot: ${text.slice(7).trim().replace(/\n+/g, ' ')}\n` : text;
+  return text.startsWith('error: ') ? `offshoot: ${text.slice(7).trim().replace(/\n+/g, ' ')} [bad-argument]\n` : text;
 }
 
 /** Runs the command of this process's arguments and sets its exit code. */

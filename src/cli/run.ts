@@ -6,14 +6,14 @@ import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import { OffshootError } from '../engine/errors.ts';
-import { UsageError, fail } from './fail.ts';
+import { UsageError, fail, say } from './fail.ts';
 import { visibleFiles } from './files.ts';
 import { environment } from './flags.ts';
 import { Tail, hintFor } from './hint.ts';
 import { limitsOf, positive } from './limits.ts';
-import { outputsOf, splitOut, writeOutputs } from './out.ts';
+import { outputsOf, splitOut, writeOutputs, type Written } from './out.ts';
 import type { RunFlags } from './program.ts';
-import { progressPrinter } from './progress.ts';
+import { endProgress, progressPrinter } from './progress.ts';
 
 type Start = (sandbox: Sandbox, init: RunInit) => Promise<RunResult>;
 
@@ -36,7 +36,7 @@ export function exec(argv: string[], flags: RunFlags): Promise<void> {
 
 /** offshoot shell: what is typed goes in line by line; prompts come from bash. */
 export function shell(flags: RunFlags): Promise<void> {
-  if (process.stdin.isTTY && !flags.quiet) process.stderr.write('offshoot: a shell on pipes, without line editing and job control; Ctrl-D ends it.\n');
+  if (process.stdin.isTTY && !flags.quiet) say('a shell on pipes, without line editing and job control; Ctrl-D ends it.');
   return exec(['bash', '--norc', '--noprofile', ...(process.stdin.isTTY ? ['-i'] : [])], flags);
 }
 
@@ -78,6 +78,7 @@ async function launch(flags: RunFlags, script: string | null, start: Start): Pro
   const engine = await Engine.open({ workers: 1, ...(flags.quiet ? {} : { onProgress: progressPrinter(process.stderr) }) });
   try {
     const template = await engine.template(flags.template);
+    endProgress();
     const sandbox = await template.fork(memory === undefined ? {} : { memoryBytes: Math.round(memory * 2 ** 20) });
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort());
@@ -95,12 +96,13 @@ async function launch(flags: RunFlags, script: string | null, start: Start): Pro
 }
 
 /** Problems with --out fail a run that went well: what somebody waits for is not there. */
-function report(flags: RunFlags, result: RunResult, hint: string | null, problems: readonly string[]): void {
-  if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result))}\n`);
-  else if (result.reason) process.stderr.write(`offshoot: ${result.reason}\n`);
-  if (hint !== null) process.stderr.write(`offshoot: ${hint}\n`);
-  for (const problem of problems.slice(0, PROBLEMS_MAX)) process.stderr.write(`offshoot: ${problem}\n`);
-  if (problems.length > PROBLEMS_MAX) process.stderr.write(`offshoot: and ${problems.length - PROBLEMS_MAX} more.\n`);
+function report(flags: RunFlags, result: RunResult, hint: string | null, written: Written): void {
+  if (flags.json) process.stdout.write(`${JSON.stringify(asJson(result, written))}\n`);
+  else if (result.reason) say(result.reason, result.limit ?? undefined);
+  if (hint !== null) say(hint);
+  const { problems } = written;
+  for (const { sentence } of problems.slice(0, PROBLEMS_MAX)) say(sentence, 'files-failed');
+  if (problems.length > PROBLEMS_MAX) say(`and ${problems.length - PROBLEMS_MAX} more.`, 'files-failed');
   if (problems.length > 0 && process.exitCode === 0) process.exitCode = 2;
 }
 
@@ -113,7 +115,7 @@ function withoutDir(error: unknown, dir: string): unknown {
 }
 
 /** The stable object of --json. Output that is not UTF-8 is given once more, exactly, in base64. */
-function asJson(result: RunResult): Record<string, unknown> {
+function asJson(result: RunResult, { files, problems }: Written): Record<string, unknown> {
   const exact = (name: string, bytes: Buffer): Record<string, string> =>
     bytes.equals(Buffer.from(bytes.toString('utf8'))) ? {} : { [name]: bytes.toString('base64') };
   return {
@@ -122,5 +124,7 @@ function asJson(result: RunResult): Record<string, unknown> {
     exit_code: result.exitCode, signal: result.signal, timed_out: result.timedOut, limit: result.limit,
     fork_time_ms: result.forkTimeMs, exec_time_ms: result.execTimeMs, total_time_ms: result.totalTimeMs,
     dirty_pages: result.dirtyPages, syscalls: result.syscalls, unimplemented: result.unimplemented,
+    files: files.map(({ path, to, sizeBytes }) => ({ path, to, size_bytes: sizeBytes })),
+    not_copied: problems.map(({ path, reason }) => ({ path, reason })),
   };
 }

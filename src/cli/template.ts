@@ -22,18 +22,25 @@ export interface BuildFlags {
   readonly setup?: string;
   readonly env?: readonly string[];
   readonly memory?: string;
+  readonly quiet?: boolean;
 }
 
 /** Builds a template now, also when there is one. Without options: as it was built before. */
 export async function build(name: string, flags: BuildFlags): Promise<void> {
-  const recipe = Object.keys(flags).length === 0 ? undefined : recipeOf(flags);
-  const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
+  const { quiet = false, ...parts } = flags;
+  const recipe = Object.keys(parts).length === 0 ? undefined : recipeOf(parts);
+  const engine = await openEngine(quiet);
   try {
     await engine.build(name, recipe);
     process.stdout.write(`${name}: built\n`);
   } finally {
     await engine.close();
   }
+}
+
+/** An engine of one worker that tells on stderr what it builds. */
+function openEngine(quiet: boolean): Promise<Engine> {
+  return Engine.open({ workers: 1, ...(quiet ? {} : { onProgress: progressPrinter(process.stderr) }) });
 }
 
 function recipeOf(flags: BuildFlags): TemplateRecipe {
@@ -100,10 +107,10 @@ async function measure(template: Template, hasPython: boolean): Promise<Start> {
 }
 
 /** Everything about one template; it is built first when it is not ready. */
-export async function inspect(name: string, flags: { readonly json?: boolean }): Promise<void> {
+export async function inspect(name: string, flags: { readonly json?: boolean; readonly quiet?: boolean }): Promise<void> {
   const home = offshootHome();
   requireSpec(home, name);
-  const engine = await Engine.open({ workers: 1, onProgress: progressPrinter(process.stderr) });
+  const engine = await openEngine(flags.quiet ?? false);
   try {
     const template = await engine.template(name);
     const entry = templateEntry(home, name);

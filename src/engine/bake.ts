@@ -1,10 +1,11 @@
 // Finishes an image after its files are packed: adds Python packages, byte-compiles modules. Sandboxes do both, because the host
 // never runs a program of the image and never unpacks what comes from a package index.
 
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PARK, PARK_PATH } from '../guest/park.ts';
 import { findProgram } from '../image/find.ts';
+import { makeDirectories } from '../image/home.ts';
 import { ensureImage, extendImage, planImage, type Addition, type Extension } from '../image/images.ts';
 import { fetchWheels, type PythonTarget } from '../image/pip.ts';
 import { currentImage, specKey, specOf, type ImageSpec } from '../image/specs.ts';
@@ -103,7 +104,7 @@ async function addWheels(host: KvmHost, image: Image, spec: ImageSpec, onProgres
   const base = spec.from.startsWith('image:') ? spec.from.slice('image:'.length) : spec.name;
   const python = pythonOf(home, image, base);
   if (!python) throw new OffshootError('image-failed', 'Python packages need Python in the image: it has no python3 in its PATH.');
-  mkdirSync(`${home}/cache`, { recursive: true, mode: 0o700 });
+  makeDirectories(`${home}/cache`, 0o700);
   // Builds that were killed left these: nobody else builds now.
   const left = readdirSync(`${home}/cache`).filter((name) => name.startsWith('wheels-'));
   for (const name of left) rmSync(`${home}/cache/${name}`, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import type { Progress } from './protocol.ts';
+import { compileCache } from './workerprocess.ts';
 
 /** What to build. */
 export interface BuildRequest {
@@ -25,7 +26,7 @@ export function build(request: BuildRequest, onProgress: ((progress: Progress) =
   const self = fileURLToPath(import.meta.url);
   const child = fork(self.replace(/builderclient\.(ts|js)$/, 'builderprocess.$1'), [String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--no-warnings'],
-    env: { NODE_COMPILE_CACHE: `${request.home}/cache/node`, ...process.env },
+    env: { ...compileCache(request.home), ...process.env },
   });
   child.send(request);
   return new Promise<void>((resolve, reject) => {

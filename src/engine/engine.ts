@@ -63,7 +63,7 @@ export class Engine {
   private readonly workers: Workers;
 
   private constructor(init: EngineInit) {
-    this.home = init.home ?? offshootHome();
+    this.home = init.home ?? usualHome();
     const workers = atLeastOne(init, 'workers', availableParallelism());
     this.workers = new Workers({
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
@@ -172,6 +172,14 @@ export class Engine {
 
 function defaultsOf(header: TemplateHeader | undefined): TemplateDefaults {
   return { env: header?.env ?? {}, memoryBytes: header?.memoryLimitBytes ?? 0 };
+}
+
+function usualHome(): string {
+  try {
+    return offshootHome();
+  } catch (error) {
+    throw new OffshootError('home-unusable', (error as Error).message);
+  }
 }
 
 function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots', otherwise: number): number {

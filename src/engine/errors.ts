@@ -1,5 +1,8 @@
 // Errors a user of the engine may see: one sentence, a stable code, and nothing of our insides.
 
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
+
 /** Stable codes; docs/errors.md explains each. */
 const ERROR_CODES = [
   'kvm-missing', 'kvm-forbidden', 'kvm-busy', 'kvm-unusable', 'host-unsupported',
@@ -60,9 +63,20 @@ const HOME_ERRNOS = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 
 /** The sentence for an error of node:fs below the home directory; null when it is something else. */
 export function homeError(error: unknown): OffshootError | null {
   if (!(error instanceof Error)) return null;
-  const { code, path } = error as NodeJS.ErrnoException;
+  const { path, syscall } = error as NodeJS.ErrnoException;
+  const code = syscall === 'rm' && path !== undefined ? removalCode(path) : (error as NodeJS.ErrnoException).code;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
   if (!full && (code === undefined || path === undefined || !HOME_ERRNOS.includes(code))) return null;
   const what = full ? 'the disk is full' : `${path} cannot be used (${code})`;
   return new OffshootError('home-unusable', `Images and templates cannot be kept there: ${what}; set OFFSHOOT_HOME to a directory of your own.`);
+}
+
+/** Node's rm names no errno: why nothing can be removed there. */
+function removalCode(path: string): string | undefined {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
 }

@@ -9,6 +9,7 @@ import type { Limits } from '../kernel/limits.ts';
 import { spawn } from '../kernel/process/spawn.ts';
 import type { KernelState } from '../kernel/save.ts';
 import { restoreKernel } from '../kernel/save.ts';
+import { errnoName } from '../kernel/trace/errnotext.ts';
 import type { Machine } from '../platform.ts';
 import { VVAR_GVA } from '../vmm/layout.ts';
 import { OffshootError } from './errors.ts';
@@ -49,7 +50,7 @@ export function bootGuestKernel(host: KvmHost, imageId: string, machine: Machine
     uid: program.uid, gid: program.gid, cwd: program.cwd, files,
   });
   if (typeof started === 'number') {
-    const why = started === -ENOENT ? 'the file, or the interpreter it names, is not there' : `errno ${-started}`;
+    const why = started === -ENOENT ? 'the file, or the interpreter it names, is not there' : errnoName(-started);
     throw new OffshootError('image-failed', `${program.argv[0]} cannot be started in the image: ${why}.`);
   }
   return kernel;

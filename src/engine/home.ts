@@ -1,7 +1,7 @@
 // Where the engine keeps templates and what it found out about the host, below the home directory (image/home.ts).
 
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { makeDirectories } from '../image/home.ts';
 
 /** Directory of template files; made when missing, readable by the owner alone. */
 export function templatesDir(home: string): string {
@@ -33,7 +33,7 @@ export function checkedPath(home: string, name: string): string {
 
 /** Makes the directories the engine writes to. */
 export function prepareHome(home: string): void {
-  mkdirSync(home, { recursive: true });
-  mkdirSync(`${home}/cache`, { recursive: true, mode: 0o700 });
-  mkdirSync(templatesDir(home), { recursive: true, mode: 0o700 });
+  makeDirectories(home);
+  makeDirectories(`${home}/cache`, 0o700);
+  makeDirectories(templatesDir(home), 0o700);
 }

@@ -1,8 +1,9 @@
 // Templates of users: checking what they are to be made of, and keeping that by name, so that a template that no longer fits can
 // be built again without its options.
 
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { makeDirectories } from '../image/home.ts';
 import { PYTHON_PACKAGES, specOf, type ImageSpec } from '../image/specs.ts';
 import { OffshootError, homeError } from './errors.ts';
 import { specPath, templatesDir } from './home.ts';
@@ -112,7 +113,7 @@ function readSetup(path: string | undefined): TemplateSpec['setup'] {
 export function keepSpec(home: string, spec: TemplateSpec): () => void {
   const path = specPath(home, spec.name);
   try {
-    mkdirSync(templatesDir(home), { recursive: true, mode: 0o700 });
+    makeDirectories(templatesDir(home), 0o700);
     const old = existsSync(path) ? readFileSync(path) : null;
     replace(path, `${JSON.stringify(spec, null, 2)}\n`);
     return () => (old ? replace(path, old) : rmSync(path, { force: true }));

@@ -2,6 +2,7 @@
 // loading our code takes longer than anything else in a short run.
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { CHANNEL_FD, HANDOVER_FD } from './protocol.ts';
@@ -50,5 +51,10 @@ const KEPT = ['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'OFFSHOOT
 
 function workerEnvironment(home: string): NodeJS.ProcessEnv {
   const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { NODE_COMPILE_CACHE: `${home}/cache/node`, ...Object.fromEntries(kept) };
+  return { ...compileCache(home), ...Object.fromEntries(kept) };
+}
+
+/** Where Node keeps compiled code; nowhere before there is a home: Node tries for ever to make a directory below /proc. */
+export function compileCache(home: string): NodeJS.ProcessEnv {
+  return existsSync(home) ? { NODE_COMPILE_CACHE: `${home}/cache/node` } : {};
 }

@@ -5,6 +5,7 @@ import { readSync } from 'node:fs';
 import { addr, buffer, size, struct, u64 } from '../abi/struct.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, O_CLOEXEC, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import type { Arena } from './arena.ts';
+import { errnoName } from './errors.ts';
 import * as libc from './libc.ts';
 
 const PAGE = 4096;
@@ -34,6 +35,16 @@ export type VisitRange = (hva: number, sizeBytes: number) => void;
 /** Opens the pagemap: for a process that may not open it later. Throws HostError. */
 export function openPagemap(): void {
   if (fd < 0) fd = libc.open('/proc/self/pagemap', O_CLOEXEC);
+}
+
+/** Whether this host's kernel has PAGEMAP_SCAN and lets us use it: null, or the name of the errno it answers with. */
+export function pagemapScanProblem(): string | null {
+  openPagemap();
+  arg.u8.fill(0);
+  ScanArg.set.size(arg.view, 0, BigInt(ScanArg.size)); // an empty range: nothing is looked at
+  ScanArg.set.return_mask(arg.view, 0, PAGE_IS_PRESENT);
+  const result = libc.ioctlTryPointer(fd, PAGEMAP_SCAN, arg.u8);
+  return result < 0 ? errnoName(-result) : null;
 }
 
 /** How many pages of [hva, hva+sizeBytes) are anonymous: copied on write or written, present or swapped out. */

@@ -8,7 +8,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { runCommand } from './command.ts';
 import type { CommandResult } from './command.ts';
-import { ImageError } from './errors.ts';
+import { HomeError, ImageError } from './errors.ts';
 import { archiveSources } from './sources.ts';
 
 const HOST_LISTS = '/var/lib/apt/lists';
@@ -203,7 +203,7 @@ function aptError(doing: string, result: CommandResult): ImageError {
   const text = lines.join('\n');
   const first = lines[0] ?? '';
   if (/No space left|Disk quota|enough free space/.test(text)) {
-    return new ImageError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
+    return new HomeError(`${doing}: the disk is full; free some space or set OFFSHOOT_HOME to a directory with more`);
   }
   if (/resolving|Could not connect|Connection (timed out|refused|failed)|Network is unreachable|No route/i.test(text)) {
     return new ImageError(`${doing}: no network, or the archive cannot be reached (${first}); the first use needs it, later ones do not`);

@@ -13,6 +13,7 @@ const DIRECTORIES: readonly (readonly [path: string, mode: number])[] = [
 
 /** Adds what is missing. */
 export function finishForeign(builder: ImageBuilder): void {
+  builder.tree.root.mode |= 0o555; // a directory made by mktemp is its owner's alone
   for (const [path, mode] of DIRECTORIES) if (!builder.tree.get(path)) builder.dir(path, mode);
   if (!builder.tree.get(USER.home)) builder.dir(USER.home, 0o755, { uid: USER.uid, gid: USER.gid });
   addLine(builder, '/etc/passwd', new RegExp(`^[^:]*:[^:]*:${USER.uid}:`, 'm'), `${USER.name}:x:${USER.uid}:${USER.gid}::${USER.home}:/bin/sh\n`);

@@ -20,7 +20,7 @@ import { ImageBuilder } from './pack.ts';
 import type { OnProgress } from './progress.ts';
 import { currentImage, keyOf, specKey } from './specs.ts';
 import type { ImageSpec } from './specs.ts';
-import { offshootHome } from './home.ts';
+import { makeDirectories, offshootHome } from './home.ts';
 import { findImage, imagesDir, isImageName, listImages, openImage, writeRef } from './store.ts';
 import type { Image, ImageRef } from './store.ts';
 import { makeNode, S_IFDIR, S_IFMT } from './tree.ts';
@@ -55,7 +55,7 @@ function planBuild(spec: ImageSpec, home: string): ImagePlan {
   const size = download > 0 ? `about ${download} MB of ` : '';
   const how = from === 'debian'
     ? `${size}Debian packages are downloaded with apt-get (verified, no root needed) and packed into ${imagesDir(home)}`
-      + (disk > 0 ? ` (about ${disk} MB with the downloads).` : '.')
+      + (disk > 0 ? ` (about ${disk} MB with downloads and template).` : '.')
     : `${from} is packed into ${imagesDir(home)}.`;
   return { built: false, downloadBytes, diskBytes, message: `The image "${name}" is built once: ${how}` };
 }
@@ -120,7 +120,7 @@ function requireFile(source: string): string {
 async function locked<T>(home: string, options: ImageOptions, body: () => Promise<T>): Promise<T> {
   const doing = `cannot build the image in ${imagesDir(home)}`;
   try {
-    fs.mkdirSync(imagesDir(home), { recursive: true });
+    makeDirectories(imagesDir(home));
     const onWait = () => options.onProgress?.({ phase: 'wait', done: 0, total: 1, message: 'waiting for another process that is building an image' });
     return await withLock(imagesDir(home), body, { signal: options.signal, onWait });
   } catch (error) {
@@ -155,7 +155,7 @@ function publish(home: string, id: string, about: RefDetails, options: ImageOpti
   const image = openImage(home, id);
   const { blobSizeBytes, count } = image.index;
   if (about.name !== '') writeRef(home, { id, ...about, builtAt: new Date().toISOString(), blobSizeBytes, entries: count });
-  options.onProgress?.({ phase: 'done', done: 1, total: 1, message: `the image has ${count} files, ${(blobSizeBytes / 1e6).toFixed(1)} MB` });
+  options.onProgress?.({ phase: 'packed', done: 1, total: 1, message: `the image has ${count} files, ${(blobSizeBytes / 1e6).toFixed(1)} MB` });
   return image;
 }
 

@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeDirectories } from './home.ts';
 
 const TOUCH_MS = 5_000;
 const FOREIGN_STALE_MS = 60_000;
@@ -59,7 +60,7 @@ function others(dir: string, own: string, space: string): string[] {
 
 /** Runs `body` while no other process holds the lock of directory `dir` (created if missing). */
 export async function withLock<T>(dir: string, body: () => Promise<T>, options: LockOptions = {}): Promise<T> {
-  fs.mkdirSync(dir, { recursive: true });
+  makeDirectories(dir);
   const space = pidSpace();
   const own = `lock.${process.pid}.${startTime(String(process.pid))}.${space}.${randomBytes(6).toString('hex')}`;
   const file = path.join(dir, own);

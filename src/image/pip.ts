@@ -8,7 +8,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { runCommand } from './command.ts';
 import type { CommandResult } from './command.ts';
-import { ImageError } from './errors.ts';
+import { HomeError, ImageError } from './errors.ts';
 
 /** The interpreter in the image. */
 export interface PythonTarget {
@@ -63,7 +63,7 @@ function pipError(requirements: string, result: CommandResult): ImageError {
   const lines = result.stderr.split('\n').flatMap((line) => /^\s*ERROR: (.*)/.exec(line)?.[1] ?? []);
   const last = lines.at(-1) ?? result.stderr.trim().split('\n').at(-1) ?? `exit code ${result.code}`;
   const text = result.stderr;
-  if (/No space left|Disk quota/.test(text)) return new ImageError('the disk is full; free some space or set OFFSHOOT_HOME to a directory with more');
+  if (/No space left|Disk quota/.test(text)) return new HomeError('the disk is full; free some space or set OFFSHOOT_HOME to a directory with more');
   if (/NewConnectionError|Name or service not known|Temporary failure in name|ConnectTimeout|Network is unreachable/.test(text)) {
     return new ImageError(`pip cannot reach the package index for ${requirements}: ${last.slice(0, 300)}`);
   }

@@ -21,7 +21,7 @@ export interface ImageSpec {
   readonly requirements: string;
   /** Another value says that files of the host must be read again; '' where none are. */
   readonly stamp: string;
-  /** About how much is downloaded and how much room is needed, in bytes, for saying so beforehand; 0: unknown. */
+  /** About how much is downloaded, and how much room that, the image and its template take, in bytes, for saying so beforehand; 0: unknown. */
   readonly downloadBytes: number;
   readonly diskBytes: number;
 }
@@ -38,8 +38,8 @@ function debian(name: string, packages: readonly string[], downloadBytes: number
 
 /** The images that come with Offshoot. */
 export const IMAGES: readonly ImageSpec[] = [
-  debian('python', PYTHON_PACKAGES, 50e6, 210e6),
-  debian('data', [...PYTHON_PACKAGES, 'python3-pandas', 'python3-matplotlib', 'python3-scipy'], 110e6, 500e6),
+  debian('python', PYTHON_PACKAGES, 50e6, 285e6),
+  debian('data', [...PYTHON_PACKAGES, 'python3-pandas', 'python3-matplotlib', 'python3-scipy'], 115e6, 790e6),
 ];
 
 /** The built-in spec called `name`. @throws ImageError when there is none */

@@ -71,7 +71,7 @@ test('exit codes: the program\'s, 1 for a traceback, 128+n for a signal', async 
 
 test('--timeout: 124, and what was printed is kept', async () => {
   const result = await run('print("before")\nwhile True: pass', {}, '--timeout', '0.5');
-  assert.deepEqual([result.stdout.toString(), result.stderr, result.code], ['before\n', 'offshoot: timed out after 0.5 s.\n', 124]);
+  assert.deepEqual([result.stdout.toString(), result.stderr, result.code], ['before\n', 'offshoot: timed out after 0.5 s. [timeout]\n', 124]);
 });
 
 test('exec: programs of the image, their arguments and input', async () => {
@@ -124,7 +124,7 @@ test('offshoot … | head: ends quietly when its reader is gone', async () => {
 test('Ctrl-C ends the run with 130', async () => {
   const result = await run('print("up")\nwhile True: pass', { onStdout: (child) => void child.kill('SIGINT') });
   assert.deepEqual([result.stdout.toString(), result.code], ['up\n', 130]);
-  assert.equal(result.stderr, 'offshoot: cancelled.\n');
+  assert.equal(result.stderr, 'offshoot: cancelled. [cancelled]\n');
 });
 
 test('--version, --help', async () => {

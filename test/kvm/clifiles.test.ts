@@ -90,6 +90,21 @@ sys.exit(3)`;
   ]);
 });
 
+test('--json: what was copied out and what was not', async () => {
+  const dir = project({});
+  const code = 'import os; os.makedirs("o/d"); open("o/a", "w").write("abc"); open("o/d/b", "w"); os.symlink("a", "o/l")';
+  const result = await inDir(dir, ['run', '--json', '--out', 'o:copy', '--out', 'none:x', '--out', 'o/a:file', '-c', code]);
+  const { files, not_copied: not } = JSON.parse(result.stdout.toString()) as { files: { to: string }[]; not_copied: unknown };
+  assert.deepEqual(files.sort((a, b) => (a.to < b.to ? -1 : 1)), [
+    { path: '/home/user/o/a', to: 'copy/a', size_bytes: 3 }, { path: '/home/user/o/d/b', to: 'copy/d/b', size_bytes: 0 },
+    { path: '/home/user/o/a', to: 'file', size_bytes: 3 },
+  ]);
+  assert.deepEqual(not, [
+    { path: '/home/user/o/l', reason: 'is a symbolic link' }, { path: '/home/user/none', reason: 'is not there, or is unchanged' },
+  ]);
+  assert.deepEqual([result.code, result.stderr.split('\n').length], [2, 3], result.stderr);
+});
+
 test('exec: --in, --out and --workdir; a program of the host\'s directory', async () => {
   const dir = project({ 'tool/run.sh': '#!/bin/sh\necho $0 $PWD $(cat input) > "$1"\n', 'tool/input': 'in' });
   execFileSync('chmod', ['755', join(dir, 'tool/run.sh')]);
@@ -104,11 +119,11 @@ test('--out: what the sandbox makes cannot lead elsewhere on the host', async ()
   symlinkSync('secret/keep', join(dir, 'link'));
   const make = 'import os; os.makedirs("o/sub"); open("o/sub/keep", "w").write("bad")';
   // A link below PATH is refused, one in the place of the file is replaced.
-  said(await inDir(dir, ['run', '--out', 'o/*:copy', '-c', make]), '', /^offshoot: [^\n]*copy\/sub is a symbolic link\.\n$/, 2);
+  said(await inDir(dir, ['run', '--out', 'o/*:copy', '-c', make]), '', /^offshoot: [^\n]*copy\/sub is a symbolic link\. \[files-failed\]\n$/, 2);
   said(await inDir(dir, ['run', '--out', 'o/sub/keep:link', '-c', make]), '', '', 0);
   assert.deepEqual([readFileSync(join(dir, 'secret/keep'), 'utf8'), lstatSync(join(dir, 'link')).isFile()], ['keep', true]);
   const odd = 'import os; os.mkdir("o"); os.symlink("/etc/passwd", "o/l"); open("o/a\\nb", "w").write("x"); os.mkfifo("o/f")';
-  said(await inDir(dir, ['run', '--out', 'o:odd', '-c', odd]), '', /^(offshoot: [^\n]+\n){2}offshoot: and 1 more\.\n$/, 2);
+  said(await inDir(dir, ['run', '--out', 'o:odd', '-c', odd]), '', /^(offshoot: [^\n]+\n){2}offshoot: and 1 more\. \[files-failed\]\n$/, 2);
   assert.ok(!existsSync(join(dir, 'odd')));
 });
 

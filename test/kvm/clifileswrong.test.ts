@@ -26,7 +26,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
 for (const [name, args, message] of WRONG) {
   test(`wrong input: ${name}`, async () => {
     const result = await offshoot(args, { spawn: { cwd: dir } });
-    assert.match(result.stderr, new RegExp(`^offshoot: [^\\n]*${message.source}[^\\n]*\\n$`));
+    assert.match(result.stderr, new RegExp(`^offshoot: [^\\n]*${message.source}[^\\n]* \\[(bad-argument|files-failed)\\]\\n$`));
     assert.deepEqual([result.stdout.toString(), result.code], ['', 2]);
   });
 }

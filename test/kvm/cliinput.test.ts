@@ -7,6 +7,7 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, realp
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after, before } from 'node:test';
+import { isErrorCode } from '../../src/engine/errors.ts';
 import { ROOT, canUnshare, command, offshoot, run, type CliResult } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-cli-'));
@@ -14,7 +15,8 @@ before(async () => void (await run('pass')));
 after(() => rmSync(dir, { recursive: true }));
 
 function isOneLine(result: CliResult, what: RegExp, name: string): void {
-  assert.match(result.stderr, /^offshoot: [^\n]+\n$/, name);
+  const code = /^offshoot: [^\n]+ \[([\w-]+)\]\n$/.exec(result.stderr)?.[1];
+  assert.ok(isErrorCode(code), `${name}: ${result.stderr}`);
   assert.match(result.stderr, what, name);
   assert.deepEqual([result.stdout.toString(), result.code], ['', 2], name);
 }
@@ -88,7 +90,7 @@ test('--json: exactly the documented keys, one line', async () => {
   const object = JSON.parse(line) as Record<string, unknown>;
   assert.deepEqual(Object.keys(object), [
     'id', 'template', 'stdout', 'stderr', 'exit_code', 'signal', 'timed_out', 'limit', 'fork_time_ms', 'exec_time_ms', 'total_time_ms',
-    'dirty_pages', 'syscalls', 'unimplemented',
+    'dirty_pages', 'syscalls', 'unimplemented', 'files', 'not_copied',
   ]);
   const values = ['template', 'stdout', 'stderr', 'exit_code', 'signal', 'timed_out', 'limit'].map((name) => object[name]);
   assert.deepEqual(values, ['python', 'é\n', 'err\n', 3, null, false, null]);

@@ -72,7 +72,7 @@ test('a requirements file, resolved by the host\'s pip, from wheels in a directo
   assert.equal(await ok(['run', '-t', 'reqs', '-c', versions]), '2.0 1.0\n');
   writeFileSync(file, `--no-index\n--find-links ${dir}\nneeds_hello==3.0\n`);
   const failed = await offshoot(['template', 'build', 'reqs', '--requirements', file], { env });
-  assert.match(failed.stderr, /\noffshoot: pip cannot fetch wheels for .*: No matching distribution found for needs.hello==3.0\n$/);
+  assert.match(failed.stderr, /\noffshoot: pip cannot fetch wheels for .*: No matching distribution found for needs.hello==3.0 \[image-failed\]\n$/);
   assert.equal(failed.code, 2);
   assert.equal(await ok(['run', '-t', 'reqs', '-c', 'import hello; print(1)']), '1\n', 'what was there before works as before');
 });
@@ -93,7 +93,7 @@ test('ls, inspect: what there is, what it is made of, what uses it', async () =>
 test('rm and prune: nothing that is used goes, everything else does', async () => {
   const used = await offshoot(['image', 'rm', 'mine'], { env });
   assert.deepEqual([used.code, used.stdout.toString()], [2, '']);
-  assert.match(used.stderr, /^offshoot: Image "mine" is used by template "mine": remove that first \(offshoot template rm mine\)\.\n$/);
+  assert.match(used.stderr, /^offshoot: Image "mine" is used by template "mine": remove that first \(offshoot template rm mine\)\. \[bad-argument\]\n$/);
   await ok(['template', 'rm', 'mine']);
   assert.match(await ok(['image', 'rm', 'mine']), /^removed mine\t[\d.]+ MB\n[\d.]+ MB freed\n$/);
   await ok(['template', 'rm', 'reqs']);

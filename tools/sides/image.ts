@@ -28,8 +28,10 @@ export async function sidesImage(host: KvmHost, spec: SidesSpec): Promise<Image>
   return await withLock(path.join(imagesDir(host.home), name), async () => {
     const known = findImage(host.home, name);
     if (known?.key === key && known.stage === 'ready') return openImage(host.home, known.id);
+    let last = '';
     const options = { onProgress: ({ phase, message }: { phase: string; message: string }) => {
-      if (phase !== 'download' && phase !== 'unpack') process.stderr.write(`${name} image: ${message}\n`);
+      if (phase !== last && phase !== 'unpack') process.stderr.write(`${name} image: ${message}\n`);
+      last = phase;
     } };
     const fetched = await fetchPackages(path.join(host.home, `cache/apt-${name}`), packages, options);
     const builder = new ImageBuilder(imagesDir(host.home));
