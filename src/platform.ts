@@ -131,6 +131,9 @@ export interface Host {
   random(bytes: Uint8Array): void;
   /** The bytes of the image's blob: a view of [offset, offset+length). */
   blob(offset: number, length: number): Uint8Array;
-  /** What the guest wrote to one of its host streams (1 stdout, 2 stderr). The bytes are only valid during the call. */
+  /**
+   * What the guest wrote to one of its host streams (1 stdout, 2 stderr; of program n beside the first 4n + 1, 4n + 2). The bytes are only
+   * valid during the call.
+   */
   output(stream: number, bytes: Uint8Array): void;
 }

@@ -1,8 +1,8 @@
-// A sandbox inside its worker: one VM, one kernel, one run. The scheduler gives it slices; its parent gets its output and,
-// once, how it ended.
+// A sandbox inside its worker: one VM, one kernel, one run, or a session of many (session.ts). The scheduler gives it slices; its
+// parent gets its output and, once, how it ended.
 
 import { randomBytes } from 'node:crypto';
-import type { EndReason, LimitName } from '../kernel/end.ts';
+import type { EndReason } from '../kernel/end.ts';
 import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { runSlice } from '../kernel/run.ts';
@@ -20,13 +20,15 @@ import type { KvmHost } from './kvmhost.ts';
 import type { LoadedTemplate } from './loaded.ts';
 import { Outlet, TRACE_STREAM } from './outlet.ts';
 import type { SendOutput } from './outlet.ts';
-import type { LimitReached, RunEnd, RunOptions } from './protocol.ts';
+import type { LimitReached, RunEnd, RunOptions, StatefulOptions } from './protocol.ts';
 import { errnoOf, mountGiven } from './given.ts';
-import { begin } from './request.ts';
+import { applyRunLimits, begin } from './request.ts';
+import { STOPPED_EXIT, explainEnd } from './runend.ts';
 import { rewind } from './rewind.ts';
 import { KeptPages } from './rewindheat.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
 import type { Runnable, StepState } from './scheduler.ts';
+import { Session, type SessionEvents } from './session.ts';
 
 /** What a guest needs of its worker. */
 export interface GuestEvents {
@@ -62,6 +64,8 @@ export class Guest implements Runnable {
   private begunMs = 0;
   private deadlineMs = Infinity;
   private onEnd: ((end: RunEnd) => void) | null = null;
+  /** Many runs in this guest. */
+  session: Session | null = null;
   private stopReason: LimitReached = null;
   /** The run that waits for the file its program is in. */
   private unready: RunOptions | null = null;
@@ -84,7 +88,7 @@ export class Guest implements Runnable {
     this.outlet.onRoom = () => this.events.wake();
     this.machine = makeMachine();
     try {
-      this.kernel = restoreGuestKernel(host, saved, this.machine, (stream, bytes) => this.outlet.write(stream, bytes));
+      this.kernel = restoreGuestKernel(host, saved, this.machine, (stream, bytes) => this.print(stream, bytes));
     } catch (error) {
       this.machine.destroy();
       throw error;
@@ -175,6 +179,21 @@ export class Guest implements Runnable {
     this.onEnd = onEnd;
   }
 
+  /** Makes it a stateful sandbox: `session` is what it does from now on. `onEnd`: it is over, by a limit or a failure. The caller wakes it. */
+  open(options: StatefulOptions, events: SessionEvents, onEnd: (end: RunEnd) => void): void {
+    this.host.refreshClock();
+    this.startedMs = performance.now();
+    if (!this.isParked) this.leaveSnapshot();
+    applyRunLimits(this.kernel, options.limits);
+    this.session = new Session(this.kernel, this.template.header, options, events);
+    this.onEnd = onEnd;
+  }
+
+  private print(stream: number, bytes: Uint8Array): void {
+    if (this.session) this.session.output(stream, bytes);
+    else this.outlet.write(stream, bytes);
+  }
+
   private begin(options: RunOptions): void {
     this.unready = begin(this.kernel, options, this.template.header) ? null : options;
   }
@@ -199,18 +218,20 @@ export class Guest implements Runnable {
     const now = performance.now();
     if (now >= this.deadlineMs) this.stopReason = 'timeout';
     if (this.stopReason !== null) return this.finish(null);
+    const wantedMs = this.session?.tick(now) ?? Infinity;
     this.begunMs ||= hostClock.monotonicNs() / 1e6;
     if (this.unready) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
     if (this.outlet.full) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
-    const state = runSlice(this.kernel, Math.min(budgetNs, (this.deadlineMs - now) * 1e6));
+    const state = runSlice(this.kernel, Math.min(budgetNs, (Math.min(this.deadlineMs, wantedMs) - now) * 1e6));
     this.outlet.flush();
+    this.session?.settle();
     switch (state.kind) {
       case 'exited':
         return this.finish(state.reason);
       case 'slice':
         return { kind: 'more' };
       case 'blocked':
-        return this.blocked(state.wakeAtNs);
+        return this.blocked(state.wakeAtNs, this.session?.tick(performance.now()) ?? Infinity);
       default:
         return this.finish({ kind: 'bug', message: `unexpected state ${state.kind}` });
     }
@@ -243,10 +264,10 @@ export class Guest implements Runnable {
     this.machine.destroy();
   }
 
-  private blocked(wakeAtNs: number): StepState {
+  private blocked(wakeAtNs: number, wantedMs: number): StepState {
     const now = performance.now();
     const wakeAtMs = wakeAtNs === Infinity ? Infinity : now + (wakeAtNs - this.kernel.clock.monotonicNs()) / 1e6;
-    const at = Math.min(wakeAtMs, this.deadlineMs);
+    const at = Math.min(wakeAtMs, this.deadlineMs, wantedMs);
     return at === Infinity ? BLOCKED_FOREVER : { kind: 'blocked', wakeAtMs: at };
   }
 
@@ -255,7 +276,10 @@ export class Guest implements Runnable {
     this.onEnd = null;
     this.isBroken ||= reason?.kind === 'bug' || reason?.kind === 'machine';
     this.outlet.flush();
-    if (done) done(this.describe(reason));
+    if (!done) return ENDED;
+    const end = this.describe(reason);
+    this.session?.endAll(reason, end.limit, end.reason);
+    done(end);
     return ENDED;
   }
 
@@ -277,31 +301,5 @@ export class Guest implements Runnable {
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };
-  }
-}
-
-/** Exit codes of runs that were stopped from outside; others: 130, as by Ctrl-C. */
-const STOPPED_EXIT: Readonly<Record<string, number>> = { timeout: 124, memory: 137 };
-
-/** Limits of the kernel that end a run; passing the others is an errno. */
-const LIMITS: Readonly<Partial<Record<LimitName, LimitReached>>> = { memory: 'memory', output: 'output', cpu: 'cpu' };
-
-/** The limit that ended a run, and a sentence for people. A null reason: stopped from outside. */
-function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: number): { limit: LimitReached; text: string | null } {
-  if (reason === null) {
-    if (stop === 'memory') return { limit: stop, text: 'the host has no memory left, and this sandbox had the most.' };
-    return { limit: stop, text: stop === 'timeout' ? `timed out after ${timeoutMs / 1000} s.` : 'cancelled.' };
-  }
-  switch (reason.kind) {
-    case 'exit':
-      return { limit: null, text: null };
-    case 'signal':
-      return { limit: null, text: `killed by ${signalName(reason.signo)}${reason.detail ? ` (${reason.detail})` : ''}.` };
-    case 'limit':
-      return { limit: LIMITS[reason.limit] ?? null, text: `${reason.limit} limit: ${reason.detail}.` };
-    case 'bug':
-      return { limit: 'kernel-bug', text: `Offshoot's kernel failed and ended this sandbox: ${reason.message}` };
-    case 'machine':
-      return { limit: 'kernel-bug', text: `the virtual machine failed: ${reason.reason}.` };
   }
 }

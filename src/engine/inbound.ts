@@ -32,6 +32,10 @@ export function checkedMessage(header: unknown, bytesLength: number): FromWorker
       return fileMessage(message);
     case 'end':
       return { type: 'end', call: count(message, 'call'), end: runEnd(fields(message['end'], 'end')) };
+    case 'started':
+      return { type: 'started', call: count(message, 'call'), pid: count(message, 'pid') };
+    case 'over':
+      return { type: 'over', sandbox: count(message, 'sandbox'), limit: limitOf(message), reason: text(message, 'reason') };
     case 'done':
       return { type: 'done', call: count(message, 'call') };
     case 'error':
@@ -66,19 +70,24 @@ function errorAnswer(message: Fields): FromWorker {
 }
 
 function runEnd(end: Fields): RunEnd {
-  const { signal, limit, reason } = end;
+  const { signal, reason } = end;
   const exitCode = count(end, 'exitCode');
   if (exitCode > 255) throw new BadMessage(`exit code ${exitCode}`);
   if (signal !== null && !(typeof signal === 'string' && /^[A-Z0-9_]{1,16}$/.test(signal))) throw new BadMessage('a signal without a name');
-  if (!LIMITS.includes(limit as LimitReached)) throw new BadMessage('an unknown limit');
   return {
-    exitCode, signal, limit: limit as LimitReached, reason: reason === null ? null : text(end, 'reason'),
+    exitCode, signal, limit: limitOf(end), reason: reason === null ? null : text(end, 'reason'),
     pooled: end['pooled'] === true, rewound: end['rewound'] === true,
     forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
     begunMs: amount(end, 'begunMs'), cpuTimeMs: amount(end, 'cpuTimeMs'),
     dirtyPages: end['dirtyPages'] === null ? null : count(end, 'dirtyPages'), syscalls: count(end, 'syscalls'),
     unimplemented: counts(fields(end['unimplemented'], 'unimplemented')),
+    ...('contextLost' in end ? { contextLost: end['contextLost'] === true, contextFresh: end['contextFresh'] === true } : {}),
   };
+}
+
+function limitOf({ limit }: Fields): LimitReached {
+  if (!LIMITS.includes(limit as LimitReached)) throw new BadMessage('an unknown limit');
+  return limit as LimitReached;
 }
 
 function counts(given: Fields): Record<string, number> {

@@ -8,6 +8,7 @@ export type { GivenFile, HostFile } from './hostfiles.ts';
 export type { LimitInit, RunInit, RunResult } from './run.ts';
 export type { QueueLimits } from './queue.ts';
 export { Sandbox } from './sandbox.ts';
-export { Template, type ForkInit } from './template.ts';
+export { StatefulSandbox, type ContextResult } from './statefulsandbox.ts';
+export { Template, type ForkInit, type StatefulInit } from './template.ts';
 export type { EngineStats, TenantLimits } from './workers.ts';
 export type { TemplateRecipe } from './userspec.ts';

@@ -10,6 +10,8 @@ export interface Lease {
   readonly place: Place;
   /** The sandbox's number in messages. */
   readonly number: number;
+  /** Another number for messages, for something in the sandbox. */
+  newNumber(): number;
   /** Gives the room back. Safe to call twice. */
   release(): void;
 }
@@ -81,9 +83,10 @@ export class Place {
     if (this.timer) clearTimeout(this.timer);
   }
 
-  lease(number: number, onRelease: () => void): Lease {
+  /** `newNumber` gives numbers that nobody else has. */
+  lease(newNumber: () => number, onRelease: () => void): Lease {
     const lease = {
-      place: this, number,
+      place: this, number: newNumber(), newNumber,
       release: () => {
         if (this.leases.delete(lease)) onRelease();
       },

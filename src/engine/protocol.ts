@@ -64,6 +64,30 @@ export interface CollectOptions {
 /** Most files one run may copy out. */
 export const COLLECT_FILES_MAX = 10_000;
 
+/** What all programs of a stateful sandbox have and share. */
+export interface StatefulOptions {
+  /** `timeoutMs` and `outputBytes` are those of each run instead. */
+  readonly limits: RunLimits;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One run, or program, of a stateful sandbox. */
+export interface ProgramOptions {
+  readonly request:
+    /** Python for the interpreter of a context. The code travels as the message's bytes. */
+    | { readonly kind: 'cell'; readonly context: string; readonly filename: string; readonly argv: readonly string[] | null }
+    | { readonly kind: 'exec'; readonly argv: readonly string[]; readonly isBackground: boolean };
+  /** Of a program; what a cell has besides its interpreter's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Null: where the interpreter is; the home directory for a program. */
+  readonly cwd: string | null;
+  /** From its start, not while it waits for others of its context; 0 for none. */
+  readonly timeoutMs: number;
+  readonly outputBytes: number;
+  readonly hasStdin: boolean;
+  readonly paced?: boolean;
+}
+
 export interface RunOptions {
   readonly request: RunRequest;
   readonly given?: readonly GivenListing[];
@@ -106,6 +130,10 @@ export interface RunEnd {
   readonly dirtyPages: number | null;
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;
+  /** Of a run in a context: its interpreter ended with it; the next run starts another. */
+  readonly contextLost?: boolean;
+  /** Of a run in a context: the first of its interpreter. */
+  readonly contextFresh?: boolean;
 }
 
 /** Progress of building an image or a template. */
@@ -140,6 +168,8 @@ export interface ForkOptions {
   readonly pooled: boolean;
   /** A VM that ran before and was rewound will do, and this one may be. */
   readonly reuse: boolean;
+  /** Many runs in one sandbox. */
+  readonly stateful?: StatefulOptions;
 }
 
 /** Requests: each is answered once. */
@@ -150,6 +180,8 @@ export type Request =
   | { readonly type: 'fork'; readonly sandbox: number; readonly fork: ForkOptions }
   /** Answer: `end`. Bytes: the code. With `fork`: in a sandbox forked for this run and closed after it. */
   | { readonly type: 'run'; readonly sandbox: number; readonly options: RunOptions; readonly fork?: ForkOptions }
+  /** In a stateful sandbox. Answer: `end`, or `started` for a background program. Bytes: the code. `number`: in messages about it, as `sandbox`. */
+  | { readonly type: 'program'; readonly sandbox: number; readonly number: number; readonly options: ProgramOptions }
   /** Answer: `selftest`. */
   | { readonly type: 'selftest' };
 
@@ -163,6 +195,10 @@ export type Notice =
   /** So much of a paced run's output has been taken. */
   | { readonly type: 'taken'; readonly sandbox: number; readonly bytes: number }
   | { readonly type: 'close'; readonly sandbox: number }
+  /** A program or run of a stateful sandbox is given up. */
+  | { readonly type: 'stop'; readonly sandbox: number; readonly number: number }
+  /** Its input, as `stdin`. */
+  | { readonly type: 'input'; readonly sandbox: number; readonly number: number; readonly last: boolean }
   /** The host's memory is short: end the biggest sandbox. */
   | { readonly type: 'shed' };
 
@@ -174,6 +210,8 @@ export type Answer =
   /** False: the template does not fit this host's processor and must be built again. */
   | { readonly type: 'fits'; readonly call: number; readonly fits: boolean }
   | { readonly type: 'end'; readonly call: number; readonly end: RunEnd }
+  /** A background program runs. */
+  | { readonly type: 'started'; readonly call: number; readonly pid: number }
   | { readonly type: 'selftest'; readonly call: number; readonly report: SelfTestReport }
   | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string };
 
@@ -186,7 +224,9 @@ export type FromWorker =
   /** Bytes: the next piece of a file copied out; `problem`: why it is not. */
   | { readonly type: 'file'; readonly sandbox: number; readonly path: string; readonly last: boolean; readonly problem: string | null }
   /** Bytes: lines of the trace. */
-  | { readonly type: 'trace'; readonly sandbox: number };
+  | { readonly type: 'trace'; readonly sandbox: number }
+  /** A stateful sandbox is over, by a limit or a failure. */
+  | { readonly type: 'over'; readonly sandbox: number; readonly limit: LimitReached; readonly reason: string };
 
 /** The longest message a worker may send. */
 export const FROM_WORKER_BYTES_MAX = 1 << 20;

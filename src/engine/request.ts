@@ -24,11 +24,7 @@ export interface Baseline {
  * False: a file that the program is made of has been asked for; call it again when it has come.
  */
 export function begin(kernel: Kernel, options: RunOptions, base: Baseline): boolean {
-  const { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes } = options.limits;
-  applyLimits(kernel, {
-    cpuNsMax: cpuTimeMs > 0 ? cpuTimeMs * 1e6 : Infinity, outputBytesMax: outputBytes,
-    processesMax: processes, filesMax: files, diskBytesMax: diskBytes, inodesMax: inodes,
-  });
+  applyRunLimits(kernel, options.limits);
   const { request } = options;
   if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
   const { code, filename, argv, path0 } = request;
@@ -36,6 +32,14 @@ export function begin(kernel: Kernel, options: RunOptions, base: Baseline): bool
   const header = Buffer.from([filename, path0, cwd, String(argv.length), ...argv, ...changes(base.env, options.env)].join('\0'));
   sendStream(kernel.control, header, code);
   return true;
+}
+
+/** Gives a kernel the limits of a run. */
+export function applyRunLimits(kernel: Kernel, { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes }: RunOptions['limits']): void {
+  applyLimits(kernel, {
+    cpuNsMax: cpuTimeMs > 0 ? cpuTimeMs * 1e6 : Infinity, outputBytesMax: outputBytes,
+    processesMax: processes, filesMax: files, diskBytesMax: diskBytes, inodesMax: inodes,
+  });
 }
 
 /** A line with two lengths, a header, bytes: _receive() in guest/agent.py reads it. Throws OffshootError when it is too large. */
@@ -50,8 +54,13 @@ export function sendStream(control: ControlChannel, header: Uint8Array, bytes: U
 
 /** NAME=value for what is new or different, NAME alone for what is gone. */
 function changes(from: Baseline['env'], to: Baseline['env']): string[] {
-  const gone = Object.keys(from).filter((name) => !Object.hasOwn(to, name));
-  return [...gone, ...Object.entries(to).filter(([name, value]) => from[name] !== value).map(([name, value]) => `${name}=${value}`)];
+  return Object.entries(differences(from, to)).map(([name, value]) => (value === null ? name : `${name}=${value}`));
+}
+
+/** What is new or different, and null for what is gone. */
+export function differences(from: Baseline['env'], to: Baseline['env']): Record<string, string | null> {
+  const gone = Object.keys(from).filter((name) => !Object.hasOwn(to, name)).map((name) => [name, null]);
+  return Object.fromEntries([...gone, ...Object.entries(to).filter(([name, value]) => from[name] !== value)]) as Record<string, string | null>;
 }
 
 function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions): boolean {
@@ -66,14 +75,18 @@ function beginExec(kernel: Kernel, argv: readonly string[], options: RunOptions)
   }
   if (result >= 0) return true;
   if (result === -EAGAIN) return false;
-  const why = result === -ENOENT ? 'command not found' : result === -EACCES ? 'permission denied' : `cannot be run (errno ${-result})`;
-  kernel.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${why}\n`));
+  kernel.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${whyNotRun(result)}\n`));
   kernel.end({ kind: 'exit', code: result === -ENOENT ? 127 : 126 });
   return true;
 }
 
+/** What a shell would say of an execve(2) that returned -errno. */
+export function whyNotRun(result: number): string {
+  return result === -ENOENT ? 'command not found' : result === -EACCES ? 'permission denied' : `cannot be run (errno ${-result})`;
+}
+
 /** Where execvp(3) would look. */
-function candidates(command: string, path: string): string[] {
+export function candidates(command: string, path: string): string[] {
   return command.includes('/') ? [command] : path.split(':').map((dir) => `${dir || '.'}/${command}`);
 }
 

@@ -6,7 +6,7 @@ import { OffshootError } from './errors.ts';
 import { below, guestPath } from './glob.ts';
 import { HostFiles, type GivenFile } from './hostfiles.ts';
 import {
-  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
+  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type Notice, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
 import { Serve } from './serve.ts';
 import type { WorkerClient } from './workerclient.ts';
@@ -101,7 +101,8 @@ const MEMORY_BYTES_MAX = 2 ** 32;
 const MEMORY_BYTES_MIN = 16 << 20;
 const COLLECT_BYTES = 64 << 20;
 const COLLECT_BYTES_MAX = 1 << 30;
-const REQUEST_BYTES_MAX = 16 << 20;
+/** Code, arguments and environment of one run. */
+export const REQUEST_BYTES_MAX = 16 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
 /** Problems with files to copy out that a result names. */
@@ -127,12 +128,7 @@ export function execProgram(argv: readonly string[]): RunRequest {
 
 /** Checks a run of a sandbox that has `memoryBytes`. Throws OffshootError 'bad-argument'. */
 export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: number): PreparedRun {
-  const limits: RunLimits = {
-    timeoutMs: number(init, 'timeoutMs', 0), cpuTimeMs: number(init, 'cpuTimeMs', 0),
-    memoryBytes: init.memoryBytes === undefined ? memoryBytes : number(init, 'memoryBytes', 1), outputBytes: number(init, 'outputBytes', 0),
-    processes: whole(init, 'processes', 1), files: whole(init, 'files', 8),
-    diskBytes: number(init, 'diskBytes', 0), inodes: whole(init, 'inodes', 0),
-  };
+  const limits = checkedLimits(init, memoryBytes);
   if (limits.memoryBytes > memoryBytes) {
     throw new OffshootError('bad-argument', 'memoryBytes may not pass what the sandbox was forked with: give it to fork().');
   }
@@ -145,6 +141,16 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
   return { request, init, limits, askedMs: monotonicMs(), sizeBytes, cwd, collect: collectOptions(init, cwd) };
 }
 
+/** All limits. Throws OffshootError 'bad-argument'. */
+export function checkedLimits(init: LimitInit, memoryBytes: number): RunLimits {
+  return {
+    timeoutMs: number(init, 'timeoutMs', 0), cpuTimeMs: number(init, 'cpuTimeMs', 0),
+    memoryBytes: init.memoryBytes === undefined ? memoryBytes : number(init, 'memoryBytes', 1), outputBytes: number(init, 'outputBytes', 0),
+    processes: whole(init, 'processes', 1), files: whole(init, 'files', 8),
+    diskBytes: number(init, 'diskBytes', 0), inodes: whole(init, 'inodes', 0),
+  };
+}
+
 function collectOptions({ collect = [], collectBytes: bytesMax = COLLECT_BYTES }: RunInit, cwd: string): CollectOptions | null {
   if (typeof bytesMax !== 'number' || !(bytesMax >= 0 && bytesMax <= COLLECT_BYTES_MAX)) {
     throw new OffshootError('bad-argument', 'collectBytes must be a number from 0 to 1 GiB.');
@@ -153,7 +159,7 @@ function collectOptions({ collect = [], collectBytes: bytesMax = COLLECT_BYTES }
 }
 
 /** CLOCK_MONOTONIC, which all processes share. */
-function monotonicMs(): number {
+export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
@@ -164,7 +170,8 @@ export function checkedMemory(asked: number | undefined, usual: number): number 
   throw new OffshootError('bad-argument', 'memoryBytes must be between 16 MiB and 4 GiB.');
 }
 
-function number(init: LimitInit, name: keyof RunLimits, min: number): number {
+/** A limit out of the options, or its default. Throws OffshootError 'bad-argument'. */
+export function number(init: LimitInit, name: keyof RunLimits, min: number): number {
   const value = init[name] ?? RUN_LIMITS[name];
   if (typeof value !== 'number' || !(value >= min && value < Infinity)) throw new OffshootError('bad-argument', `${name} must be a number from ${min}.`);
   return value;
@@ -202,7 +209,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
-    void feed(worker, sandbox, init.stdin);
+    void feed(worker, init.stdin, (last) => ({ type: 'stdin', sandbox, last }));
     if (init.signal?.aborted) cancel();
     const { begunMs, ...end } = await ending;
     return {
@@ -227,7 +234,7 @@ export function cancelledRun(template: string): RunResult {
 }
 
 /** What a run prints. More than its limit can only come from a worker that does not hold to it. */
-class Gathered {
+export class Gathered {
   readonly stdout: Buffer[] = [];
   readonly stderr: Buffer[] = [];
   readonly collected = new Map<string, Buffer>();
@@ -235,7 +242,10 @@ class Gathered {
   private readonly pieces: Buffer[] = [];
   private leftBytes: number;
 
-  constructor({ worker, number: sandbox }: SandboxPlace, { init, limits, collect }: PreparedRun, given: HostFiles) {
+  constructor(
+    { worker, number: sandbox }: Pick<SandboxPlace, 'worker' | 'number'>,
+    { init, limits, collect }: Pick<PreparedRun, 'init' | 'collect'> & { readonly limits: Pick<RunLimits, 'outputBytes'> }, given: HostFiles = NO_FILES,
+  ) {
     this.leftBytes = collect?.bytesMax ?? 0;
     const serve = new Serve(worker, sandbox, given);
     let leftBytes = limits.outputBytes;
@@ -275,11 +285,12 @@ class Gathered {
   }
 }
 
-async function feed(worker: WorkerClient, sandbox: number, stdin: RunInit['stdin']): Promise<void> {
+/** Sends all of standard input; `notice` makes the message for a piece, or for the end. */
+export async function feed(worker: WorkerClient, stdin: RunInit['stdin'], notice: (last: boolean) => Notice): Promise<void> {
   const push = async (bytes: Uint8Array): Promise<void> => {
     for (let at = 0; at < bytes.length && !worker.isGone; at += PIECE_BYTES_MAX) {
       const piece = bytes.subarray(at, at + PIECE_BYTES_MAX);
-      await new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last: false }, piece, sent));
+      await new Promise<void>((sent) => worker.post(notice(false), piece, sent));
     }
   };
   if (typeof stdin === 'string') await push(Buffer.from(stdin));
@@ -289,5 +300,5 @@ async function feed(worker: WorkerClient, sandbox: number, stdin: RunInit['stdin
       for await (const piece of stdin) await push(piece);
     } catch { /* a source that fails, or is closed when the run is over, ends there */ }
   }
-  worker.post({ type: 'stdin', sandbox, last: true });
+  worker.post(notice(true));
 }

@@ -3,8 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Engine } from './engine.ts';
 import { OffshootError } from './errors.ts';
-import { checkedMemory } from './run.ts';
+import type { Lease } from './place.ts';
+import type { StatefulOptions } from './protocol.ts';
+import { checkedLimits, checkedMemory, type LimitInit } from './run.ts';
 import { Sandbox } from './sandbox.ts';
+import { StatefulSandbox } from './statefulsandbox.ts';
 
 /** Options of a fork. */
 export interface ForkInit {
@@ -28,6 +31,13 @@ export interface TemplateDefaults {
   readonly memoryBytes: number;
 }
 
+/** Options of a fork that is a stateful sandbox. Its limits are of all that runs in it together. */
+export interface StatefulInit extends ForkInit, Omit<LimitInit, 'timeoutMs' | 'outputBytes' | 'memoryBytes'> {
+  readonly stateful: true;
+  /** What its programs and interpreters have beside the template's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A loaded template. Made by `Engine.template()`. */
 export class Template {
   readonly name: string;
@@ -44,22 +54,33 @@ export class Template {
   /**
    * A new KVM VM over a copy-on-write view of the template, parked at its snapshot point. Rejects when its tenant has too many
    * ('tenant-limit') or the host too little memory ('host-memory'); waits while all worker processes are taken by other tenants.
+   * With `stateful`, many programs run in it, one after the other and at once; else one.
    */
-  async fork(init: ForkInit = {}): Promise<Sandbox> {
+  async fork(init: StatefulInit): Promise<StatefulSandbox>;
+  async fork(init?: ForkInit & { readonly stateful?: false }): Promise<Sandbox>;
+  async fork(init: StatefulInit | (ForkInit & { readonly stateful?: false }) = {}): Promise<Sandbox | StatefulSandbox> {
     const memoryBytes = checkedMemory(init.memoryBytes, this.defaults.memoryBytes);
+    const env = init.stateful ? { ...this.defaults.env, ...init.env } : this.defaults.env;
+    const stateful = init.stateful ? { limits: checkedLimits(init, memoryBytes), env } : undefined;
+    const lease = await this.place(init, memoryBytes, stateful);
+    const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: this.name, env };
+    return stateful ? new StatefulSandbox(place, lease) : new Sandbox(place, memoryBytes, () => lease.release());
+  }
+
+  private async place(init: ForkInit, memoryBytes: number, stateful: StatefulOptions | undefined): Promise<Lease> {
     const lease = await this.engine.place({
       tenant: init.tenant, template: this.name, kind: 'fork', memoryBytes, sizeBytes: 0, signal: undefined,
     });
     if (!lease) throw new OffshootError('internal', 'A fork was cancelled by nobody.');
     const { place: { worker }, number } = lease;
     try {
-      const fork = { template: this.name, memoryBytes, pooled: init.pooled ?? true, reuse: init.reuse ?? false };
+      const options = { template: this.name, memoryBytes, pooled: init.pooled ?? true, reuse: init.reuse ?? false };
+      const fork = stateful ? { ...options, stateful } : options;
       await worker.call({ type: 'fork', sandbox: number, fork });
     } catch (error) {
       lease.release();
       throw error;
     }
-    const place = { worker, number, id: randomUUID(), template: this.name, env: this.defaults.env };
-    return new Sandbox(place, memoryBytes, () => lease.release());
+    return lease;
   }
 }

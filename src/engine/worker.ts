@@ -24,9 +24,10 @@ import { Pacing } from './pacing.ts';
 import { Pool } from './pool.ts';
 import {
   CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
-  type FromWorker, type Request, type RunEnd, type ToWorker,
+  type FromWorker, type Request, type RunEnd, type StatefulOptions, type ToWorker,
 } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Session } from './session.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
 
 const scheduler = new Scheduler();
@@ -39,7 +40,7 @@ const pooledGuests = new WeakMap<Guest, Pool>();
 const reusable = new WeakMap<Guest, number>();
 /** Pieces of files that have not come to their end. */
 const contents = new Map<string, Buffer[]>();
-/** Sandboxes whose output is taken at its reader's speed. */
+/** Runs whose output is taken at its reader's speed. */
 const paced = new Map<number, Pacing>();
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
@@ -104,7 +105,7 @@ function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
   }
 }
 
-function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reuse }: ForkOptions): Guest {
+function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reuse, stateful }: ForkOptions): Guest {
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
@@ -123,7 +124,41 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
     wake: () => scheduler.wake(guest),
   });
   guests.set(sandbox, guest);
+  if (stateful) openSession(guest, sandbox, stateful);
   return guest;
+}
+
+/** From now on it has many runs: `program` messages. */
+function openSession(guest: Guest, sandbox: number, options: StatefulOptions): void {
+  const events = {
+    output: (number: number, stream: number, bytes: Uint8Array, sent: () => void) => {
+      const pacing = paced.get(number);
+      pacing?.sent(bytes.length, sent);
+      sendPieces({ type: 'output', sandbox: number, stream: stream === 2 ? 2 : 1 }, bytes, pacing ? undefined : sent);
+    },
+    wake: () => scheduler.wake(guest),
+  };
+  guest.open(options, events, ({ limit, reason }) => send({ type: 'over', sandbox, limit, reason: reason ?? 'its first program ended.' }));
+  scheduler.wake(guest);
+}
+
+/** Of an open stateful sandbox. Throws OffshootError. */
+function sessionOf(sandbox: number): Session {
+  const session = guests.get(sandbox)?.session;
+  if (!session) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
+  return session;
+}
+
+function startProgram({ call, sandbox, number, options }: Extract<ToWorker, { type: 'program' }>, code: Buffer): void {
+  if (options.paced) paced.set(number, new Pacing());
+  // A piece of what came, which is reused: it may have to wait.
+  const job = sessionOf(sandbox).add(number, options, Buffer.from(code));
+  if (job.log) return send({ type: 'started', call, pid: job.process?.pid ?? 0 });
+  job.whenOver((end) => {
+    paced.delete(number);
+    send({ type: 'end', call, end });
+    refillSoon();
+  });
 }
 
 function sendPieces(message: FromWorker, bytes: Uint8Array, sent: (() => void) | undefined): void {
@@ -226,6 +261,10 @@ function receive(message: ToWorker, bytes: Buffer): void {
       return paced.get(message.sandbox)?.take(message.bytes);
     case 'close':
       return closeGuest(message.sandbox);
+    case 'stop':
+      return guests.get(message.sandbox)?.session?.stop(message.number);
+    case 'input':
+      return input(message, bytes);
     case 'shed':
       return shed();
     default:
@@ -255,6 +294,12 @@ function stdin(sandbox: number, bytes: Buffer, last: boolean): void {
   if (last) guest?.stdin(null);
 }
 
+function input({ sandbox, number, last }: Extract<ToWorker, { type: 'input' }>, bytes: Buffer): void {
+  const session = guests.get(sandbox)?.session;
+  if (bytes.length > 0) session?.stdin(number, Buffer.from(bytes));
+  if (last) session?.stdin(number, null);
+}
+
 function perform(message: Request & { readonly call: number }, bytes: Buffer): void {
   const { call } = message;
   try {
@@ -266,6 +311,8 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
         return send({ type: 'done', call });
       case 'run':
         return runGuest(message, bytes);
+      case 'program':
+        return startProgram(message, bytes);
       case 'selftest':
         return send({ type: 'selftest', call, report: { ...kvmHost().selfTest, confinement } });
     }

@@ -5,7 +5,7 @@ import { Channel } from './channel.ts';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import { BadMessage, checkedMessage } from './inbound.ts';
 import {
-  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type Notice, type Request, type RunEnd, type SelfTestReport,
+  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type LimitReached, type Notice, type Request, type RunEnd, type SelfTestReport,
 } from './protocol.ts';
 import type { Offer } from './provide.ts';
 import { startWorker, type WorkerProcess } from './workerprocess.ts';
@@ -15,11 +15,13 @@ interface Answers {
   readonly template: boolean;
   readonly fork: null;
   readonly run: RunEnd;
+  /** Of a background program: its pid. */
+  readonly program: RunEnd | number;
   readonly selftest: SelfTestReport;
 }
 
 interface Call {
-  readonly answer: Answer['type'];
+  readonly answers: readonly Answer['type'][];
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -29,10 +31,14 @@ export interface SandboxEvents {
   output(stream: 1 | 2, bytes: Uint8Array): void;
   trace(text: string): void;
   want(tree: number, entry: number): void;
+  /** A stateful sandbox is over. */
+  over?(limit: LimitReached, reason: string): void;
   file(path: string, bytes: Uint8Array, last: boolean, problem: string | null): void;
 }
 
-const ANSWERS: Readonly<Record<Request['type'], Answer['type']>> = { template: 'fits', fork: 'done', run: 'end', selftest: 'selftest' };
+const ANSWERS: Readonly<Record<Request['type'], readonly Answer['type'][]>> = {
+  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], selftest: ['selftest'],
+};
 
 export class WorkerClient {
   private readonly child: WorkerProcess['child'];
@@ -68,7 +74,7 @@ export class WorkerClient {
     if (this.isGone) return Promise.reject(new OffshootError('worker-lost', 'The worker process of this sandbox has ended.'));
     const call = this.nextCall++;
     return new Promise((resolve, reject) => {
-      this.calls.set(call, { answer: ANSWERS[request.type], resolve: resolve as (value: unknown) => void, reject });
+      this.calls.set(call, { answers: ANSWERS[request.type], resolve: resolve as (value: unknown) => void, reject });
       if (this.calls.size === 1) {
         this.child.ref();
         this.socket.ref();
@@ -119,6 +125,7 @@ export class WorkerClient {
       else if (message.type === 'trace') this.sandboxes.get(message.sandbox)?.trace(bytes.toString('utf8'));
       else if (message.type === 'want') this.sandboxes.get(message.sandbox)?.want(message.tree, message.entry);
       else if (message.type === 'file') this.sandboxes.get(message.sandbox)?.file(message.path, bytes, message.last, message.problem);
+      else if (message.type === 'over') this.sandboxes.get(message.sandbox)?.over?.(message.limit, message.reason);
       else this.settle(message);
     } catch (error) {
       if (!(error instanceof BadMessage)) throw error;
@@ -128,7 +135,7 @@ export class WorkerClient {
 
   private settle(answer: Answer): void {
     const call = this.calls.get(answer.call);
-    if (!call || (answer.type !== 'error' && answer.type !== call.answer)) throw new BadMessage('an answer nobody waits for');
+    if (!call || (answer.type !== 'error' && !call.answers.includes(answer.type))) throw new BadMessage('an answer nobody waits for');
     this.calls.delete(answer.call);
     if (this.calls.size === 0) this.idle();
     if (answer.type === 'error') call.reject(new OffshootError(answer.code as ErrorCode, answer.message));
@@ -168,6 +175,7 @@ export class WorkerClient {
 function valueOf(answer: Answer): unknown {
   switch (answer.type) {
     case 'end': return answer.end;
+    case 'started': return answer.pid;
     case 'fits': return answer.fits;
     case 'selftest': return answer.report;
     default: return null;

@@ -237,7 +237,7 @@ export class Workers {
     usage.sandboxes++;
     usage.memoryBytes += memoryBytes;
     this.guard.start();
-    return place.lease(this.nextNumber++, () => {
+    return place.lease(() => this.nextNumber++, () => {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);

@@ -3,6 +3,9 @@
 It imports what the template preloads, warms it, and calls os.fork(): that call is the snapshot point. Every sandbox sees
 it return as the child, reads one request from the control channel, closes the channel, and runs the user's code as
 `python3 FILE` would. The exit status is the process's own: nothing about a result travels over a descriptor.
+
+In a stateful sandbox the request is empty. The agent then stands in os.fork() for good; each child that the kernel makes of it is an
+interpreter that runs one piece of code after the other (_serve), and says how each ended on a control channel of its own.
 """
 import atexit
 import builtins
@@ -22,6 +25,7 @@ import types
 CONTROL = 3
 SOURCE = "<offshoot>"
 CHUNK = 32768
+STRIKES_MAX = 3
 WARM_RUNS = 20
 KEY_BYTES = 2496
 FUNCTIONS = []
@@ -70,6 +74,8 @@ def _warm(main):
         request, source = _parse(b"<string>\0\0\0001\0-c", b"print(1+1, 'a', 2.5, [None])")
         _prepare(request, source, main)
         _execute(source, "<string>", main)
+        _run_cell({"filename": "<string>", "argv": None, "cwd": None, "env": {}, "stdin": False}, source, main)
+        json.loads('{"a": [1, null, true, "b"]}')
         _clear(main)
     sys.stdout.close()
     sys.stdout = stdout
@@ -214,6 +220,92 @@ def _finish(status, main):
     os._exit(status)
 
 
+def _change(names):
+    """Sets environment variables, or removes those that are None; returns what undoes it."""
+    before = {name: os.environ.get(name) for name in names}
+    for name, value in names.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
+
+
+def _renew_stdin():
+    """What an earlier run left unread in the buffers is gone."""
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8", errors=sys.__stdin__.errors)
+
+
+def _run_cell(request, source, main, before=()):
+    """One run of a persistent interpreter: its exit status. What the request changes for this run is undone; what the code changes stays."""
+    undo = {}
+    directory = None
+    filename = request["filename"]
+
+    def enter():
+        if request["stdin"]:
+            _renew_stdin()
+        undo.update(_change(request["env"]))
+        if request["cwd"]:
+            nonlocal directory
+            directory = os.getcwd()
+            os.chdir(request["cwd"])
+        if request["argv"]:
+            sys.argv[:] = request["argv"]
+        if not filename.startswith("<"):
+            text = source.decode("utf-8", "replace")
+            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+
+    try:
+        status = _execute(source, filename, main, (*before, enter))
+    finally:
+        _change(undo)
+        if directory:
+            os.chdir(directory)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            status = status or 120
+    return status
+
+
+def _serve(main):
+    """
+    Runs what the engine sends, until it ends this process. SIGINT may come at any time and raises KeyboardInterrupt wherever we are: then
+    the run is over, or what was being received is asked for again. An answer that is sent twice is harmless.
+    """
+    interpreter = os.getpid()
+    answer = b""
+    strikes = 0
+    while True:
+        try:
+            os.write(CONTROL, answer)
+            answer = b"again"
+            header, source = _receive()
+            request = json.loads(header)
+            token = request["token"].encode()
+            answer = token + b" 130"
+            base = request["base"]
+            if base:
+                status = _run_cell(request, source, main, (lambda: _change(base["env"]), lambda: os.chdir(base["cwd"]), *FUNCTIONS))
+            else:
+                status = _run_cell(request, source, main)
+            if os.getpid() != interpreter:
+                _finish(status, main)
+            answer = token + b" %d" % status
+            strikes = 0
+        except BaseException as error:
+            if os.getpid() != interpreter:
+                os._exit(1)
+            # The channel may be closed, or be something else: that is the end of this interpreter.
+            if not isinstance(error, KeyboardInterrupt):
+                strikes += 1
+                if strikes > STRIKES_MAX:
+                    os._exit(127)
+                _report(error)
+
+
 def _new_main():
     main = types.ModuleType("__main__")
     main.__builtins__ = builtins
@@ -254,7 +346,12 @@ def main():
     os.write(CONTROL, ready)
     if os.fork() != 0:
         os._exit(125)
-    request, source = _parse(*_receive())
+    request, source = _receive()
+    if not request:
+        while os.fork() != 0:
+            pass
+        _serve(program)
+    request, source = _parse(request, source)
     os.close(CONTROL)
     _prepare(request, source, program)
     _finish(_execute(source, request[0], program, FUNCTIONS), program)

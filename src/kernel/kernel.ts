@@ -19,6 +19,7 @@ import type { Mm } from './mm/mm.ts';
 import { continueProcess, exitGroup, stopProcess } from './process/exit.ts';
 import { describeFault } from './process/fault.ts';
 import type { Process } from './process/process.ts';
+import { Programs } from './process/programs.ts';
 import { spawn } from './process/spawn.ts';
 import type { SpawnOptions } from './process/spawn.ts';
 import type { Task } from './process/task.ts';
@@ -76,7 +77,9 @@ export interface KernelOptions {
 }
 
 /** What the constructor takes from a saved state; save.ts does the rest. */
-type RestoredParts = Pick<KernelState, 'frames' | 'clock' | 'waitsNext' | 'streams' | 'control' | 'futexes' | 'hostname' | 'nextPid'>;
+type RestoredParts = Pick<
+  KernelState, 'frames' | 'clock' | 'waitsNext' | 'streams' | 'control' | 'futexes' | 'hostname' | 'nextPid' | 'programs' | 'holdsForks'
+>;
 
 export class Kernel {
   readonly machine: Machine;
@@ -95,6 +98,8 @@ export class Kernel {
   readonly streams: HostStreams;
   /** Messages between the engine and the agent inside. */
   readonly control: ControlChannel;
+  /** Programs the engine started beside the first. */
+  readonly programs: Programs;
   readonly waits = new WaitQueues();
   readonly timers = new Timers();
   readonly sched = new Scheduler();
@@ -123,6 +128,10 @@ export class Kernel {
   lastRun: Task | null = null;
   /** CPU time of all tasks so far, nanoseconds. */
   cpuNs = 0;
+  /** Forks of the main process do not return: process/heldfork.ts. */
+  holdsForks = false;
+  /** Called when memory is used up: true when it made room; false, or null: the sandbox ends. Not saved. */
+  onMemoryOut: (() => boolean) | null = null;
   /** The next fork of the main process is the snapshot point. */
   snapshotArmed = false;
   /** Set when a snapshot was asked for but cannot be: the run loop reports it. */
@@ -142,9 +151,11 @@ export class Kernel {
       this.waits.restore(state.waitsNext);
       this.futexes.restore(state.futexes);
       this.nextPid = state.nextPid;
+      this.holdsForks = state.holdsForks;
     }
     this.streams = new HostStreams(this, state?.streams ?? null);
     this.control = new ControlChannel(this.waits, state?.control ?? null);
+    this.programs = new Programs(this, state?.programs ?? null);
     this.waits.onWake = (task) => this.wakeTask(task);
   }
 

@@ -129,6 +129,7 @@ function handleException(kernel: Kernel, task: Task, vector: number, errorCode: 
     const fault = task.process.mm.handleFault(address, errorCode);
     if (fault === 0) return 0;
     if (fault.code === 'oom') {
+      if (kernel.onMemoryOut?.()) return 0;
       kernel.end({ kind: 'limit', limit: 'memory', detail: `${kernel.memory.limitBytes / 2 ** 20} MB` });
       return 0;
     }

@@ -18,6 +18,7 @@ import type { FramesState } from './mm/frames.ts';
 import type { Mm } from './mm/mm.ts';
 import { restoreMms, saveMms } from './mm/savemm.ts';
 import type { MmsState } from './mm/savemm.ts';
+import type { ProgramsState } from './process/programs.ts';
 import { restoreProcess, restoreWaits, saveProcess } from './process/saveprocess.ts';
 import type { ProcessState } from './process/saveprocess.ts';
 import type { SigAction, SigInfo } from './signal/state.ts';
@@ -34,6 +35,8 @@ export interface KernelState {
   readonly futexes: FutexState;
   readonly streams: HostStreamsState;
   readonly control: ControlState;
+  readonly programs: ProgramsState;
+  readonly holdsForks: boolean;
   readonly fs: FsState;
   readonly mms: MmsState;
   /** Inodes that mappings and /proc/PID/exe refer to, by number. */
@@ -80,6 +83,7 @@ export function saveKernel(kernel: Kernel): KernelState {
   return {
     frames: kernel.frames.save(), clock: kernel.clock.save(), hostname: kernel.hostname, waitsNext: kernel.waits.save(),
     nextPid: kernel.nextPid, futexes: kernel.futexes.save(), streams: kernel.streams.save(), control: kernel.control.save(),
+    programs: kernel.programs.save(), holdsForks: kernel.holdsForks,
     fs: saveFs(kernel), mms: mmsState, inodes: inodes.list.map((inode) => kernel.vfs.saveInode(inode)),
     vdso: kernel.vdso?.save() ?? null, actions: actions.list.map((table) => table.slice()), processes, mainPid: kernel.main?.pid ?? 0,
     counters: {

@@ -4,7 +4,7 @@
 // Interface: ControlChannel: engine side `send`, `onMessage`, `isParked`, `close`; `openFile` makes the guest's descriptor.
 // read(2) gives exactly one message (the rest of a longer one is lost), write(2) sends one.
 
-import { EAGAIN, EMSGSIZE, EPIPE } from '../../abi/linux/errno.ts';
+import { EAGAIN, EMSGSIZE, EPERM, EPIPE } from '../../abi/linux/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/linux/poll.ts';
 import type { Task } from '../process/task.ts';
 import { waitOn } from '../wait.ts';
@@ -21,6 +21,8 @@ const INBOX_BYTES_MAX = 128 << 20;
 const O_RDWR = 2, O_NONBLOCK = 0o4000;
 
 export interface ControlState {
+  readonly id: number;
+  readonly ownerPid: number;
   readonly readQueue: number;
   readonly writeQueue: number;
   readonly inbox: readonly Uint8Array[];
@@ -30,6 +32,10 @@ export interface ControlState {
 
 export class ControlChannel {
   private readonly waits: WaitQueues;
+  /** The program it belongs to (process/programs.ts); 0: the first. */
+  readonly id: number;
+  /** Only the first thread of this process may read and write it: no other, and no child that inherited it. 0: all may. */
+  ownerPid: number;
   readonly readQueue: number;
   readonly writeQueue: number;
   private inbox: Uint8Array[];
@@ -40,8 +46,10 @@ export class ControlChannel {
   /** Guest files open on it; 0 again: the agent has closed its end. */
   openFiles = 0;
 
-  constructor(waits: WaitQueues, state: ControlState | null = null) {
+  constructor(waits: WaitQueues, state: ControlState | null = null, id = 0) {
     this.waits = waits;
+    this.id = state ? state.id : id;
+    this.ownerPid = state ? state.ownerPid : 0;
     this.readQueue = state ? state.readQueue : waits.newQueue();
     this.writeQueue = state ? state.writeQueue : waits.newQueue();
     this.inbox = state ? state.inbox.slice() : [];
@@ -57,6 +65,12 @@ export class ControlChannel {
     this.inboxBytes += bytes.length;
     this.waits.wake(this.readQueue);
     return true;
+  }
+
+  /** Forgets what the guest has not read. */
+  purge(): void {
+    this.inbox = [];
+    this.inboxBytes = 0;
   }
 
   /** The engine's end is closed: the guest reads 0 after the last message, and EPIPE when it writes. */
@@ -115,9 +129,8 @@ export class ControlChannel {
   }
 
   save(): ControlState {
-    return {
-      readQueue: this.readQueue, writeQueue: this.writeQueue, inbox: this.inbox.slice(), outbox: this.outbox.slice(), closed: this.closed,
-    };
+    const { id, ownerPid, readQueue, writeQueue, closed } = this;
+    return { id, ownerPid, readQueue, writeQueue, inbox: this.inbox.slice(), outbox: this.outbox.slice(), closed };
   }
 }
 
@@ -133,17 +146,29 @@ export class ControlFile extends File {
     channel.openFiles++;
   }
 
-  override read(_task: Task, dst: Uint8Array): number | Wait {
+  /** Whose channel it is. */
+  get program(): number {
+    return this.channel.id;
+  }
+
+  override read(task: Task, dst: Uint8Array): number | Wait {
+    if (this.isForeign(task)) return -EPERM;
     const n = this.channel.receive(dst);
     if (n !== null) return n;
     return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([this.channel.readQueue], { memo: 'control' });
   }
 
-  override write(_task: Task, src: Uint8Array): number | Wait {
+  override write(task: Task, src: Uint8Array): number | Wait {
+    if (this.isForeign(task)) return -EPERM;
     if (this.channel.isClosed) return -EPIPE;
     if (src.length > CONTROL_MESSAGE_MAX) return -EMSGSIZE;
     if (this.channel.deliver(src)) return src.length;
     return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([this.channel.writeQueue]);
+  }
+
+  private isForeign(task: Task): boolean {
+    const { ownerPid } = this.channel;
+    return ownerPid !== 0 && task.tid !== ownerPid;
   }
 
   override poll(): number {

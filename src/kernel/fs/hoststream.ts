@@ -1,9 +1,9 @@
-// Descriptors 0, 1 and 2 of the first process: pipes whose other end is the host. To a program they look like the ends of
-// pipe(7)s: S_IFIFO, isatty(3) says ENOTTY, no seeking.
+// Descriptors 0, 1 and 2 of the first process, and of each program the engine starts beside it (process/programs.ts): pipes whose
+// other end is the host. To a program they look like the ends of pipe(7)s: S_IFIFO, isatty(3) says ENOTTY, no seeking.
 //
-// Interface: HostStreams (one per sandbox): `stdin` is the queue the engine pushes into; openStdin() and openOutput() make
-// the files. What is written goes to `host.output` at once; all streams together honour limits.outputBytesMax: what fits
-// is delivered, then the sandbox ends with a limit reason.
+// Interface: HostStreams (one per program): `stdin` is the queue the engine pushes into; openStdin() and openOutput() make
+// the files. What is written goes to `host.output` at once; a program's streams together honour a limit: what fits is delivered,
+// then the sandbox ends with a limit reason, or, for a program beside the first, `onPassed` is called and the rest is dropped.
 
 import { EACCES, EAGAIN, ENOTTY } from '../../abi/linux/errno.ts';
 import { FIONREAD } from '../../abi/linux/ioctl.ts';
@@ -101,22 +101,39 @@ export interface StdinState {
 }
 
 export interface HostStreamsState {
+  readonly id: number;
+  readonly bytesMax: number | null;
   readonly stdin: StdinState;
   readonly outQueue: number;
   readonly outputBytes: number;
 }
 
-/** The three host streams of a sandbox. */
+/** Programs' streams have numbers of their own for the host: this times the program's id, and 1 or 2. */
+export const STREAMS = 4;
+
+/** The three host streams of a program. */
 export class HostStreams {
   readonly kernel: StreamKernel;
+  /** 0: the first program's. */
+  readonly id: number;
+  /** Bytes that may be written; null: the sandbox's limit. */
+  bytesMax: number | null = null;
+  /** Nobody listens any more: what is written is lost. */
+  isClosed = false;
+  /** Writers wait, until `letGo`. Not saved. */
+  isHeld = false;
+  /** Called once when a program beside the first wrote too much. Not saved. */
+  onPassed: (() => void) | null = null;
   stdin: StdinQueue;
   /** Bytes written to the output streams so far. */
   outputBytes = 0;
-  /** Never woken: output is always ready, but epoll wants something to watch. */
+  /** Woken when writers that were held back may go on. */
   readonly outQueue: number;
 
-  constructor(kernel: StreamKernel, state: HostStreamsState | null = null) {
+  constructor(kernel: StreamKernel, state: HostStreamsState | null = null, id = 0) {
     this.kernel = kernel;
+    this.id = state ? state.id : id;
+    this.bytesMax = state ? state.bytesMax : null;
     this.stdin = state ? StdinQueue.restore(state.stdin, kernel.waits) : new StdinQueue(kernel.waits);
     this.outQueue = state ? state.outQueue : kernel.waits.newQueue();
     this.outputBytes = state ? state.outputBytes : 0;
@@ -131,18 +148,36 @@ export class HostStreams {
     return new HostOutputFile(new HostStreamInode(this, stream), O_WRONLY);
   }
 
-  /** Delivers what the limit still allows; the rest ends the sandbox. Returns bytes delivered. */
+  /** Delivers what the limit still allows; the rest ends the sandbox, or is dropped. Returns bytes that count as written. */
   output(stream: number, bytes: Uint8Array): number {
-    const max = this.kernel.limits.outputBytesMax;
+    if (this.isClosed) return bytes.length;
+    const max = this.bytesMax ?? this.kernel.limits.outputBytesMax;
     const n = Math.min(bytes.length, Math.max(0, max - this.outputBytes));
     this.outputBytes += n;
-    if (n > 0) this.kernel.host.output(stream, n === bytes.length ? bytes : bytes.subarray(0, n));
-    if (n < bytes.length) this.kernel.end({ kind: 'limit', limit: 'output', detail: `more than ${max} bytes of output` });
-    return n;
+    if (n > 0) this.kernel.host.output(this.id * STREAMS + stream, n === bytes.length ? bytes : bytes.subarray(0, n));
+    if (n === bytes.length) return n;
+    if (this.id === 0) {
+      this.kernel.end({ kind: 'limit', limit: 'output', detail: `more than ${max} bytes of output` });
+      return n;
+    }
+    this.onPassed?.();
+    return bytes.length;
+  }
+
+  /** Input starts anew: what nobody read of the old is dropped. */
+  renewStdin(): void {
+    this.stdin = new StdinQueue(this.kernel.waits, this.stdin.queue);
+  }
+
+  /** Writers that were held back go on. */
+  letGo(): void {
+    this.isHeld = false;
+    this.kernel.waits.wake(this.outQueue);
   }
 
   save(): HostStreamsState {
-    return { stdin: this.stdin.save(), outQueue: this.outQueue, outputBytes: this.outputBytes };
+    const { id, bytesMax, outQueue, outputBytes } = this;
+    return { id, bytesMax, stdin: this.stdin.save(), outQueue, outputBytes };
   }
 }
 
@@ -152,7 +187,8 @@ export class HostStreamInode extends PseudoInode {
   readonly stream: number;
 
   constructor(streams: HostStreams, stream: number) {
-    super({ dev: DEV_PIPEFS, bootTime: 0n }, `pipe:[${stream + 1001}]`, S_IFIFO | 0o600, stream + 1001);
+    const ino = streams.id * STREAMS + stream + 1001;
+    super({ dev: DEV_PIPEFS, bootTime: 0n }, `pipe:[${ino}]`, S_IFIFO | 0o600, ino);
     this.streams = streams;
     this.stream = stream;
     // Any user of the sandbox may reopen its own streams through /dev/stdin and /dev/stdout.
@@ -174,6 +210,11 @@ export class HostInputFile extends File {
   constructor(inode: HostStreamInode, flags: number) {
     super(inode, flags, inode.key);
     this.streams = inode.streams;
+  }
+
+  /** Whose input it is. */
+  get program(): number {
+    return this.streams.id;
   }
 
   override read(_task: Task, dst: Uint8Array): number | Wait {
@@ -211,8 +252,14 @@ export class HostOutputFile extends File {
     this.stream = inode.stream;
   }
 
-  override write(_task: Task, src: Uint8Array): number {
-    return this.streams.output(this.stream, src);
+  override write(_task: Task, src: Uint8Array): number | Wait {
+    if (!this.streams.isHeld) return this.streams.output(this.stream, src);
+    return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([this.streams.outQueue]);
+  }
+
+  /** Whose output it is. */
+  get program(): number {
+    return this.streams.id;
   }
 
   override ioctl(task: Task, command: number, argument: number): number {
@@ -220,7 +267,7 @@ export class HostOutputFile extends File {
   }
 
   override poll(): number {
-    return POLLOUT | POLLWRNORM;
+    return this.streams.isHeld ? 0 : POLLOUT | POLLWRNORM;
   }
 
   override pollQueues(): readonly number[] {

@@ -22,7 +22,7 @@ import type { PidFileState } from '../process/pidfd.ts';
 import { ControlFile } from './control.ts';
 import { DeviceFile } from './dev.ts';
 import type { File } from './file.ts';
-import { HostInputFile, HostOutputFile, HostStreamInode } from './hoststream.ts';
+import { HostInputFile, HostOutputFile, HostStreamInode, STREAMS } from './hoststream.ts';
 import { TextFile, TextInode } from './pseudo.ts';
 import { registerFileKind, registerFsPart } from './savefs.ts';
 import type { FileKind, FsPart, Loader, Saver } from './savefs.ts';
@@ -158,12 +158,19 @@ export function registerKinds(): void {
     restore: (state, loader) => new DeviceFile(loader.inode(state.inode), state.flags, loader.kernel),
   });
   registerFileKind('hostin', {
-    save: () => null,
-    restore: (state, { kernel }) => new HostInputFile(new HostStreamInode(kernel.streams, 0), state.flags),
+    save: (file) => (file as HostInputFile).program,
+    restore: (state, { kernel }) => new HostInputFile(new HostStreamInode(kernel.programs.streamsOf(state.extra as number), 0), state.flags),
   });
   registerFileKind('hostout', {
-    save: (file) => (file as HostOutputFile).stream,
-    restore: (state, { kernel }) => new HostOutputFile(new HostStreamInode(kernel.streams, state.extra as number), state.flags),
+    save: (file) => (file as HostOutputFile).program * STREAMS + (file as HostOutputFile).stream,
+    restore: (state, { kernel }) => {
+      const stream = (state.extra as number) % STREAMS;
+      const streams = kernel.programs.streamsOf(((state.extra as number) - stream) / STREAMS);
+      return new HostOutputFile(new HostStreamInode(streams, stream), state.flags);
+    },
   });
-  registerFileKind('control', { save: () => null, restore: (state, { kernel }) => new ControlFile(kernel.control, state.flags) });
+  registerFileKind('control', {
+    save: (file) => (file as ControlFile).program,
+    restore: (state, { kernel }) => new ControlFile(kernel.programs.controlOf(state.extra as number), state.flags),
+  });
 }

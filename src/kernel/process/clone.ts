@@ -14,6 +14,9 @@ import { putPidfd } from './pidfd.ts';
 import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
 
+/** `memo` of a fork that does not return: heldfork.ts makes its children. */
+export const HELD = 'held fork';
+
 /** Areas of all address spaces together beyond which there is no fork. */
 const AREAS_MAX = 1 << 19;
 
@@ -63,7 +66,7 @@ function check(task: Task, args: CloneArgs): number {
 }
 
 /** Whether one more task is allowed. The dead count until they are waited for: they hold a pid. */
-function hasRoom({ kernel, process }: Task): boolean {
+export function hasRoom({ kernel, process }: Task): boolean {
   const { ruid, euid } = process.credentials;
   let all = 0;
   let mine = 0;
@@ -80,6 +83,7 @@ export function clone(task: Task, args: CloneArgs): number | Wait {
   const bad = check(task, args);
   if (bad < 0) return bad;
   if (!has(args, CLONE_VM) && isSnapshotPoint(task)) return SNAPSHOT;
+  if (task.kernel.holdsForks && !has(args, CLONE_VM) && task.process === task.kernel.main) return waitOn([], { memo: HELD, uninterruptible: true });
   const child = has(args, CLONE_THREAD) ? newThread(task, args) : newProcess(task, args);
   if (typeof child === 'number') return child;
   prepareChild(task, child, args);
@@ -127,7 +131,7 @@ function hasRoomForAreas({ kernel, process }: Task): boolean {
   return areas <= AREAS_MAX;
 }
 
-function newProcess(task: Task, args: CloneArgs): Task | number {
+export function newProcess(task: Task, args: CloneArgs): Task | number {
   const { kernel, process } = task;
   if (args.pid !== 0 && kernel.isPidUsed(args.pid)) return -EEXIST;
   if (!has(args, CLONE_VM) && !hasRoomForAreas(task)) return -ENOMEM;
@@ -166,7 +170,7 @@ function inherit(child: Process, from: Process): void {
   child.startNs = from.kernel.clock.monotonicNs();
 }
 
-function prepareChild(task: Task, child: Task, args: CloneArgs): void {
+export function prepareChild(task: Task, child: Task, args: CloneArgs): void {
   child.sigmask = task.sigmask;
   child.timerSlackNs = task.timerSlackNs;
   child.policy = task.policy;

@@ -72,6 +72,7 @@ function endProcess(process: Process, status: number): void {
   for (const child of [...kernel.processes.values()]) if (child.ppid === process.pid) reparent(kernel, process, child);
   if (process.exitQueue !== 0) kernel.waits.wake(process.exitQueue);
   notifyParent(process);
+  kernel.programs.ended(process, status);
 }
 
 function reparent(kernel: Kernel, from: Process, child: Process): void {

@@ -1,0 +1,105 @@
+// One run, program or background program of a stateful sandbox, in its worker: what was asked, how far it is, how it ended.
+
+import { signalName } from '../abi/linux/signal.ts';
+import { hostClock } from '../host/clock.ts';
+import type { EndReason } from '../kernel/end.ts';
+import { exitCodeOf } from '../kernel/end.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Process } from '../kernel/process/process.ts';
+import type { Program } from '../kernel/process/programs.ts';
+import { Outlet, type SendOutput } from './outlet.ts';
+import type { OutputLog } from './outputlog.ts';
+import type { LimitReached, ProgramOptions, RunEnd } from './protocol.ts';
+import { STOPPED_EXIT, explainEnd } from './runend.ts';
+
+export class Job {
+  /** The caller's number for it: messages about it carry that. */
+  readonly number: number;
+  readonly options: ProgramOptions;
+  readonly code: Uint8Array;
+  readonly outlet: Outlet;
+  /** What a background program printed; null: output goes to the caller. */
+  readonly log: OutputLog | null;
+  program: Program | null = null;
+  process: Process | null = null;
+  /** Why it is being stopped. */
+  stop: LimitReached = null;
+  stopText: string | null = null;
+  deadlineMs = Infinity;
+  killAtMs = Infinity;
+  /** The first run of an interpreter. */
+  isFresh = false;
+  /** Standard input that came before it started; null: its end. */
+  readonly input: (Uint8Array | null)[] = [];
+  private onEnd: ((end: RunEnd) => void)[] = [];
+  private end: RunEnd | null = null;
+  private startedMs = 0;
+  private begunMs = 0;
+  private cpuNsBefore = 0;
+  private syscallsBefore = 0;
+
+  constructor(number: number, options: ProgramOptions, code: Uint8Array, log: OutputLog | null, send: SendOutput) {
+    this.number = number;
+    this.options = options;
+    this.code = code;
+    this.log = log;
+    this.outlet = new Outlet(send);
+  }
+
+  get isOver(): boolean {
+    return this.end !== null;
+  }
+
+  /** Its clock starts. */
+  begin(kernel: Kernel, program: Program, process: Process): void {
+    const { timeoutMs } = this.options;
+    this.program = program;
+    this.process = process;
+    this.startedMs = performance.now();
+    this.begunMs = hostClock.monotonicNs() / 1e6;
+    this.deadlineMs = timeoutMs > 0 ? this.startedMs + timeoutMs : Infinity;
+    this.cpuNsBefore = process.cpuNs + process.childrenCpuNs;
+    this.syscallsBefore = kernel.syscallCount;
+  }
+
+  /** Calls `listener` once, when it is over. */
+  whenOver(listener: (end: RunEnd) => void): void {
+    if (this.end) listener(this.end);
+    else this.onEnd.push(listener);
+  }
+
+  /** It is over, for `reason`, or because it was stopped. `isLost`: its interpreter ended. */
+  finish(kernel: Kernel, reason: EndReason | null, isLost: boolean): void {
+    if (this.end) return;
+    this.outlet.flush();
+    this.end = this.describe(kernel, reason, isLost);
+    const listeners = this.onEnd;
+    this.onEnd = [];
+    for (const listener of listeners) listener(this.end);
+  }
+
+  private describe(kernel: Kernel, reason: EndReason | null, isLost: boolean): RunEnd {
+    const { process, stop, options: { timeoutMs, request } } = this;
+    const execTimeMs = this.startedMs === 0 ? 0 : performance.now() - this.startedMs;
+    const { limit, text: usual } = explainEnd(stop === null ? reason : null, stop, timeoutMs);
+    const text = this.stopText ?? usual;
+    const isKilled = reason?.kind === 'signal';
+    return {
+      exitCode: limit === null && reason ? exitCodeOf(reason) : STOPPED_EXIT[limit ?? ''] ?? 130,
+      signal: isKilled ? signalName(reason.signo) : null,
+      limit, reason: isLost ? lostText(text, reason) : text,
+      pooled: false, rewound: false, forkTimeMs: 0, execTimeMs, totalTimeMs: execTimeMs,
+      begunMs: this.begunMs || hostClock.monotonicNs() / 1e6,
+      cpuTimeMs: process ? Math.max(0, process.cpuNs + process.childrenCpuNs - this.cpuNsBefore) / 1e6 : 0,
+      dirtyPages: null, syscalls: kernel.syscallCount - this.syscallsBefore, unimplemented: Object.fromEntries(kernel.unimplemented),
+      ...(request.kind === 'cell' ? { contextLost: isLost, contextFresh: this.isFresh } : {}),
+    };
+  }
+}
+
+const NEXT = 'the next run of this context starts a new one';
+
+function lostText(text: string | null, reason: EndReason | null): string {
+  if (text !== null) return `${text.replace(/\.$/, '')}; the interpreter ended with it, and ${NEXT}.`;
+  return `the interpreter ended${reason?.kind === 'exit' ? ` with exit code ${reason.code}` : ''}: ${NEXT}.`;
+}

@@ -1,0 +1,81 @@
+// What a program printed while nobody listened: the last so many bytes of it, and how much came before them. Positions count each
+// stream's bytes from the program's start, so that a reader who comes back finds where it was.
+
+/** A piece of one stream. `at`: the position of its first byte. */
+export interface LogPiece {
+  readonly stream: 1 | 2;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Positions in both streams. */
+export interface LogPosition {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** Small writes are put together up to this size. */
+const JOIN_BYTES = 16 << 10;
+
+export class OutputLog {
+  private readonly bytesMax: number;
+  private pieces: LogPiece[] = [];
+  private keptBytes = 0;
+  private ends: LogPosition = { stdout: 0, stderr: 0 };
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** Takes a copy of `bytes`; the oldest goes when there is no room. */
+  append(stream: 1 | 2, bytes: Uint8Array): void {
+    const at = stream === 1 ? this.ends.stdout : this.ends.stderr;
+    const end = at + bytes.length;
+    this.ends = stream === 1 ? { ...this.ends, stdout: end } : { ...this.ends, stderr: end };
+    const kept = bytes.length > this.bytesMax ? bytes.subarray(bytes.length - this.bytesMax) : bytes;
+    const last = this.pieces.at(-1);
+    if (last && last.stream === stream && last.bytes.length + kept.length <= JOIN_BYTES) {
+      this.pieces[this.pieces.length - 1] = { stream, at: last.at, bytes: Buffer.concat([last.bytes, kept]) };
+    } else {
+      this.pieces.push({ stream, at: end - kept.length, bytes: kept.slice() });
+    }
+    this.keptBytes += kept.length;
+    let gone = 0;
+    while (this.keptBytes > this.bytesMax) this.keptBytes -= this.pieces[gone++].bytes.length;
+    if (gone > 0) this.pieces.splice(0, gone);
+  }
+
+  /** The first piece that lies behind a position, or null. */
+  after(from: LogPosition): LogPiece | null {
+    for (const piece of this.pieces) {
+      const seen = piece.stream === 1 ? from.stdout : from.stderr;
+      if (piece.at + piece.bytes.length <= seen) continue;
+      if (piece.at >= seen) return piece;
+      return { stream: piece.stream, at: seen, bytes: piece.bytes.subarray(seen - piece.at) };
+    }
+    return null;
+  }
+
+  /** Where the next bytes will be. */
+  get end(): LogPosition {
+    return this.ends;
+  }
+
+  /** Everything that is kept, which is then forgotten, and how many bytes were lost before it. */
+  drain(): { readonly pieces: readonly LogPiece[]; readonly lostBytes: number } {
+    const { pieces, keptBytes, ends } = this;
+    this.pieces = [];
+    this.keptBytes = 0;
+    this.ends = { stdout: 0, stderr: 0 };
+    return { pieces, lostBytes: ends.stdout + ends.stderr - keptBytes };
+  }
+
+  /** A log with the same content, that goes on by itself. */
+  copy(): OutputLog {
+    const copy = new OutputLog(this.bytesMax);
+    copy.pieces = this.pieces.slice();
+    copy.keptBytes = this.keptBytes;
+    copy.ends = this.ends;
+    return copy;
+  }
+}
