@@ -2,7 +2,8 @@
 // mprotect, mremap, madvise, fork, saving and restoring, reads and writes. After every step areas, permissions and contents
 // must agree; at the end no frame may be left.
 //
-// Interface: runModel. The unit test reads and writes as the kernel does, the KVM test as ring 3 does.
+// Interface: runModel (from a seed), runSteps (from any source of numbers). The unit test reads and writes as the kernel does, the KVM
+// test as ring 3 does.
 
 import assert from 'node:assert/strict';
 import { EFAULT, EINVAL, ENOMEM } from '../../src/abi/linux/errno.ts';
@@ -216,7 +217,11 @@ function copy(model: Model): Model {
 
 /** 250 random steps starting with the empty address space `first`. Throws when mm and model differ. */
 export function runModel(seed: number, first: Mm, access: Access): void {
-  const next = random(seed);
+  runSteps(`seed ${seed}`, random(seed), 250, first, access);
+}
+
+/** The same with numbers from `next`; `name` is what failures are called. */
+export function runSteps(name: string, next: (below: number) => number, steps: number, first: Mm, access: Access): void {
   const { frames } = first.kernel;
   // Page tables keep their frames for ever: everything beyond them must come back.
   let tables = frames.usedPages;
@@ -227,9 +232,9 @@ export function runModel(seed: number, first: Mm, access: Access): void {
   };
   access.adopt(first);
   let pairs = [new Pair(first, new Array<ModelPage | null>(PAGES).fill(null), access, next)];
-  for (let i = 0; i < 250; i++) {
+  for (let i = 0; i < steps; i++) {
     const which = next(pairs.length);
-    let step = `seed ${seed} step ${i}: `;
+    let step = `${name} step ${i}: `;
     const dice = next(40);
     if (dice === 0 && pairs.length < 3) pairs.push(pairs[which].fork());
     else if (dice === 1 && pairs.length > 1) pairs.splice(which, 1)[0].mm.release();
@@ -239,12 +244,12 @@ export function runModel(seed: number, first: Mm, access: Access): void {
     if (next(4) === 0) for (const pair of pairs) compare(pair, step);
   }
   for (const pair of pairs) {
-    compare(pair, `seed ${seed} end`);
+    compare(pair, `${name} end`);
     pair.mm.release();
     assert.equal(pair.mm.rssPages, 0);
   }
   frames.allocTableFrame = alloc;
-  assert.equal(frames.usedPages, tables, `seed ${seed}: frames leaked`);
+  assert.equal(frames.usedPages, tables, `${name}: frames leaked`);
 }
 
 /** Saves all address spaces and goes on with what is restored, in the same memory. */

@@ -14,24 +14,11 @@ import { credentialsOf } from '../../../src/kernel/process/credentials.ts';
 import { Process } from '../../../src/kernel/process/process.ts';
 import { Task, newContext } from '../../../src/kernel/process/task.ts';
 import { SignalState } from '../../../src/kernel/signal/state.ts';
-import { rows as epollRows } from '../../../src/kernel/syscalls/epoll.ts';
-import { rows as eventfdRows } from '../../../src/kernel/syscalls/eventfd.ts';
-import { rows as fileRows } from '../../../src/kernel/syscalls/file.ts';
-import { rows as ioctlRows } from '../../../src/kernel/syscalls/ioctl.ts';
-import { rows as pipeRows } from '../../../src/kernel/syscalls/pipe.ts';
-import { rows as pollRows } from '../../../src/kernel/syscalls/poll.ts';
-import { rows as rwRows } from '../../../src/kernel/syscalls/rw.ts';
-import { rows as socketRows } from '../../../src/kernel/syscalls/socket.ts';
-import { rows as sockmsgRows } from '../../../src/kernel/syscalls/sockmsg.ts';
-import { rows as sockoptRows } from '../../../src/kernel/syscalls/sockopt.ts';
+import { ROWS } from '../../../src/kernel/syscalls/table.ts';
 import type { Handler } from '../../../src/kernel/syscalls/row.ts';
 import type { Wait } from '../../../src/kernel/wait.ts';
 import { FakeHost, FakeMachine } from '../fakemachine.ts';
 
-const ROWS = [
-  ...epollRows, ...eventfdRows, ...fileRows, ...ioctlRows, ...pipeRows, ...pollRows, ...rwRows, ...socketRows, ...sockmsgRows,
-  ...sockoptRows,
-];
 const HANDLERS = new Map(ROWS.map((row) => [row.name, row.handler]));
 
 /** An image with nothing but a root directory. */
