@@ -18,6 +18,9 @@ const LAYERS: Record<string, readonly string[]> = {
   'src/image/': ['src/abi/', 'src/kernel/fs/'],
   'src/guest/': [],
   'src/engine/': ['src/abi/', 'src/platform.ts', 'src/host/', 'src/vmm/', 'src/kernel/', 'src/image/', 'src/guest/'],
+  'src/api/': [],
+  'src/server/': ['src/engine/', 'src/api/'],
+  'src/client/': ['src/api/'],
   'src/cli/': ['src/'],
 };
 const NO_NODE = ['src/abi/', 'src/platform.ts', 'src/kernel/', 'src/guest/'];

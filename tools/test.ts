@@ -2,7 +2,7 @@
 //
 //   node tools/test.ts [GROUP | PATH-PART]... [--skip-kvm] [--except PATH-PART]... [--jobs N] [--timeout S] [--verbose]
 //
-// Groups: tidy (test/*.test.ts), unit, conformance, kvm, programs, compat; all of these by default; programs-slow and hwkvm and install only by name.
+// Groups: tidy (test/*.test.ts), unit, conformance, kvm, server, programs, compat; all of these by default; programs-slow and hwkvm and install only by name.
 // A file that hangs, crashes, does not exit or holds no test counts as one failure. Without a usable /dev/kvm the files that need it fail, unless --skip-kvm
 // says to leave them out. $OFFSHOOT_TEST_SLOW multiplies the time limits (the emulated machine sets it).
 
@@ -28,13 +28,14 @@ const GROUPS: Readonly<Record<string, Group>> = {
   unit: { pattern: 'test/unit/**/*.test.ts', kvm: false, jobs: 2 },
   conformance: { pattern: 'test/conformance/**/*.test.ts', kvm: true, jobs: 1 },
   kvm: { pattern: 'test/kvm/**/*.test.ts', kvm: true, jobs: 1 },
+  server: { pattern: 'test/server/**/*.test.ts', kvm: true, jobs: 1 },
   programs: { pattern: 'test/programs/fast.test.ts', kvm: true, jobs: 1, timeoutSeconds: 1500 },
   'programs-slow': { pattern: 'test/programs/slow.test.ts', kvm: true, jobs: 1, timeoutSeconds: 5400 },
   compat: { pattern: 'test/compat/**/*.test.ts', kvm: true, jobs: 1, timeoutSeconds: 900 },
   hwkvm: { pattern: 'test/hwkvm/**/*.test.ts', kvm: true, jobs: 1 },
   install: { pattern: 'test/install/**/*.test.ts', kvm: true, jobs: 1 },
 };
-const DEFAULT_GROUPS = ['tidy', 'unit', 'conformance', 'kvm', 'programs', 'compat'];
+const DEFAULT_GROUPS = ['tidy', 'unit', 'conformance', 'kvm', 'server', 'programs', 'compat'];
 const TIMEOUT_SECONDS = 300;
 
 interface Options {

@@ -5,7 +5,9 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UsageError, fail } from './fail.ts';
 import type { FileFlags } from './files.ts';
+import type { KeyFlags } from './keys.ts';
 import type { LimitFlags } from './limits.ts';
+import type { ServeFlags } from './serve.ts';
 import type { BuildFlags } from './template.ts';
 
 /** Options shared by `run` and `exec`. */
@@ -89,6 +91,28 @@ function imageCommands(root: Command): Command {
   return image;
 }
 
+function serviceCommands(root: Command): Command {
+  root.command('serve').description('serve the HTTP API (docs/service.md)')
+    .option('--host <address>', 'where to listen (default 127.0.0.1; others need keys)').option('--port <port>', 'default 8080; 0: any free one')
+    .option('--keys <file>', 'API keys (default keys.json in the home directory, where there is one)').option('--config <file>', 'settings, as JSON')
+    .action(async (flags: ServeFlags) => (await import('./serve.ts')).serve(flags));
+  const keys = root.command('keys').description('make, list and revoke API keys').allowExcessArguments()
+    .action(() => {
+      throw new UsageError('keys needs a command: create [NAME], ls or revoke ID.');
+    });
+  const file = (command: Command): Command => command.option('--keys <file>', 'the key file (default keys.json in the home directory)');
+  file(keys.command('create').argument('[name]', 'whose it is', '')).description('make a key and print it, once')
+    .option('--admin', 'it may build and remove templates and read the metrics').option('--expires <days>', 'it is valid for so long')
+    .option('--requests-per-minute <count>').option('--concurrency <count>', 'runs at a time').option('--sandboxes <count>', 'live sandboxes')
+    .option('--runs-per-day <count>').option('--cpu-per-day <seconds>', 'processor time')
+    .action(async (name: string, flags: KeyFlags) => (await import('./keys.ts')).create(name, flags));
+  file(keys.command('ls')).description('list keys').option('--json', 'one JSON object per line')
+    .action(async (flags: KeyFlags) => (await import('./keys.ts')).list(flags));
+  file(keys.command('revoke').argument('<id>')).description('a key is not valid any more; what it runs is ended')
+    .action(async (id: string, flags: KeyFlags) => (await import('./keys.ts')).revoke(id, flags));
+  return keys;
+}
+
 function program(): Command {
   const root = new Command('offshoot')
     .description('Run code you do not trust in virtual machines that start faster than a process forks.')
@@ -117,6 +141,7 @@ function program(): Command {
     });
   const template = templateCommands(root);
   const image = imageCommands(root);
+  const keys = serviceCommands(root);
   root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live | syscall | compile')
     .option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
@@ -126,7 +151,7 @@ function program(): Command {
     .action(async (flags: { selftest?: boolean; json?: boolean }) => (await import('./doctor.ts')).doctor(flags));
   root.command('completion').argument('<shell>', 'bash | zsh | fish').description('print the completion script of a shell: source it')
     .action(async (shell: string) => void process.stdout.write((await import('./completion.ts')).completionScript(root, shell)));
-  for (const command of [root, ...root.commands, ...template.commands, ...image.commands]) {
+  for (const command of [root, ...root.commands, ...template.commands, ...image.commands, ...keys.commands]) {
     command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(oneLine(text)) });
   }
   return root;

@@ -1,0 +1,143 @@
+// The HTTP side: limits of connections and requests, who calls, validation, errors, logs, OpenAPI; the routes are in routes/.
+
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import fastify, { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import { ServiceError, told } from './errors.ts';
+import { checkHost, checkOrigin } from './hosts.ts';
+import type { App, TypeBox } from './http.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { execRoutes } from './routes/exec.ts';
+import { healthRoutes } from './routes/health.ts';
+import { templateRoutes } from './routes/templates.ts';
+import type { Service } from './service.ts';
+import type { Settings } from './settings.ts';
+import { validatorOf } from './validate.ts';
+
+const HEADERS_MS = 10_000;
+const KEEP_ALIVE_MS = 65_000;
+/** Uploads of files are as long as it takes; other bodies have `stall_seconds`. */
+const REQUEST_MS = 3_600_000;
+const PATH_MAX = 4096;
+
+/** Makes the server without its routes and without the service: the log is needed first. */
+export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
+  const app = fastify({
+    logger: { level: settings.log_level, stream: logTo, redact: ['req.headers'] },
+    logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy, bodyLimit: Math.floor(settings.body_mb_max * 2 ** 20),
+    genReqId: () => randomUUID(), requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, return503OnClosing: false, forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: PATH_MAX },
+    http: { headersTimeout: HEADERS_MS, maxHeaderSize: 16 << 10, connectionsCheckingInterval: 1000 },
+    frameworkErrors: (error, request, reply) => void answerError(null, error, request, reply),
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => refuseClient(error, socket),
+  });
+  app.server.maxConnections = settings.connections_max;
+  return app.withTypeProvider<TypeBox>();
+}
+
+/** Adds everything that answers. */
+export async function addRoutes(app: App, service: Service): Promise<void> {
+  const { settings, callers } = service;
+  app.setValidatorCompiler(validatorOf);
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const text = utf8(body as Buffer);
+    if (text === null) done(new ServiceError('bad-request', 'The body is not UTF-8.'));
+    else parse(request, text, done);
+  });
+  app.decorateRequest('caller', null);
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id);
+    checkHost(settings, request.headers.host);
+    checkOrigin(settings, request.headers.origin, request.headers.host);
+    if (request.method === 'OPTIONS' || request.is404 || request.routeOptions.config.isOpen) return;
+    if (service.isStopping) throw new ServiceError('stopping', 'The service is stopping.', { retryAfterSeconds: 2 });
+    request.caller = callers.identify(request.headers.authorization);
+    request.caller.allowance.count(1);
+  });
+  app.addHook('preParsing', async (request, reply, payload) => {
+    if (!isUpload(request)) watchBody(service, request, reply);
+    return payload;
+  });
+  app.addHook('onSend', async (request) => {
+    request.raw.socket.setTimeout(settings.stall_seconds * 1000);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    request.raw.socket.setTimeout(0);
+    logRequest(service, request, reply);
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(service, error, request, reply));
+  app.setNotFoundHandler((request, reply) => answerError(service, new ServiceError('not-found', 'There is nothing at this address.'), request, reply));
+  if (settings.allowed_origins.length > 0) {
+    await app.register(cors, { origin: [...settings.allowed_origins], exposedHeaders: ['retry-after', 'x-request-id'], maxAge: 600 });
+  }
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0', info: { title: 'Offshoot', version: service.version, description: 'Runs code in virtual machines that fork.' },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } }, security: [{ key: [] }],
+    },
+  });
+  healthRoutes(app, service);
+  execRoutes(app, service);
+  templateRoutes(app, service);
+  docsRoutes(app);
+}
+
+function utf8(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function isUpload({ headers }: FastifyRequest): boolean {
+  return !(headers['content-type'] ?? '').startsWith('application/json');
+}
+
+/** A body that does not come in time is answered, and its connection closed. */
+function watchBody(service: Service, request: FastifyRequest, reply: FastifyReply): void {
+  const { raw } = request;
+  if (raw.complete) return;
+  const timer = setTimeout(() => {
+    if (raw.complete || reply.sent) return;
+    reply.raw.once('finish', () => raw.socket.destroySoon());
+    answerError(service, new ServiceError('request-timeout', 'The request did not come in time.'), request, reply.header('connection', 'close'));
+  }, service.settings.stall_seconds * 1000).unref();
+  raw.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+}
+
+function answerError(service: Service | null, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, body, retryAfterSeconds, isOurs } = told(error);
+  service?.metrics.noteError(body.code);
+  if (isOurs) request.log.error({ err: error, code: body.code }, 'a request could not be served');
+  if (reply.raw.headersSent) {
+    reply.raw.destroy();
+    return reply;
+  }
+  if (status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (retryAfterSeconds !== undefined) void reply.header('retry-after', String(retryAfterSeconds));
+  return reply.status(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
+}
+
+/** Bytes that are no HTTP, or came too slowly: answered without the framework. */
+function refuseClient(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const statusCode = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+  const { status, body } = told(Object.assign(new Error('malformed HTTP'), { statusCode }));
+  const text = JSON.stringify(body);
+  socket.end(`HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
+}
+
+function logRequest({ metrics }: Service, request: FastifyRequest, reply: FastifyReply): void {
+  const route = request.is404 ? 'none' : request.routeOptions.url ?? 'none';
+  metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, reply.elapsedTime / 1000);
+  request.log.info({
+    method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime * 10) / 10, caller: request.caller?.name, from: request.ip,
+  }, 'request');
+}

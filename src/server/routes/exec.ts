@@ -1,0 +1,56 @@
+// POST /v1/exec, /v1/exec/batch.
+
+import { BatchRequest, BatchResult, ExecRequest, ExecResult, type ExecEvent } from '../../api/exec.ts';
+import { ErrorBody } from '../../api/error.ts';
+import { callerOf, type App } from '../http.ts';
+import { errorOf, exec, execBatch } from '../operations/exec.ts';
+import type { Service } from '../service.ts';
+import { disconnection, EventStream, streamFormat } from '../stream.ts';
+
+const STREAMS = 'With `Accept: application/x-ndjson` or `text/event-stream`, events as they happen (ExecEvent).';
+
+export function execRoutes(app: App, service: Service): void {
+  const stallMs = service.settings.stall_seconds * 1000;
+
+  app.post('/v1/exec', {
+    schema: {
+      summary: 'Run a program in a sandbox of its own', description: STREAMS, tags: ['exec'], body: ExecRequest,
+      response: { 200: ExecResult, '4xx': ErrorBody, '5xx': ErrorBody },
+    },
+  }, async (request, reply) => {
+    const signal = disconnection(reply);
+    const format = streamFormat(request);
+    if (format === null) return exec(service, callerOf(request), request.body, { signal });
+    const stream = new EventStream(reply, format, stallMs);
+    const send = (event: ExecEvent): Promise<void> => stream.send(event);
+    try {
+      const result = await exec(service, callerOf(request), request.body, { signal, onOutput: (name, bytes) => stream.output(name, bytes) });
+      await send({ type: 'result', result });
+    } catch (error) {
+      if (!stream.hasBegun) throw error;
+      await send({ type: 'error', error: errorOf(service, error) });
+    } finally {
+      stream.end();
+    }
+    return reply;
+  });
+
+  app.post('/v1/exec/batch', {
+    schema: {
+      summary: 'Run many programs, each in a sandbox of its own', description: `${STREAMS} Results come in the order in which they end.`, tags: ['exec'],
+      body: BatchRequest, response: { 200: BatchResult, '4xx': ErrorBody, '5xx': ErrorBody },
+    },
+  }, async (request, reply) => {
+    const signal = disconnection(reply);
+    const format = streamFormat(request);
+    if (format === null) return { results: await execBatch(service, callerOf(request), request.body, signal) };
+    const stream = new EventStream(reply, format, stallMs);
+    try {
+      await execBatch(service, callerOf(request), request.body, signal, (index, result) =>
+        stream.send('code' in result ? { type: 'error', index, error: result } as ExecEvent : { type: 'result', index, result } as ExecEvent));
+    } finally {
+      stream.end();
+    }
+    return reply;
+  });
+}

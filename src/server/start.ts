@@ -1,0 +1,124 @@
+// Starts the service: engine, keys, HTTP; and stops it: no new work, what runs may end until a deadline, then all ends.
+
+import { readFileSync } from 'node:fs';
+import { Engine } from '../engine/engine.ts';
+import type { Progress } from '../engine/protocol.ts';
+import { addRoutes, makeApp } from './app.ts';
+import { Callers } from './callers.ts';
+import { isLoopback } from './hosts.ts';
+import type { App } from './http.ts';
+import { Metrics } from './metrics.ts';
+import type { Service } from './service.ts';
+import { SettingsError, type Settings } from './settings.ts';
+
+export interface StartInit {
+  readonly settings: Settings;
+  /** Where images, templates and the use of quotas are. */
+  readonly home: string;
+  /** Null: no keys. */
+  readonly keyFile: string | null;
+  readonly logTo?: NodeJS.WritableStream;
+}
+
+export interface Running {
+  /** Where it listens: http://127.0.0.1:8080. */
+  readonly url: string;
+  readonly service: Service;
+  /** Ends it: what runs has until the deadline, then it is cancelled and answered. */
+  stop(drainSeconds?: number): Promise<void>;
+}
+
+const STOP_MS = 3000;
+
+/** Resolves when it listens; templates are loaded meanwhile (/v1/ready). Throws SettingsError, KeyFileError, OffshootError. */
+export async function startService({ settings, home, keyFile, logTo = process.stderr }: StartInit): Promise<Running> {
+  if (keyFile === null && !isLoopback(settings.host)) {
+    throw new SettingsError(`Without keys the service listens on this machine only, not on ${settings.host}: make one with "offshoot keys create".`);
+  }
+  const app = makeApp(settings, logTo);
+  const callers = new Callers({ settings, keyFile, usageFile: `${home}/quota.json`, warn: (problem) => app.log.warn(problem) });
+  const builders = new Set<(progress: Progress) => void>();
+  const engine = await Engine.open({
+    home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
+    ...(settings.workers > 0 ? { workers: settings.workers } : {}), ...(settings.processes > 0 ? { processes: settings.processes } : {}),
+  });
+  const stop = new AbortController();
+  const service: Service = {
+    engine, settings, callers, builders, stop: stop.signal, log: app.log, version: version(), startedMs: performance.now(),
+    loading: new Map(), isStopping: false,
+    metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: 0 })),
+  };
+  try {
+    await addRoutes(app, service);
+    const url = await listen(app, settings);
+    for (const name of settings.templates) void load(service, name);
+    app.log.info({ url, home, keys: keyFile }, keyFile === null
+      ? `listening on ${url}; there is no key file: everybody on this machine may use it, nobody else` : `listening on ${url}; keys are needed`);
+    return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, stop, seconds)) };
+  } catch (error) {
+    callers.close();
+    await engine.close();
+    throw error;
+  }
+}
+
+const LISTEN: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there', EACCES: 'this user may not',
+  EADDRNOTAVAIL: 'this machine does not have that address', ENOTFOUND: 'this machine does not have that address',
+};
+
+async function listen(app: App, { host, port }: Settings): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = LISTEN[code ?? ''];
+    if (why === undefined) throw error;
+    throw new SettingsError(`The service cannot listen on ${host} port ${port}: ${why}.`);
+  }
+}
+
+async function load({ engine, loading, log, builders }: Service, name: string): Promise<void> {
+  let phase = '';
+  const hear = (progress: Progress): void => {
+    if (progress.phase !== phase) log.info({ template: name }, progress.message);
+    phase = progress.phase;
+  };
+  loading.set(name, 'loading');
+  builders.add(hear);
+  try {
+    await engine.template(name);
+    loading.set(name, 'ready');
+  } catch (error) {
+    loading.set(name, 'failed: see the log');
+    log.error({ template: name, err: error }, 'a template could not be loaded');
+  } finally {
+    builders.delete(hear);
+  }
+}
+
+async function shutDown(app: App, service: Service, stop: AbortController, drainSeconds: number): Promise<void> {
+  service.isStopping = true;
+  app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
+  const closed = app.close();
+  await Promise.race([closed, wait(drainSeconds * 1000)]);
+  stop.abort();
+  await Promise.race([closed, wait(STOP_MS)]);
+  app.server.closeAllConnections();
+  await closed;
+  service.callers.close();
+  await service.engine.close();
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+function once<A>(run: (arg?: A) => Promise<void>): (arg?: A) => Promise<void> {
+  let done: Promise<void> | null = null;
+  return (arg) => (done ??= run(arg));
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
