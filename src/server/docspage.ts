@@ -35,7 +35,7 @@ const part = (title, content) => {
   const { schema } = (content && (content['application/json'] || Object.values(content)[0])) || {};
   return schema && schema.properties ? [el('h4', title), fields(schema)] : [];
 };
-const parameters = (list) => ({ properties: Object.fromEntries(list.map((p) => [p.name, { ...p.schema, description: p.description || p.schema.description }])) });
+const parameters = (list) => ({ properties: Object.fromEntries(list.map((p) => [p.name, { ...p.schema, description: p.description }])) });
 fetch('/v1/openapi.json').then((r) => r.json()).then((api) => {
   document.getElementById('version').textContent = api.info.version;
   const main = document.getElementById('main'); main.textContent = '';

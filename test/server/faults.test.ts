@@ -11,7 +11,8 @@ before(async () => {
   service = await newService({ body_mb_max: 1, stall_seconds: 1, output_mb_max: 64, workers: 2 });
 });
 
-const head = (length: number | string, more = ''): string => `POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}Content-Length: ${length}\r\n\r\n`;
+const head = (length: number | string, more = ''): string =>
+  `POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}Content-Length: ${length}\r\n\r\n`;
 const bodyOf = (answer: string): { code: string; error: string; hint: string } => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as never;
 
 for (const [what, pieces, status, code] of [

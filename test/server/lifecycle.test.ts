@@ -12,7 +12,9 @@ import { events, newDirectory, until } from './serverhelp.ts';
 interface Served { readonly child: ChildProcess; readonly url: string; readonly ended: Promise<number | string>; log(): string }
 
 async function serve(args: readonly string[], env: Record<string, string> = {}): Promise<Served> {
-  const child = spawn(process.execPath, ['--no-warnings', MAIN, 'serve', '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, ['--no-warnings', MAIN, 'serve', '--port', '0', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env },
+  });
   let log = '';
   child.stderr?.on('data', (bytes: Buffer) => (log += bytes.toString()));
   const ended = new Promise<number | string>((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code ?? -1)));

@@ -59,8 +59,10 @@ export async function newService(settings: Record<string, unknown> = {}, keyFile
   };
 }
 
+type KeyInit = Partial<Pick<KeyEntry, 'admin' | 'expires_at'>> & { readonly limits?: KeyLimits };
+
 /** A key file with such keys; `keys` are what clients send. */
-export function newKeys(...inits: (Partial<Pick<KeyEntry, 'admin' | 'expires_at'>> & { limits?: KeyLimits })[]): { file: string; keys: string[]; entries: KeyEntry[] } {
+export function newKeys(...inits: readonly KeyInit[]): { file: string; keys: string[]; entries: KeyEntry[] } {
   const made = inits.map((init) => makeKey({ name: 'test', admin: false, expires_at: null, limits: {}, ...init }));
   const file = join(newDirectory(), 'keys.json');
   const entries = made.map(({ entry }) => entry);
