@@ -73,6 +73,13 @@ export class Frames implements FrameSource {
     return this.highWater * PAGE_SIZE;
   }
 
+  /** The memory right below the shared text that no frame was taken from since that was set apart: it is zero. */
+  get neverUsed(): { readonly start: number; readonly end: number } {
+    let frame = this.sharedFirst;
+    while (frame > 0 && this.sharedFirst - frame < this.zeroFree && this.free[this.sharedFirst - frame] === frame - 1) frame--;
+    return { start: frame * PAGE_SIZE, end: this.sharedFirst * PAGE_SIZE };
+  }
+
   /** A zeroed frame with one reference, or 0 when the memory limit is reached (then `exhausted` is set). */
   alloc(): number {
     const frame = this.take() || this.takeAfterReclaim();
