@@ -46,7 +46,8 @@ for t in threads: t.start()`);
   const branch = source.branch();
   for (const side of [source, branch]) {
     side.do('now = steps[0]; time.sleep(0.02)');
-    assert.equal(side.do('print(steps[0] > now); gate.wait(); gate.wait(); stop[0] = True; [t.join() for t in threads]; print(threading.active_count())'), 'True\n1');
+    side.do('stop[0] = steps[0] > now; gate.wait(); gate.wait(); [t.join() for t in threads]');
+    assert.equal(side.do('print(stop, threading.active_count())'), '[True] 1');
   }
 });
 

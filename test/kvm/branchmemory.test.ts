@@ -86,7 +86,8 @@ test('a chain of 60 branches, each of the one before: each has what it wrote, an
     const n = depths[i];
     check(talker, 'crc(kept), marks[::512].tolist()', `(${before}, ${list(60, (at) => (at < n ? at + 1 : 0))})`, `marks at depth ${n}`);
     if (n === 0) return;
-    check(talker, '[int(p[-1]) for p in parts], [int(p.min()) for p in parts[1:]]', `(${list(n, (at) => at + 1)}, ${list(n - 1, (at) => at + 2)})`, `parts at depth ${n}`);
+    const parts = `(${list(n, (at) => at + 1)}, ${list(n - 1, (at) => at + 2)})`;
+    check(talker, '[int(p[-1]) for p in parts], [int(p.min()) for p in parts[1:]]', parts, `parts at depth ${n}`);
     check(talker, 'parts[0][1:61].tolist()', list(60, (at) => (at < n ? -at - 1 : 1)), `first part at depth ${n}`);
   });
   for (const talker of chain) talker.close();
