@@ -2,6 +2,7 @@
 // the parent does. It opens nothing after its start: its parent hands it templates and images as open files. Started by
 // workerprocess.ts as `worker HOME PARENT-PID`.
 
+import '../host/lowaddresses.ts'; // first: what is allocated before stays where it is
 import { closeSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
