@@ -33,7 +33,10 @@ export class Counts {
   save(length: number): Uint32Array {
     const saved = new Uint32Array(length);
     saved.set(this.base.subarray(0, length));
-    this.pieces.forEach((piece, at) => piece && saved.set(piece.subarray(0, length - at * PIECE), at * PIECE));
+    this.pieces.forEach((piece, at) => {
+      const room = length - at * PIECE;
+      if (piece !== undefined && room > 0) saved.set(piece.subarray(0, room), at * PIECE);
+    });
     return saved;
   }
 

@@ -159,7 +159,7 @@ test('restore: a shared object is one for all address spaces that map it', () =>
   const mm = newMm();
   const at = mmap(mm, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
   const child = forkOf(mm);
-  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, { find: assert.fail, hold: assert.fail });
+  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, { find: () => assert.fail(), hold: () => assert.fail() });
   first.writeU32(at, 5);
   assert.equal(second.readU32(at), 5);
   first.release();
