@@ -276,6 +276,7 @@ export class Gathered {
       if (this.notCollected.length < NOT_COLLECTED_MAX) this.notCollected.push({ path, reason: problem });
       return null;
     }
+    if (bytes.length === 0 && !last) return 'it sent a piece of a file with nothing in it'; // for ever, it might
     this.leftBytes -= bytes.length;
     if (this.leftBytes < 0) return 'it sent more than may be copied out';
     if (!patterns.some((pattern) => below(pattern, path) !== null)) return 'it sent a file nobody asked for';
