@@ -21,10 +21,14 @@ export function completionScript(root: Command, shell: string): string {
   throw new UsageError(`completion is there for bash, zsh and fish, not "${shell}".`);
 }
 
+/** Where no command or option fits, the shell completes file names (-o default). */
 function bash(all: readonly Word[]): string {
-  const cases = all.map(({ path, words: list }) => `    '${path}') words='${list.join(' ')}' ;;\n`).join('');
+  const cases = all.map(({ path, words: list }) => {
+    const [flags, commands] = [true, false].map((isFlag) => list.filter((word) => word.startsWith('-') === isFlag).join(' '));
+    return `    '${path}') flags='${flags}' commands='${commands}' ;;\n`;
+  }).join('');
   return `_offshoot() {
-  local path='' word words='' at current="\${COMP_WORDS[COMP_CWORD]}"
+  local path='' word words flags='' commands='' at current="\${COMP_WORDS[COMP_CWORD]}"
   for ((at = 1; at < COMP_CWORD && at <= 2; at++)); do
     word="\${COMP_WORDS[at]}"
     case "\${path:+$path }$word" in
@@ -32,10 +36,11 @@ ${all.filter(({ path }) => path !== '').map(({ path }) => `      '${path}') path
   done
   case "$path" in
 ${cases}  esac
+  words="$commands"
+  if [[ $current == -* ]]; then words="$flags"; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
-  if [[ $current != -* && -n $path ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
 }
-complete -o filenames -F _offshoot offshoot
+complete -o default -F _offshoot offshoot
 `;
 }
 

@@ -1,6 +1,6 @@
 // What a run of the command sees of the host: the directory of FILE.py, and what --in names; where it runs.
 
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { posix } from 'node:path';
 import type { HostFile } from '../engine/hostfiles.ts';
@@ -41,7 +41,9 @@ function isWithin(path: string, dirs: readonly string[]): boolean {
 /** For `offshoot run` (`script`: the file, null for -c and -) and `offshoot exec`. Throws UsageError. */
 export function visibleFiles(flags: FileFlags, script: string | null, outputs: readonly string[]): VisibleFiles {
   const mounts: Record<string, HostFile> = {};
-  const dir = script !== null && flags.dir !== false ? dirname(script) : null;
+  // A pipe (`<(...)`) or a device is read, and has no directory worth seeing.
+  const isFile = script !== null && statSync(script, { throwIfNoEntry: false })?.isFile() === true;
+  const dir = isFile && flags.dir !== false ? dirname(script) : null;
   const isShared = dir !== null && !isOwn(dir);
   const here = process.cwd();
   const start = isShared ? (isWithin(here, [dir]) ? here : dir) : HOME;
@@ -49,7 +51,7 @@ export function visibleFiles(flags: FileFlags, script: string | null, outputs: r
   if (isShared) {
     // What the program may leave there must be writable: in the sandbox's memory, never on the host.
     mounts[dir] = { from: dir, readOnly: !outputs.some((path) => isWithin(posix.resolve(cwd, path), [dir])) };
-  } else if (script !== null && flags.dir !== false) mounts[script] = { from: script, readOnly: true };
+  } else if (dir !== null && script !== null) mounts[script] = { from: script, readOnly: true };
   for (const each of flags.in ?? []) {
     const { from, to } = splitIn(each);
     const path = posix.resolve(cwd, to);

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { UsageError, fail } from './fail.ts';
+import { UsageError, fail, say } from './fail.ts';
 import type { FileFlags } from './files.ts';
 import type { KeyFlags } from './keys.ts';
 import type { LimitFlags } from './limits.ts';
@@ -19,7 +19,6 @@ export interface RunFlags extends LimitFlags, FileFlags {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly code?: string;
-  readonly server?: string;
 }
 
 function version(): string {
@@ -45,7 +44,6 @@ function withRunFlags(command: Command): Command {
     .option('--out <guest:path>', 'copy files out when it has ended, also when it failed; * and ? work; may be repeated', repeated)
     .option('--out-limit <MB>', 'most that is copied out (default 64)')
     .option('--workdir <dir>', 'working directory in the sandbox')
-    .option('--server <url>', 'run it on a service (offshoot serve) instead of here; the key is $OFFSHOOT_KEY')
     .option('-q, --quiet', 'no progress and no hints')
     .option('--strace', 'print each system call on stderr, as strace -f does')
     .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');
@@ -136,10 +134,10 @@ function program(): Command {
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
   withRunFlags(root.command('shell').description('bash in a fresh sandbox, on pipes: no line editing, no job control'))
     .action(async (flags: RunFlags) => (await import('./run.ts')).shell(flags));
-  root.helpCommand(false).command('help').argument('[topic]', 'a command or a page of docs/').description('explain a command or a topic')
-    .action(async (topic: string | undefined) => {
-      const command = topic === undefined ? root : root.commands.find((each) => each.name() === topic);
-      process.stdout.write(command ? command.helpInformation() : (await import('./topics.ts')).topic(topic ?? ''));
+  root.helpCommand(false).command('help').argument('[topic...]', 'a command or a page of docs/').description('explain a command or a topic')
+    .action(async (topic: readonly string[]) => {
+      const command = topic.reduce<Command | undefined>((at, word) => at?.commands.find((each) => each.name() === word), root);
+      process.stdout.write(command ? command.helpInformation() : (await import('./topics.ts')).topic(topic.join(' ')));
     });
   const template = templateCommands(root);
   const image = imageCommands(root);
@@ -153,7 +151,9 @@ function program(): Command {
     .action(async (flags: { selftest?: boolean; json?: boolean }) => (await import('./doctor.ts')).doctor(flags));
   root.command('completion').argument('<shell>', 'bash | zsh | fish').description('print the completion script of a shell: source it')
     .action(async (shell: string) => void process.stdout.write((await import('./completion.ts')).completionScript(root, shell)));
-  for (const command of [root, ...root.commands, ...template.commands, ...image.commands, ...keys.commands]) {
+  const below = [...template.commands, ...image.commands, ...keys.commands];
+  for (const command of below) command.allowExcessArguments(false);
+  for (const command of [root, ...root.commands, ...below]) {
     command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(oneLine(text)) });
   }
   return root;
@@ -167,7 +167,11 @@ function oneLine(text: string): string {
 /** Runs the command of this process's arguments and sets its exit code. */
 export async function main(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 141 : 1));
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(141);
+      if (stream === process.stdout) say(`the output cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : error.code}.`, 'files-failed');
+      process.exit(2);
+    });
   }
   try {
     const root = program();

@@ -4,7 +4,8 @@ import { EACCES, EAGAIN, ENOENT } from '../abi/linux/errno.ts';
 import type { ControlChannel } from '../kernel/fs/control.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { applyLimits } from '../kernel/process/rlimits.ts';
-import { execInto } from '../kernel/process/spawn.ts';
+import { checkCwd, execInto } from '../kernel/process/spawn.ts';
+import { errnoName } from '../kernel/trace/errnotext.ts';
 import { byteString } from './guestkernel.ts';
 import { OffshootError } from './errors.ts';
 import type { RunOptions } from './protocol.ts';
@@ -21,11 +22,13 @@ export interface Baseline {
 
 /**
  * Gives this request to a guest that stands at its snapshot point or, a piece of code only, waits for it behind its fork (pool.ts).
- * False: a file that the program is made of has been asked for; call it again when it has come.
+ * Throws OffshootError when its working directory is not there. False: a file that the program is made of has been asked for; call it again when it has come.
  */
 export function begin(kernel: Kernel, options: RunOptions, base: Baseline): boolean {
   applyRunLimits(kernel, options.limits);
   const { request } = options;
+  const failed = kernel.main && options.cwd !== base.cwd ? checkCwd(kernel.main, byteString(options.cwd)) : 0;
+  if (failed < 0) throw new OffshootError('bad-argument', `${options.cwd} is no directory of the sandbox (${errnoName(-failed)}).`);
   if (request.kind === 'exec') return beginExec(kernel, request.argv, options);
   const { code, filename, argv, path0 } = request;
   const cwd = options.cwd === base.cwd ? '' : options.cwd;

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after, before } from 'node:test';
-import { ROOT, offshoot, run } from './clihelp.ts';
+import { MAIN, ROOT, command, offshoot, run } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-cli-'));
 // The first use builds what is missing, and says so on stderr: not in the middle of a test that compares it.
@@ -119,6 +119,12 @@ test('offshoot … | head: ends quietly when its reader is gone', async () => {
     assert.match(result.stdout.toString() + result.stderr, /^(line\n)+/);
     assert.doesNotMatch(result.stdout.toString() + result.stderr, /offshoot|Error/);
   }
+});
+
+test('output that cannot be written', async () => {
+  const line = `"${process.execPath}" --no-warnings "${MAIN}" run -c "print(1)" > /dev/full`;
+  const result = await command('sh', ['-c', line]);
+  assert.deepEqual([result.stderr, result.code], ['offshoot: the output cannot be written: the disk is full. [files-failed]\n', 2]);
 });
 
 test('Ctrl-C ends the run with 130', async () => {

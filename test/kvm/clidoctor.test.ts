@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { after } from 'node:test';
-import { MAIN, command, offshoot } from './clihelp.ts';
+import test, { after, before } from 'node:test';
+import { MAIN, command, offshoot, run } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-doctor-'));
+before(async () => void (await run('pass'))); // what is missing is built here
 after(() => rmSync(dir, { recursive: true }));
 
 interface Report {
@@ -78,6 +79,7 @@ test('completion: bash completes commands, sub-commands and options', async () =
 test('help: commands, and the pages of docs/', async () => {
   assert.match((await offshoot(['help', 'run'])).stdout.toString(), /^Usage: offshoot run/);
   assert.match((await offshoot(['help', 'errors'])).stdout.toString(), /^# Errors\n/);
+  assert.match((await offshoot(['help', 'template', 'build'])).stdout.toString(), /^Usage: offshoot template build/);
   const other = await offshoot(['help', '../README']);
   assert.deepEqual([other.code, other.stdout.toString()], [2, '']);
   assert.match(other.stderr, /^offshoot: there is no command or topic [^\n]*errors[^\n]*\n$/);

@@ -9,7 +9,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after, before } from 'node:test';
-import { offshoot, type CliInit, type CliResult } from './clihelp.ts';
+import { MAIN, command, offshoot, type CliInit, type CliResult } from './clihelp.ts';
 
 const top = realpathSync(mkdtempSync(join(tmpdir(), 'offshoot-files-')));
 before(async () => void (await offshoot(['run', '-c', 'pass'])));
@@ -88,6 +88,11 @@ sys.exit(3)`;
   assert.deepEqual([readdirSync(join(dir, 'tree')), readdirSync(join(dir, 'data')), readdirSync(join(dir, 'logs'))], [
     ['b.txt', 'deep'], ['new.txt'], ['1.log', '2.log'],
   ]);
+});
+
+test('a script that is no file is read; it has no directory', async () => {
+  const result = await command('bash', ['-c', `"${process.execPath}" --no-warnings "${MAIN}" run <(echo "import os; print(os.getcwd())")`]);
+  said(result, '/home/user\n', '', 0);
 });
 
 test('--json: what was copied out and what was not', async () => {

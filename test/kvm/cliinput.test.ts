@@ -48,6 +48,7 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['template without command', ['template'], /template needs a command/],
   ['template with another command', ['template', 'nonesuch'], /template needs a command/],
   ['template build without name', ['template', 'build'], /missing required argument/],
+  ['template with more', ['template', 'ls', 'extra'], /too many arguments/],
   ['template name', ['template', 'build', '../x', '--package', 'tree'], /name has up to 63 letters.*not "..\/x"/],
   ['template name in capitals', ['template', 'build', 'Mine', '--env', 'A=b'], /name has up to 63 letters/],
   ['built-in template with options', ['template', 'build', 'python', '--package', 'tree'], /"python" comes with Offshoot/],

@@ -1,6 +1,7 @@
 // Starting programs from outside the sandbox: a first process (spawn), or another program in place of one that is parked
 // (execInto, for `offshoot exec`).
 
+import type { Dentry } from '../fs/dentry.ts';
 import type { File } from '../fs/file.ts';
 import { FdTable } from '../fs/fdtable.ts';
 import { FsContext } from '../fs/fscontext.ts';
@@ -80,10 +81,21 @@ function known(result: number | Wait): number {
   return typeof result === 'number' ? result : -EAGAIN;
 }
 
-function setCwd(task: Task, path: string): number {
+/** Whether a process could have `path` as its working directory: 0 or -errno. */
+export function checkCwd({ leader }: Process, path: string): number {
+  if (!leader) return 0;
+  const dentry = directoryAt(leader, path);
+  return typeof dentry === 'number' ? dentry : 0;
+}
+
+function directoryAt(task: Task, path: string): Dentry | number {
   const dentry = lookupAt(task, AT_FDCWD, path, 0);
+  return typeof dentry === 'number' || dentry.inode.isDirectory() ? dentry : -ENOTDIR;
+}
+
+function setCwd(task: Task, path: string): number {
+  const dentry = directoryAt(task, path);
   if (typeof dentry === 'number') return dentry;
-  if (!dentry.inode.isDirectory()) return -ENOTDIR;
   task.process.fs.setCwd(dentry);
   return 0;
 }
