@@ -21,7 +21,8 @@ const FILES: Readonly<Record<string, string>> = {
   'helper.py': 'def total(path):\n    return sum(int(line) for line in open(path))\n', 'data.csv': '1\n2\n3\n', 'input.txt': 'typed\n',
   'untrusted.py': 'print("untrusted")\n', 'requirements.txt': '--no-index\n--find-links .\nthing\n',
   'load.py': 'import thing\nthing.loaded = True\n',
-  'load_model.py': 'import builtins, os\nbuiltins.mode = os.environ["MODE"]\n', 'app.py': 'import thing\nprint(thing.loaded)\n', 'tool/run.sh': '#!/bin/sh\npwd\n',
+  'load_model.py': 'import builtins, os\nbuiltins.mode = os.environ["MODE"]\n', 'app.py': 'import thing\nprint(thing.loaded)\n',
+  'tool/run.sh': '#!/bin/sh\npwd\n',
 };
 before(async () => {
   await install(cwd, bin);
