@@ -2,8 +2,9 @@
 // in C, with nothing around them. `offshoot bench fork` runs it beside Offshoot's own fork, sample by sample.
 //
 // usage: floor FILE BYTES SHARED   FILE is mapped MAP_PRIVATE, BYTES of it; from SHARED on (0: nowhere) other memory, the same in all, is in
-// its place, in a slot of its own. For each line on stdin: one sample; its nanoseconds and
-// the byte the guest printed go to stdout. The guest reads the byte from its memory and writes it to a port; that part is not timed.
+// its place, in a slot of its own. For each line on stdin, a number N up to 64: N machines made in a row, then each runs, then all are closed, as
+// the other side does it; for each its nanoseconds and the byte its guest printed go to stdout, in one line. The guest reads the byte
+// from its memory and writes it to a port; that part is not timed.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define AREA 65536
+#define ROW_MAX 64
 #define CHECK(x) ({ long r_ = (long)(x); if (r_ < 0) { perror(#x); exit(1); } r_; })
 
 static uint64_t now(void) {
@@ -101,11 +103,18 @@ int main(int argc, char **argv) {
   close(vcpu);
   close(vm);
   for (char line[16]; fgets(line, sizeof line, stdin);) {
-    uint64_t start = now();
-    struct vm m = create();
-    uint64_t end = now();
-    printf("%llu %c\n", (unsigned long long)(end - start), check(m));
+    int count = atoi(line);
+    if (count < 1 || count > ROW_MAX) return 2;
+    struct vm row[ROW_MAX];
+    uint64_t ns[ROW_MAX];
+    for (int i = 0; i < count; i++) {
+      uint64_t start = now();
+      row[i] = create();
+      ns[i] = now() - start;
+    }
+    for (int i = 0; i < count; i++) printf("%llu %c ", (unsigned long long)ns[i], check(row[i]));
+    for (int i = 0; i < count; i++) destroy(row[i]);
+    putchar('\n');
     fflush(stdout);
-    destroy(m);
   }
 }

@@ -66,7 +66,7 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
   const floors: number[] = [];
   for (let i = -WARM_UP; i < samples; i += IN_TURN) {
     forks.push(...await timeForks(engine, template));
-    for (let k = 0; floor && k < IN_TURN; k++) floors.push(await floor.sample());
+    if (floor) floors.push(...await floor.row(IN_TURN));
     if (i < 0) forks.length = floors.length = 0;
   }
   floor?.stop();

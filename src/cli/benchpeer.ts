@@ -53,7 +53,7 @@ export class Floor {
       execFileSync('cc', ['-O2', '-o', `${dir}/floor`, `${BENCH}floor.c`], { stdio: 'ignore' });
       const peer = new Peer(`${dir}/floor`, [file, String(bytes), String(sharedGpa)]);
       const floor = new Floor(peer);
-      await floor.sample();
+      await floor.row(1);
       return floor;
     } catch {
       return null;
@@ -62,11 +62,11 @@ export class Floor {
     }
   }
 
-  /** Milliseconds of one sample. */
-  async sample(): Promise<number> {
-    const [ns, printed] = ((await this.peer.ask('')) ?? '').split(' ');
-    if (printed !== 'k') throw new Error('the floor\'s guest did not print what it should');
-    return Number(ns) / 1e6;
+  /** Milliseconds of `count` machines made in a row. */
+  async row(count: number): Promise<number[]> {
+    const words = ((await this.peer.ask(String(count))) ?? '').trim().split(' ');
+    if (words.length !== 2 * count || words.some((word, i) => i % 2 === 1 && word !== 'k')) throw new Error('the floor\'s guest did not print what it should');
+    return words.filter((_word, i) => i % 2 === 0).map((ns) => Number(ns) / 1e6);
   }
 
   stop(): void {

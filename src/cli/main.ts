@@ -5,7 +5,8 @@
 import { hostProblem } from '../engine/supported.ts';
 
 async function start(): Promise<void> {
-  if (process.argv[2] === 'run' || process.argv[2] === 'exec') {
+  const isHere = !process.argv.some((word) => word === '--server' || word.startsWith('--server='));
+  if (isHere && (process.argv[2] === 'run' || process.argv[2] === 'exec')) {
     const { startAhead } = await import('../engine/workerprocess.ts');
     const { offshootHome } = await import('../image/home.ts');
     try {

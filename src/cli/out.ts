@@ -40,7 +40,7 @@ export interface Written {
 }
 
 /** Writes what the run left; one sentence for each thing that could not be. */
-export function writeOutputs(outputs: readonly Output[], { collected, notCollected }: RunResult): Written {
+export function writeOutputs(outputs: readonly Output[], { collected, notCollected }: Pick<RunResult, 'collected' | 'notCollected'>): Written {
   const problems: Written['problems'][number][] = notCollected.map(({ path, reason }) => (
     { path, reason, sentence: `--out: ${path} ${reason}, and was not copied.` }));
   const files: Written['files'][number][] = [];

@@ -19,6 +19,7 @@ export interface RunFlags extends LimitFlags, FileFlags {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly code?: string;
+  readonly server?: string;
 }
 
 function version(): string {
@@ -44,6 +45,7 @@ function withRunFlags(command: Command): Command {
     .option('--out <guest:path>', 'copy files out when it has ended, also when it failed; * and ? work; may be repeated', repeated)
     .option('--out-limit <MB>', 'most that is copied out (default 64)')
     .option('--workdir <dir>', 'working directory in the sandbox')
+    .option('--server <url>', 'run it on a service (offshoot serve) instead of here; the key is $OFFSHOOT_KEY')
     .option('-q, --quiet', 'no progress and no hints')
     .option('--strace', 'print each system call on stderr, as strace -f does')
     .option('--json', 'print one JSON object with output, exit code and timings instead of streaming');

@@ -1,7 +1,7 @@
 // `offshoot run` and `offshoot exec`: fork the template, run one program, stream or print its result.
 
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
@@ -14,6 +14,7 @@ import { limitsOf, positive } from './limits.ts';
 import { outputsOf, splitOut, writeOutputs, type Written } from './out.ts';
 import type { RunFlags } from './program.ts';
 import { endProgress, progressPrinter } from './progress.ts';
+import type { remote } from './remote.ts';
 
 type Start = (sandbox: Sandbox, init: RunInit) => Promise<RunResult>;
 
@@ -21,16 +22,21 @@ type Start = (sandbox: Sandbox, init: RunInit) => Promise<RunResult>;
 export async function run(file: string | undefined, args: string[], flags: RunFlags): Promise<void> {
   if (flags.code !== undefined) {
     const all = file === undefined ? args : [file, ...args];
+    if (flags.server !== undefined) return remotely(flags.server, flags, { code: flags.code, args: all });
     return launch(flags, null, (sandbox, init) => sandbox.run(flags.code as string, { ...init, args: all }));
   }
   if (file === undefined) throw new UsageError('nothing to run: give -c CODE, a FILE.py, or - for standard input.');
   const code = readProgram(file);
+  if (flags.server !== undefined) {
+    return remotely(flags.server, flags, { code: code.toString('utf8'), args, filename: file === '-' ? '<stdin>' : basename(file) });
+  }
   const init: RunInit = file === '-' ? { args, stdin: '', filename: '<stdin>' } : { args, filename: resolve(file) };
   return launch(flags, file === '-' ? null : resolve(file), (sandbox, common) => sandbox.run(code, { ...common, ...init }));
 }
 
 /** offshoot exec -- CMD [ARG...] */
 export function exec(argv: string[], flags: RunFlags): Promise<void> {
+  if (flags.server !== undefined) return remotely(flags.server, flags, { argv });
   return launch(flags, null, (sandbox, init) => sandbox.exec(argv, init));
 }
 
@@ -38,6 +44,10 @@ export function exec(argv: string[], flags: RunFlags): Promise<void> {
 export function shell(flags: RunFlags): Promise<void> {
   if (process.stdin.isTTY && !flags.quiet) say('a shell on pipes, without line editing and job control; Ctrl-D ends it.');
   return exec(['bash', '--norc', '--noprofile', '--noediting', ...(process.stdin.isTTY ? ['-i'] : [])], flags);
+}
+
+async function remotely(...args: Parameters<typeof remote>): Promise<void> {
+  return (await import('./remote.ts')).remote(...args);
 }
 
 function readProgram(file: string): Buffer {

@@ -1,12 +1,13 @@
-// The memory of forks: a private view of a template's file for a new sandbox; the same and a copy of everything changed since
-// for a branch of a running one.
+// The memory of forks: a private view of a template's file for a new sandbox; for a branch of a running one the same, what it shares
+// with it (vmm/layers.ts), and copies of the pages that are only its own.
 
 import { forEachPrivateRange } from '../host/pagemap.ts';
+import type { Arena } from '../host/arena.ts';
 import type { Kvm } from '../vmm/kvm.ts';
+import type { PageRuns } from '../vmm/layers.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { createMachine } from '../vmm/machine.ts';
-import { OffshootError } from './errors.ts';
 import type { LoadedTemplate } from './loaded.ts';
 
 /** A new VM whose memory is a copy-on-write view of the template; it may grow to `limitBytes`. */
@@ -15,22 +16,29 @@ export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: n
 }
 
 /**
- * A new VM with the memory that `source`, a descendant of the template, has now: [0, usedBytes). Nothing runs in `source`
- * meanwhile. Page tables need no replay there: no processor has seen them yet. Throws OffshootError when the host has no memory.
+ * Makes what `source`, a descendant of the template, has in memory [0, usedBytes) ready to be shared. Nothing runs in it until its
+ * branches are made (branchMachine). Throws HostError; then `source` is of no use any more.
  */
-export function copyMachine(kvm: Kvm, template: LoadedTemplate, source: KvmMachine, usedBytes: number): KvmMachine {
-  const copy = viewOfTemplate(kvm, template, source.memory.limitBytes);
+export function freezeMemory({ memory }: KvmMachine, arena: Arena, usedBytes: number): PageRuns {
+  const changed: number[] = [];
+  // The machine's own area is every VM's of this process.
+  forEachPrivateRange(arena, memory.hva + AREA_BYTES, usedBytes - AREA_BYTES, (hva, sizeBytes) => {
+    changed.push(hva - memory.hva, sizeBytes);
+  });
+  return memory.layers.freeze(changed, memory.sizeBytes);
+}
+
+/**
+ * A new VM with the memory of `source`, which was frozen just now: `copied`. Page tables need no replay there: no processor has seen
+ * them yet. Throws HostError.
+ */
+export function branchMachine(kvm: Kvm, template: LoadedTemplate, source: KvmMachine, copied: PageRuns): KvmMachine {
+  const branch = viewOfTemplate(kvm, template, source.memory.limitBytes);
   try {
-    if (!copy.memory.grow(usedBytes)) throw new OffshootError('internal', `The host has no memory for a branch of ${usedBytes} bytes.`);
-    const { hva } = source.memory;
-    const to = copy.memory.u8, from = source.memory.u8;
-    // The machine's own area is every VM's of this process.
-    forEachPrivateRange(kvm.arena, hva + AREA_BYTES, usedBytes - AREA_BYTES, (start, length) => {
-      to.set(from.subarray(start - hva, start - hva + length), start - hva);
-    });
-    return copy;
+    branch.memory.branchFrom(source.memory, copied);
+    return branch;
   } catch (error) {
-    copy.destroy();
+    branch.destroy();
     throw error;
   }
 }

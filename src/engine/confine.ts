@@ -63,8 +63,10 @@ function allowedCalls(pid: number): AllowedCall[] {
     always(N.SYS_recvmsg), // templates arrive as descriptors
     always(N.SYS_close),
     { nr: N.SYS_fcntl, arg: 1, oneOf: [F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC] }, // not F_SETOWN, which aims signals
-    always(N.SYS_memfd_create), // memory that a branch shares
+    always(N.SYS_memfd_create), // memory that branches share (vmm/layers.ts)
     always(N.SYS_ftruncate), // its size
+    always(N.SYS_pwrite64), // what is put into it
+    always(N.SYS_fallocate), // and given back
     always(N.SYS_getrandom), // the guests' randomness, and ours
     always(N.SYS_rt_sigprocmask), // kicks
     always(N.SYS_rt_sigaction), // Node at its end

@@ -19,6 +19,7 @@ import { dropPending, siginfo } from '../kernel/signal/state.ts';
 import { OffshootError } from './errors.ts';
 import type { Job } from './job.ts';
 import { OutputLog } from './outputlog.ts';
+import type { ContextInit } from './protocol.ts';
 import { differences, sendStream, type Baseline } from './request.ts';
 
 /** Where programs start that are asked for without a context. */
@@ -32,12 +33,6 @@ const LOG_BYTES = 1 << 20;
 /** How often an interpreter may ask for the same request again. */
 const RESENDS_MAX = 8;
 const ANSWER_BYTES_MAX = 64;
-
-/** What an interpreter starts with. */
-export interface ContextInit {
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-}
 
 interface Context extends ContextInit {
   readonly id: string;

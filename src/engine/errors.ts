@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 const ERROR_CODES = [
   'kvm-missing', 'kvm-forbidden', 'kvm-busy', 'kvm-unusable', 'host-unsupported',
   'home-unusable', 'template-unknown', 'template-setup', 'image-failed',
-  'bad-argument', 'files-failed', 'sandbox-ended', 'worker-lost', 'busy', 'tenant-limit', 'host-memory', 'closed', 'internal',
+  'bad-argument', 'files-failed', 'file-error', 'sandbox-ended', 'worker-lost', 'busy', 'tenant-limit', 'host-memory', 'closed', 'internal',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
@@ -21,10 +21,13 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 export class OffshootError extends Error {
   override readonly name = 'OffshootError';
   readonly code: ErrorCode;
+  /** With 'file-error': the name of the errno, "ENOENT". */
+  readonly errno?: string;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, errno?: string) {
     super(message);
     this.code = code;
+    if (errno !== undefined) this.errno = errno;
   }
 }
 

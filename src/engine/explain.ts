@@ -6,7 +6,7 @@ import { KvmUnsupported } from '../vmm/kvm.ts';
 import { OffshootError, deviceError, homeError, type ErrorCode } from './errors.ts';
 
 /** `code` is one of docs/errors.md. With OFFSHOOT_DEBUG set, what nobody expected carries its stack. */
-export function explain(error: unknown): { code: ErrorCode; message: string } {
+export function explain(error: unknown): { code: ErrorCode; message: string; errno?: string } {
   if (error instanceof OffshootError) return error;
   if (error instanceof HomeError) return { code: 'home-unusable', message: error.message };
   if (error instanceof ImageError) return { code: 'image-failed', message: error.message };

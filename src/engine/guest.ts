@@ -10,10 +10,11 @@ import { saveKernel } from '../kernel/save.ts';
 import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
+import type { PageRuns } from '../vmm/layers.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
 import { hostClock } from '../host/clock.ts';
 import { privatePages } from '../host/pagemap.ts';
-import { copyMachine, viewOfTemplate } from './branch.ts';
+import { branchMachine, freezeMemory, viewOfTemplate } from './branch.ts';
 import type { SavedKernel } from './guestkernel.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
@@ -103,22 +104,61 @@ export class Guest implements Runnable {
     return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit));
   }
 
+  /** Memory it has not used yet can be shared with branches once it is used; it is never rewound. Throws HostError. */
+  prepareToBranch(): void {
+    const { memory } = this.machine;
+    memory.growsInLayers = true;
+    const { start, end } = this.kernel.frames.neverUsed;
+    memory.layers.replaceEmpty(start, end);
+  }
+
   /**
-   * A second guest that goes on from where this one stands, between two slices: all its processes, blocked calls, timers and open files
-   * are there twice from now on (the freeze protocol). The branch has the same run under way, with its own output and `onEnd`.
-   * The caller attaches and wakes it. What this guest printed so far has been sent.
+   * More guests that go on from where this one stands, between two slices, one for each of `onEnds`: all its processes, blocked calls,
+   * timers and open files are there once more (the freeze protocol). Each branch has the same run under way, with its own output and
+   * `onEnd`. The caller attaches and wakes it. What this guest printed so far has been sent.
+   * All or none: throws HostError when the host refuses.
    */
-  branch(onEnd: (end: RunEnd) => void): Guest {
+  branch(onEnds: readonly ((end: RunEnd) => void)[]): Guest[] {
     const { host, template, kernel, machine } = this;
     this.outlet.flush();
     const saved = { image: template.image, state: saveKernel(kernel), limits: kernel.limits };
-    const guest = new Guest(host, template, saved, () => copyMachine(host.kvm, template, machine, kernel.frames.highWaterBytes));
-    guest.startedMs = this.startedMs;
-    guest.timeoutMs = this.timeoutMs;
-    guest.deadlineMs = this.deadlineMs;
-    guest.onEnd = onEnd;
-    guest.kernel.vfs.given.askAgain();
-    return guest;
+    const copied = this.freeze();
+    const guests: Guest[] = [];
+    try {
+      for (const onEnd of onEnds) {
+        const guest = new Guest(host, template, saved, () => branchMachine(host.kvm, template, machine, copied));
+        guests.push(guest);
+        guest.goOnAs(this, onEnd);
+      }
+      return guests;
+    } catch (error) {
+      for (const guest of guests) guest.drop();
+      throw error;
+    }
+  }
+
+  private goOnAs(source: Guest, onEnd: (end: RunEnd) => void): void {
+    this.startedMs = source.startedMs;
+    this.timeoutMs = source.timeoutMs;
+    this.deadlineMs = source.deadlineMs;
+    this.onEnd = onEnd;
+    this.kernel.vfs.given.askAgain();
+  }
+
+  /** Half frozen memory is of no use: then the sandbox ends. */
+  private freeze(): PageRuns {
+    try {
+      return freezeMemory(this.machine, this.host.kvm.arena, this.kernel.frames.highWaterBytes);
+    } catch (error) {
+      this.finish({ kind: 'machine', reason: `its memory could not be shared: ${(error as Error).message}` });
+      throw error;
+    }
+  }
+
+  /** Destroys a branch nobody has heard of yet. */
+  private drop(): void {
+    this.onEnd = null;
+    this.destroy();
   }
 
   /**
@@ -131,7 +171,7 @@ export class Guest implements Runnable {
     const start = performance.now();
     if (this.onEnd) this.finish(null);
     this.destroyed = true;
-    const base = this.isBroken ? null : template.rewindBase(host.kvm.arena);
+    const base = this.isBroken || machine.memory.growsInLayers ? null : template.rewindBase(host.kvm.arena);
     const kept = this.kept ?? new KeptPages(template.header.memoryBytes / PAGE_SIZE);
     if (base === null || typeof rewind(machine, kept, base) === 'string') {
       machine.destroy();

@@ -2,7 +2,9 @@
 // anybody uses it, and text that may reach a terminal has no control characters.
 
 import { isErrorCode } from './errors.ts';
-import { PIECE_BYTES_MAX, type FromWorker, type LimitReached, type RunEnd, type SelfTestReport } from './protocol.ts';
+import {
+  PIECE_BYTES_MAX, type FileAnswer, type FileEntry, type FromWorker, type LimitReached, type RunEnd, type SandboxStats, type SelfTestReport,
+} from './protocol.ts';
 
 /** A message no worker of ours sends: its process is ended. */
 export class BadMessage extends Error {
@@ -15,6 +17,9 @@ const TEXT_MAX = 4096;
 const NAME_MAX = 200;
 const NAMES_MAX = 1000;
 const CHECKS_MAX = 200;
+const ENTRIES_MAX = 1000;
+const NAME_MAX_BYTES = 255;
+const FILE_TYPES: readonly FileEntry['type'][] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'device'];
 const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug', null];
 
 /** The message in `header`, rebuilt from checked fields; `bytesLength` is what came with it. Throws BadMessage. */
@@ -34,6 +39,14 @@ export function checkedMessage(header: unknown, bytesLength: number): FromWorker
       return { type: 'end', call: count(message, 'call'), end: runEnd(fields(message['end'], 'end')) };
     case 'started':
       return { type: 'started', call: count(message, 'call'), pid: count(message, 'pid') };
+    case 'signalled':
+      return { type: 'signalled', call: count(message, 'call'), isAlive: message['isAlive'] === true };
+    case 'tail':
+      return { type: 'tail', call: count(message, 'call'), stream: message['stream'] === 0 ? 0 : message['stream'] === 2 ? 2 : 1, at: count(message, 'at') };
+    case 'files':
+      return { type: 'files', call: count(message, 'call'), answer: fileAnswer(fields(message['answer'], 'answer')) };
+    case 'measured':
+      return { type: 'measured', call: count(message, 'call'), stats: stats(fields(message['stats'], 'stats')) };
     case 'over':
       return { type: 'over', sandbox: count(message, 'sandbox'), limit: limitOf(message), reason: text(message, 'reason') };
     case 'done':
@@ -65,8 +78,40 @@ function isPlainPath(path: string): boolean {
 }
 
 function errorAnswer(message: Fields): FromWorker {
-  const { code } = message;
-  return { type: 'error', call: count(message, 'call'), code: isErrorCode(code) ? code : 'internal', message: text(message, 'message') };
+  const { code, errno } = message;
+  const answer = { type: 'error', call: count(message, 'call'), code: isErrorCode(code) ? code : 'internal', message: text(message, 'message') } as const;
+  if (errno === undefined) return answer;
+  if (typeof errno !== 'string' || !/^(?:E[A-Z0-9]{1,20}|\d{1,4})$/.test(errno)) throw new BadMessage('an errno without a name');
+  return { ...answer, errno };
+}
+
+function fileAnswer(answer: Fields): FileAnswer {
+  const { entries } = answer;
+  if (!Array.isArray(entries) || entries.length > ENTRIES_MAX) throw new BadMessage('a list of files that is none');
+  return {
+    handle: count(answer, 'handle'), isEnd: answer['isEnd'] === true, cookie: count(answer, 'cookie'),
+    entries: entries.map((entry: unknown) => fileEntry(fields(entry, 'file'))),
+  };
+}
+
+/** Names and link targets are the guest's own: any text without NUL, a name without a slash. */
+function fileEntry(entry: Fields): FileEntry {
+  const { name, type, target, mtimeMs } = entry;
+  if (typeof name !== 'string' || name.length > NAME_MAX_BYTES || /[\0/]/.test(name)) throw new BadMessage('a file name that cannot be');
+  if (target !== null && (typeof target !== 'string' || target.length > TEXT_MAX || target.includes('\0'))) throw new BadMessage('a link that cannot be');
+  if (!FILE_TYPES.includes(type as FileEntry['type'])) throw new BadMessage('a file of an unknown type');
+  if (typeof mtimeMs !== 'number' || !Number.isFinite(mtimeMs)) throw new BadMessage('a file without a time');
+  return {
+    name, type: type as FileEntry['type'], target, mtimeMs,
+    size: amount(entry, 'size'), mode: count(entry, 'mode') & 0o7777, uid: count(entry, 'uid'), gid: count(entry, 'gid'),
+  };
+}
+
+function stats(given: Fields): SandboxStats {
+  return {
+    memoryBytes: count(given, 'memoryBytes'), diskBytes: count(given, 'diskBytes'), processes: count(given, 'processes'),
+    threads: count(given, 'threads'), cpuTimeMs: amount(given, 'cpuTimeMs'), syscalls: count(given, 'syscalls'),
+  };
 }
 
 function runEnd(end: Fields): RunEnd {

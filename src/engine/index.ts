@@ -3,7 +3,9 @@
 export { Engine, type EngineInit, type OneShotInit } from './engine.ts';
 export { OffshootError, type ErrorCode } from './errors.ts';
 export type { LayoutInit } from './layouts.ts';
-export type { LimitReached, Progress } from './protocol.ts';
+export type { SandboxFiles } from './files.ts';
+export type { OutputPiece, OutputPosition, Process } from './process.ts';
+export type { FileEntry, LimitReached, Progress, SandboxStats } from './protocol.ts';
 export type { GivenFile, HostFile } from './hostfiles.ts';
 export type { LimitInit, RunInit, RunResult } from './run.ts';
 export type { QueueLimits } from './queue.ts';

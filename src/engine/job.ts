@@ -7,10 +7,14 @@ import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Process } from '../kernel/process/process.ts';
 import type { Program } from '../kernel/process/programs.ts';
+import { OffshootError } from './errors.ts';
 import { Outlet, type SendOutput } from './outlet.ts';
-import type { OutputLog } from './outputlog.ts';
+import type { LogPiece, LogPosition, OutputLog } from './outputlog.ts';
 import type { LimitReached, ProgramOptions, RunEnd } from './protocol.ts';
 import { STOPPED_EXIT, explainEnd } from './runend.ts';
+
+/** Readers of one process that wait. */
+const TAILS_MAX = 32;
 
 export class Job {
   /** The caller's number for it: messages about it carry that. */
@@ -33,6 +37,8 @@ export class Job {
   readonly input: (Uint8Array | null)[] = [];
   private onEnd: ((end: RunEnd) => void)[] = [];
   private end: RunEnd | null = null;
+  /** Who waits for output behind a position. */
+  private tails: { readonly from: LogPosition; readonly answer: (piece: LogPiece | null) => void }[] = [];
   private startedMs = 0;
   private begunMs = 0;
   private cpuNsBefore = 0;
@@ -68,6 +74,24 @@ export class Job {
     else this.onEnd.push(listener);
   }
 
+  /** Calls `answer` with the first piece behind a position, when there is one; with null when it is over and there is none. Throws OffshootError. */
+  tail(from: LogPosition, answer: (piece: LogPiece | null) => void): void {
+    if (this.tails.length >= TAILS_MAX) throw new OffshootError('busy', `${TAILS_MAX} readers wait for the output of this process already.`);
+    this.tails.push({ from, answer });
+    this.tell();
+  }
+
+  /** Answers who waits for output, as far as there is some. */
+  tell(): void {
+    if (this.tails.length === 0) return;
+    this.tails = this.tails.filter(({ from, answer }) => {
+      const piece = this.log?.after(from) ?? null;
+      if (piece === null && !this.end) return true;
+      answer(piece);
+      return false;
+    });
+  }
+
   /** It is over, for `reason`, or because it was stopped. `isLost`: its interpreter ended. */
   finish(kernel: Kernel, reason: EndReason | null, isLost: boolean): void {
     if (this.end) return;
@@ -76,6 +100,7 @@ export class Job {
     const listeners = this.onEnd;
     this.onEnd = [];
     for (const listener of listeners) listener(this.end);
+    this.tell();
   }
 
   private describe(kernel: Kernel, reason: EndReason | null, isLost: boolean): RunEnd {

@@ -34,7 +34,7 @@ export class OutputLog {
     this.ends = stream === 1 ? { ...this.ends, stdout: end } : { ...this.ends, stderr: end };
     const kept = bytes.length > this.bytesMax ? bytes.subarray(bytes.length - this.bytesMax) : bytes;
     const last = this.pieces.at(-1);
-    if (last && last.stream === stream && last.bytes.length + kept.length <= JOIN_BYTES) {
+    if (last && last.stream === stream && last.at + last.bytes.length === end - kept.length && last.bytes.length + kept.length <= JOIN_BYTES) {
       this.pieces[this.pieces.length - 1] = { stream, at: last.at, bytes: Buffer.concat([last.bytes, kept]) };
     } else {
       this.pieces.push({ stream, at: end - kept.length, bytes: kept.slice() });

@@ -71,6 +71,12 @@ export interface StatefulOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** What an interpreter starts with. */
+export interface ContextInit {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
 /** One run, or program, of a stateful sandbox. */
 export interface ProgramOptions {
   readonly request:
@@ -86,6 +92,60 @@ export interface ProgramOptions {
   readonly outputBytes: number;
   readonly hasStdin: boolean;
   readonly paced?: boolean;
+}
+
+/** A file or directory, as stat(2) sees it. */
+export interface FileEntry {
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'device';
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly mtimeMs: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Of a symbolic link. */
+  readonly target: string | null;
+}
+
+/** What can be done with a sandbox's files: each is a bounded piece of work. */
+export type FileOperation =
+  /** Opens a file and reads its first bytes; `handle` is for the rest unless `isEnd`. */
+  | { readonly kind: 'open'; readonly path: string; readonly offset: number; readonly length: number }
+  | { readonly kind: 'read'; readonly handle: number; readonly length: number }
+  /** Makes or empties a file and writes the message's bytes. `mode` null: 0666 without the umask. */
+  | { readonly kind: 'create'; readonly path: string; readonly mode: number | null; readonly append: boolean; readonly isLast: boolean }
+  | { readonly kind: 'write'; readonly handle: number; readonly isLast: boolean }
+  | { readonly kind: 'close'; readonly handle: number }
+  | { readonly kind: 'stat'; readonly path: string; readonly follow: boolean }
+  /** Entries behind `cookie`, 0 at first. */
+  | { readonly kind: 'list'; readonly path: string; readonly cookie: number }
+  | { readonly kind: 'mkdir'; readonly path: string; readonly recursive: boolean }
+  | { readonly kind: 'move'; readonly from: string; readonly to: string }
+  /** Ask again until `isEnd`. */
+  | { readonly kind: 'remove'; readonly path: string; readonly recursive: boolean };
+
+/** What a file operation found; unused fields are empty. */
+export interface FileAnswer {
+  readonly handle: number;
+  /** There is no more, and the handle is closed. */
+  readonly isEnd: boolean;
+  readonly entries: readonly FileEntry[];
+  readonly cookie: number;
+}
+
+/** What a stateful sandbox uses now. */
+export interface SandboxStats {
+  /** Guest memory in use, its files and its share of the template included. */
+  readonly memoryBytes: number;
+  /** Of that, files it wrote. */
+  readonly diskBytes: number;
+  /** Its processes, and their threads, without what it keeps for new interpreters. */
+  readonly processes: number;
+  readonly threads: number;
+  /** Processor time of all programs so far. */
+  readonly cpuTimeMs: number;
+  readonly syscalls: number;
 }
 
 export interface RunOptions {
@@ -182,6 +242,18 @@ export type Request =
   | { readonly type: 'run'; readonly sandbox: number; readonly options: RunOptions; readonly fork?: ForkOptions }
   /** In a stateful sandbox. Answer: `end`, or `started` for a background program. Bytes: the code. `number`: in messages about it, as `sandbox`. */
   | { readonly type: 'program'; readonly sandbox: number; readonly number: number; readonly options: ProgramOptions }
+  /** Answer: `end`, when a background program is over. */
+  | { readonly type: 'await'; readonly sandbox: number; readonly number: number }
+  /** A signal for a program and its process group. Answer: `signalled`. */
+  | { readonly type: 'signal'; readonly sandbox: number; readonly number: number; readonly signo: number }
+  /** Answer: `tail`: what a background program printed behind a position, when there is something or it is over. */
+  | { readonly type: 'tail'; readonly sandbox: number; readonly number: number; readonly stdout: number; readonly stderr: number }
+  /** Answer: `done`. `init` null: the context is closed. */
+  | { readonly type: 'context'; readonly sandbox: number; readonly context: string; readonly init: ContextInit | null }
+  /** Answer: `files`. Bytes: what is written. */
+  | { readonly type: 'files'; readonly sandbox: number; readonly operation: FileOperation }
+  /** Answer: `measured`. */
+  | { readonly type: 'measure'; readonly sandbox: number }
   /** Answer: `selftest`. */
   | { readonly type: 'selftest' };
 
@@ -212,8 +284,15 @@ export type Answer =
   | { readonly type: 'end'; readonly call: number; readonly end: RunEnd }
   /** A background program runs. */
   | { readonly type: 'started'; readonly call: number; readonly pid: number }
+  | { readonly type: 'signalled'; readonly call: number; readonly isAlive: boolean }
+  /** Bytes: a piece of `stream` from position `at` on. `stream` 0: it is over, and there is no more. */
+  | { readonly type: 'tail'; readonly call: number; readonly stream: 0 | 1 | 2; readonly at: number }
+  /** Bytes: what was read. */
+  | { readonly type: 'files'; readonly call: number; readonly answer: FileAnswer }
+  | { readonly type: 'measured'; readonly call: number; readonly stats: SandboxStats }
   | { readonly type: 'selftest'; readonly call: number; readonly report: SelfTestReport }
-  | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string };
+  /** `errno`: of a 'file-error'. */
+  | { readonly type: 'error'; readonly call: number; readonly code: string; readonly message: string; readonly errno?: string };
 
 export type FromWorker =
   | Answer

@@ -3,6 +3,7 @@
 
 import { EACCES, ENOENT } from '../abi/linux/errno.ts';
 import { SIGINT, SIGKILL, SI_KERNEL } from '../abi/linux/signal.ts';
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { PARK_PATH } from '../guest/park.ts';
 import type { EndReason } from '../kernel/end.ts';
 import { STREAMS } from '../kernel/fs/hoststream.ts';
@@ -16,14 +17,16 @@ import type { Program } from '../kernel/process/programs.ts';
 import { spawn } from '../kernel/process/spawn.ts';
 import { signalProcess } from '../kernel/signal/send.ts';
 import { siginfo } from '../kernel/signal/state.ts';
+import { errnoName } from '../kernel/trace/errnotext.ts';
 import { Contexts } from './contexts.ts';
 import { OffshootError } from './errors.ts';
 import { byteString } from './guestkernel.ts';
 import { Job } from './job.ts';
 import { OutputLog } from './outputlog.ts';
-import type { LimitReached, ProgramOptions, StatefulOptions } from './protocol.ts';
+import type { ContextInit, FileOperation, LimitReached, ProgramOptions, SandboxStats, StatefulOptions } from './protocol.ts';
 import { candidates, sendStream, whyNotRun } from './request.ts';
 import type { TemplateHeader } from './templatefile.ts';
+import { Visitor, type Visited } from './visit.ts';
 
 /** From the interrupt to the kill. */
 const GRACE_MS = 1000;
@@ -49,6 +52,7 @@ export class Session {
   private readonly events: SessionEvents;
   private readonly contexts: Contexts;
   private readonly hasPython: boolean;
+  private visitor: Visitor | null = null;
   /** Everything that is not over, and the last background programs that are, by the caller's number. */
   private readonly jobs = new Map<number, Job>();
   /** Whose output a program's is. */
@@ -93,6 +97,44 @@ export class Session {
     this.jobs.set(number, job);
     this.events.wake();
     return job;
+  }
+
+  /** A background program that runs, or ended not long ago. Throws OffshootError. */
+  background(number: number): Job {
+    const job = this.jobs.get(number);
+    if (!job?.log) throw new OffshootError('bad-argument', 'There is no such process any more.');
+    return job;
+  }
+
+  /** Sends a signal to a program and its process group. False: it is over. */
+  signal(number: number, signo: number): boolean {
+    const { process } = this.background(number);
+    if (!process || process.exitStatus >= 0) return false;
+    const info = siginfo(signo, SI_KERNEL);
+    for (const other of [...this.kernel.processes.values()]) if (other.pgid === process.pid && signo > 0) signalProcess(other, info);
+    this.events.wake();
+    return true;
+  }
+
+  /** `init` null: closes the context. Throws OffshootError. */
+  changeContext(id: string, init: ContextInit | null): void {
+    if (init) this.contexts.open(id, init);
+    else this.contexts.close(id);
+    this.events.wake();
+  }
+
+  /** Throws OffshootError 'file-error'. */
+  visit(operation: FileOperation, bytes: Uint8Array): Visited {
+    this.visitor ??= new Visitor(this.kernel, this.user, this.cwd);
+    return this.visitor.perform(operation, bytes);
+  }
+
+  measure(): SandboxStats {
+    const { kernel } = this;
+    return {
+      memoryBytes: kernel.frames.usedPages * PAGE_SIZE, diskBytes: kernel.vfs.budget.usedPages * PAGE_SIZE,
+      processes: kernel.processes.size - 1, threads: kernel.tasks.size - 1, cpuTimeMs: kernel.cpuNs / 1e6, syscalls: kernel.syscallCount,
+    };
   }
 
   /** More standard input; null is its end. */
@@ -143,7 +185,10 @@ export class Session {
   /** After a slice: output leaves, then the ends of what ended; what waited for that starts. True: something started. */
   settle(): void {
     this.contexts.pumpAll();
-    for (const job of this.current.values()) job.outlet.flush();
+    for (const job of this.current.values()) {
+      job.outlet.flush();
+      job.tell();
+    }
     const { over } = this;
     this.over = [];
     for (const { job, reason, isLost } of over) {
@@ -201,7 +246,7 @@ export class Session {
     if (!job.log) program.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${why}\n`));
     this.current.delete(program.id);
     kernel.programs.forget(program);
-    if (job.log) throw new OffshootError('bad-argument', `${argv[0]}: ${why}.`);
+    if (job.log) throw new OffshootError('file-error', `${argv[0]}: ${why}.`, errnoName(-result));
     this.over.push({ job, reason: { kind: 'exit', code: result === -ENOENT ? 127 : 126 }, isLost: false });
   }
 

@@ -1,10 +1,14 @@
 // A stateful sandbox as the caller holds it: one forked VM in a worker process in which many programs run, one after the other and at
 // once, and find what others left: variables of an interpreter, files, background processes.
 
+import { randomUUID } from 'node:crypto';
 import { OffshootError } from './errors.ts';
+import { SandboxFiles } from './files.ts';
 import type { Lease } from './place.ts';
+import { Process } from './process.ts';
 import { performProgram, programOptions } from './program.ts';
-import type { RunInit, RunResult, SandboxPlace } from './run.ts';
+import type { ContextInit, SandboxStats } from './protocol.ts';
+import { feed, type RunInit, type RunResult, type SandboxPlace } from './run.ts';
 
 /** What a run in a context returns. */
 export interface ContextResult extends RunResult {
@@ -17,12 +21,20 @@ export interface ContextResult extends RunResult {
 
 /** The context of runs that name none. */
 const DEFAULT_CONTEXT = 'default';
+const HOME = '/home/user';
+/** Background programs that ended and are remembered. */
+const ENDED_MAX = 16;
 
 /** One forked VM for many runs. Made by `Template.fork({ stateful: true })`. */
 export class StatefulSandbox {
   /** Unique among all sandboxes ever. */
   readonly id: string;
   readonly template: string;
+  /** Its files, reached from outside. */
+  readonly files: SandboxFiles;
+  /** Background programs by pid: those that run, and the last that ended. */
+  private readonly started = new Map<number, Process>();
+  private readonly known = new Map<string, ContextInit>();
   private readonly place: SandboxPlace;
   private readonly lease: Lease;
   private closed = false;
@@ -33,6 +45,7 @@ export class StatefulSandbox {
     this.lease = lease;
     this.id = place.id;
     this.template = place.template;
+    this.files = new SandboxFiles(place, () => this.checkOpen());
     place.worker.attach(place.number, {
       output: () => {}, trace: () => {}, want: () => {}, file: () => {},
       over: (_limit, reason) => this.over(reason),
@@ -62,6 +75,65 @@ export class StatefulSandbox {
     return performProgram(this.place, this.lease.newNumber(), options, init);
   }
 
+  /**
+   * Starts a program in the background; it runs until it ends or the sandbox is closed (or `timeoutMs`). The last megabyte of its output
+   * is kept. Rejects with 'file-error' when it is not there, with 'busy' when 64 run already. Its input stays open unless `stdin` is given.
+   */
+  async start(argv: readonly string[], init: Omit<RunInit, 'outputBytes' | 'capture' | 'onStdout' | 'onStderr' | 'paced'> = {}): Promise<Process> {
+    if (argv.length === 0) throw new OffshootError('bad-argument', 'start needs a command.');
+    const { stdin, signal } = init;
+    const options = programOptions({ kind: 'exec', argv, isBackground: true }, { ...this.place.env, ...init.env }, init);
+    this.checkOpen();
+    const { worker, number: sandbox } = this.place;
+    const job = this.lease.newNumber();
+    const pid = await worker.call({ type: 'program', sandbox, number: job, options });
+    if (typeof pid !== 'number') throw new OffshootError('internal', 'A background program without a pid.');
+    const process = new Process(this.place, job, pid, argv);
+    this.remember(process);
+    if (stdin !== undefined) void feed(worker, stdin, (last) => ({ type: 'input', sandbox, number: job, last }));
+    const stop = (): void => worker.post({ type: 'stop', sandbox, number: job });
+    if (signal?.aborted) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
+    return process;
+  }
+
+  /** Background programs: those that run, and some that ended. */
+  processes(): Process[] {
+    return [...this.started.values()];
+  }
+
+  process(pid: number): Process | undefined {
+    return this.started.get(pid);
+  }
+
+  /** Makes another interpreter, which starts with its first run; returns its name for `run`. At most 256 ('busy'). */
+  async createContext(init: Partial<ContextInit> = {}): Promise<string> {
+    this.checkOpen();
+    const id = randomUUID();
+    const full = { env: { ...this.place.env, ...init.env }, cwd: init.cwd ?? HOME };
+    await this.place.worker.call({ type: 'context', sandbox: this.place.number, context: id, init: full });
+    this.known.set(id, full);
+    return id;
+  }
+
+  /** Ends an interpreter, with what runs and waits there. The default one starts anew with its next run. */
+  async closeContext(id: string): Promise<void> {
+    this.checkOpen();
+    await this.place.worker.call({ type: 'context', sandbox: this.place.number, context: id, init: null });
+    this.known.delete(id);
+  }
+
+  /** Names of the contexts, 'default' first. */
+  contexts(): string[] {
+    return [DEFAULT_CONTEXT, ...this.known.keys()];
+  }
+
+  /** What it uses now. */
+  async stats(): Promise<SandboxStats> {
+    this.checkOpen();
+    return this.place.worker.call({ type: 'measure', sandbox: this.place.number });
+  }
+
   /** Ends the sandbox with all that runs in it, and gives its memory back. Safe to call twice. */
   async close(): Promise<void> {
     if (this.closed) return;
@@ -73,6 +145,13 @@ export class StatefulSandbox {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Of those that ended only as many as the worker remembers. */
+  private remember(process: Process): void {
+    this.started.set(process.pid, process);
+    const ended = this.processes().filter(({ exitCode }) => exitCode !== null);
+    for (const old of ended.slice(0, Math.max(0, ended.length - ENDED_MAX))) this.started.delete(old.pid);
   }
 
   private checkOpen(): void {

@@ -2,6 +2,7 @@
 // the parent does. It opens nothing after its start: its parent hands it templates and images as open files. Started by
 // workerprocess.ts as `worker HOME PARENT-PID`.
 
+import '../host/lowaddresses.ts'; // first: what is allocated before stays where it is
 import { closeSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
@@ -313,6 +314,24 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
         return runGuest(message, bytes);
       case 'program':
         return startProgram(message, bytes);
+      case 'await':
+        return sessionOf(message.sandbox).background(message.number).whenOver((end) => send({ type: 'end', call, end }));
+      case 'signal':
+        return send({ type: 'signalled', call, isAlive: sessionOf(message.sandbox).signal(message.number, message.signo) });
+      case 'tail':
+        return sessionOf(message.sandbox).background(message.number).tail(message, (piece) => {
+          if (piece) send({ type: 'tail', call, stream: piece.stream, at: piece.at }, piece.bytes.subarray(0, PIECE_BYTES_MAX));
+          else send({ type: 'tail', call, stream: 0, at: 0 });
+        });
+      case 'context':
+        sessionOf(message.sandbox).changeContext(message.context, message.init);
+        return send({ type: 'done', call });
+      case 'files': {
+        const { answer, bytes: found } = sessionOf(message.sandbox).visit(message.operation, bytes);
+        return send({ type: 'files', call, answer }, found);
+      }
+      case 'measure':
+        return send({ type: 'measured', call, stats: sessionOf(message.sandbox).measure() });
       case 'selftest':
         return send({ type: 'selftest', call, report: { ...kvmHost().selfTest, confinement } });
     }
@@ -322,8 +341,8 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
 }
 
 function refuse(call: number, error: unknown): void {
-  const { code, message } = explain(error);
-  send({ type: 'error', call, code, message });
+  const { code, message, errno } = explain(error);
+  send({ type: 'error', call, code, message, ...(errno === undefined ? {} : { errno }) });
 }
 
 volunteer();

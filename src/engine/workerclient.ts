@@ -5,7 +5,8 @@ import { Channel } from './channel.ts';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import { BadMessage, checkedMessage } from './inbound.ts';
 import {
-  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type LimitReached, type Notice, type Request, type RunEnd, type SelfTestReport,
+  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type FileAnswer, type LimitReached, type Notice, type Request, type RunEnd, type SandboxStats,
+  type SelfTestReport,
 } from './protocol.ts';
 import type { Offer } from './provide.ts';
 import { startWorker, type WorkerProcess } from './workerprocess.ts';
@@ -17,7 +18,20 @@ interface Answers {
   readonly run: RunEnd;
   /** Of a background program: its pid. */
   readonly program: RunEnd | number;
+  readonly await: RunEnd;
+  readonly signal: boolean;
+  readonly tail: TailPiece;
+  readonly context: null;
+  readonly files: { readonly answer: FileAnswer; readonly bytes: Buffer };
+  readonly measure: SandboxStats;
   readonly selftest: SelfTestReport;
+}
+
+/** A piece of a background program's output; `stream` 0: there is no more. */
+export interface TailPiece {
+  readonly stream: 0 | 1 | 2;
+  readonly at: number;
+  readonly bytes: Buffer;
 }
 
 interface Call {
@@ -37,7 +51,8 @@ export interface SandboxEvents {
 }
 
 const ANSWERS: Readonly<Record<Request['type'], readonly Answer['type'][]>> = {
-  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], selftest: ['selftest'],
+  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], await: ['end'], signal: ['signalled'], tail: ['tail'],
+  context: ['done'], files: ['files'], measure: ['measured'], selftest: ['selftest'],
 };
 
 export class WorkerClient {
@@ -126,20 +141,20 @@ export class WorkerClient {
       else if (message.type === 'want') this.sandboxes.get(message.sandbox)?.want(message.tree, message.entry);
       else if (message.type === 'file') this.sandboxes.get(message.sandbox)?.file(message.path, bytes, message.last, message.problem);
       else if (message.type === 'over') this.sandboxes.get(message.sandbox)?.over?.(message.limit, message.reason);
-      else this.settle(message);
+      else this.settle(message, bytes);
     } catch (error) {
       if (!(error instanceof BadMessage)) throw error;
       this.fail(`it sent ${error.message}`);
     }
   }
 
-  private settle(answer: Answer): void {
+  private settle(answer: Answer, bytes: Buffer): void {
     const call = this.calls.get(answer.call);
     if (!call || (answer.type !== 'error' && !call.answers.includes(answer.type))) throw new BadMessage('an answer nobody waits for');
     this.calls.delete(answer.call);
     if (this.calls.size === 0) this.idle();
-    if (answer.type === 'error') call.reject(new OffshootError(answer.code as ErrorCode, answer.message));
-    else call.resolve(valueOf(answer));
+    if (answer.type === 'error') call.reject(new OffshootError(answer.code as ErrorCode, answer.message, answer.errno));
+    else call.resolve(valueOf(answer, bytes));
   }
 
   /** A worker nobody waits for does not keep the caller's process alive. */
@@ -172,10 +187,14 @@ export class WorkerClient {
   }
 }
 
-function valueOf(answer: Answer): unknown {
+function valueOf(answer: Answer, bytes: Buffer): unknown {
   switch (answer.type) {
     case 'end': return answer.end;
     case 'started': return answer.pid;
+    case 'signalled': return answer.isAlive;
+    case 'tail': return { stream: answer.stream, at: answer.at, bytes: Buffer.from(bytes) };
+    case 'files': return { answer: answer.answer, bytes: Buffer.from(bytes) };
+    case 'measured': return answer.stats;
     case 'fits': return answer.fits;
     case 'selftest': return answer.report;
     default: return null;

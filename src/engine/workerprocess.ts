@@ -36,10 +36,13 @@ export function startAhead(home: string): void {
   ahead = { home, child, socket };
 }
 
+/** Few threads: each is memory and mappings (host/lowaddresses.ts), and there is a worker for each processor. */
+const NODE_FLAGS = ['--no-warnings', '--max-semi-space-size=32', '--v8-pool-size=1'];
+
 function start(home: string): WorkerProcess {
   const self = fileURLToPath(import.meta.url);
   const entry = self.replace(/workerprocess\.(ts|js)$/, 'worker.$1');
-  const child = spawn(process.execPath, ['--no-warnings', '--max-semi-space-size=32', entry, home, String(process.pid)], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, entry, home, String(process.pid)], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'pipe'], env: workerEnvironment(home),
   });
   (child.stdio[HANDOVER_FD] as Socket | undefined)?.on('error', () => {}).unref();
@@ -51,7 +54,7 @@ const KEPT = ['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'OFFSHOOT
 
 function workerEnvironment(home: string): NodeJS.ProcessEnv {
   const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { ...compileCache(home), ...Object.fromEntries(kept) };
+  return { ...compileCache(home), UV_USE_IO_URING: '0', ...Object.fromEntries(kept) };
 }
 
 /** Where Node keeps compiled code; nowhere before there is a home: Node tries for ever to make a directory below /proc. */

@@ -7,8 +7,8 @@
 
 import { constants } from 'node:buffer';
 import koffi from 'koffi';
-import { MADV_DONTDUMP, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../abi/linux/host.ts';
-import { madvise, mmap } from './libc.ts';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../abi/linux/host.ts';
+import { mmap } from './libc.ts';
 
 const PAGE = 4096;
 const HUGE_PAGE = 2 ** 21;
@@ -57,7 +57,10 @@ export class Arena {
     return { hva: chunk.hva + byteOffset, sizeBytes: rounded, buffer: chunk.buffer, byteOffset };
   }
 
-  /** Unmaps everything in `region`, its guard included, and makes it available again. No view of it may be used any more. */
+  /**
+   * Unmaps everything in `region`, its guard included, and makes it available again: it is joined with what is reserved around it.
+   * No view of it may be used any more.
+   */
   release(region: Region): void {
     mmap(region.hva, region.sizeBytes, PROT_NONE, RESERVE | MAP_FIXED, -1, 0);
     const list = this.#free.get(region.sizeBytes);
@@ -70,7 +73,6 @@ export class Arena {
     if (last !== undefined && last.top + sizeBytes <= last.buffer.byteLength) return last;
     const size = Math.max(last === undefined ? FIRST_CHUNK_BYTES : CHUNK_BYTES, sizeBytes + GUARD_BYTES);
     const hva = mmap(0, size, PROT_NONE, RESERVE, -1, 0);
-    madvise(hva, size, MADV_DONTDUMP);
     const chunk = { hva, buffer: koffi.view(BigInt(hva), size), top: GUARD_BYTES };
     this.#chunks.push(chunk);
     return chunk;

@@ -5,7 +5,7 @@
 // read and written during the call.
 
 import koffi from 'koffi';
-import { CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIG_BLOCK } from '../abi/linux/host.ts';
+import { CLOCK_MONOTONIC, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SIGEV_THREAD_ID, SIG_BLOCK } from '../abi/linux/host.ts';
 import { SYS_tgkill } from '../abi/linux/hostcalls.ts';
 import { bytes, i32, i64, struct, u64, buffer } from '../abi/struct.ts';
 import { HostError } from './errors.ts';
@@ -24,6 +24,8 @@ const c = {
   mprotect: libc.func('int mprotect(int64_t, size_t, int)') as (hva: number, size: number, prot: number) => number,
   madvise: libc.func('int madvise(int64_t, size_t, int)') as (hva: number, size: number, advice: number) => number,
   memfd_create: libc.func('int memfd_create(const char *, uint)') as (name: string, flags: number) => number,
+  fallocate: libc.func('int fallocate(int, int, int64_t, int64_t)') as (fd: number, mode: number, offset: number, size: number) => number,
+  pwrite: libc.func('int64_t pwrite(int, int64_t, size_t, int64_t)') as (fd: number, hva: number, size: number, offset: number) => number,
   ftruncate: libc.func('int ftruncate(int, int64_t)') as (fd: number, size: number) => number,
   pthread_sigmask: libc.func('int pthread_sigmask(int, void *, void *)') as (how: number, set: Bytes, old: null) => number,
   timer_create: libc.func('int timer_create(int, void *, void *)') as (clock: number, event: Bytes, id: Bytes) => number,
@@ -102,6 +104,16 @@ export function memfdCreate(name: string, flags: number): number {
 
 export function ftruncate(fd: number, sizeBytes: number): void {
   check('ftruncate', c.ftruncate(fd, sizeBytes));
+}
+
+/** Gives back what [offset, offset+sizeBytes) of a file of memory holds: it reads as zeros. */
+export function punchHole(fd: number, offset: number, sizeBytes: number): void {
+  check('fallocate', c.fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, sizeBytes));
+}
+
+/** Writes memory of this process, all of it, to a file. */
+export function pwriteAll(fd: number, hva: number, sizeBytes: number, offset: number): void {
+  for (let done = 0; done < sizeBytes;) done += check('pwrite', c.pwrite(fd, hva + done, sizeBytes - done, offset + done));
 }
 
 /** The kernel's thread id of the calling thread. */

@@ -98,8 +98,10 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
   const fs = restoreFs(state.fs, kernel, options.index, [syntheticMounts(kernel)]);
   kernel.vfs = fs.vfs;
   const inodes: Inode[] = [];
-  const inodeById = (id: number): Inode => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone'));
-  const mms = restoreMms(state.mms, kernel, inodeById);
+  const mms = restoreMms(state.mms, kernel, {
+    find: (id) => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone')),
+    hold: (id, users) => kernel.vfs.holdInode(state.inodes[id], users) || bug('restore: a mapped file is gone'),
+  });
   if (state.vdso) {
     kernel.vdso = Vdso.restore(state.vdso, kernel.frames);
     kernel.vdso.setOffset(kernel.clock.offsetNs);

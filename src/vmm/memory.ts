@@ -14,6 +14,7 @@ import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import type { GuestMemory } from '../platform.ts';
 import type { Kvm } from './kvm.ts';
+import { Layers, type PageRuns } from './layers.ts';
 import * as L from './layout.ts';
 import type { Vm } from './vm.ts';
 
@@ -53,7 +54,12 @@ export class Memory implements GuestMemory {
   /** Slots of the source. */
   readonly #sourceSlots: number;
   #slots: number;
+  /** Where the last slot ends. */
+  #slotsEnd: number;
   #step = GROW_MIN_BYTES;
+  /** Set: what this memory grows by can be shared with branches. */
+  growsInLayers = false;
+  readonly layers: Layers;
 
   constructor(kvm: Kvm, vm: Vm, source: MemorySource, limitBytes: number) {
     const size = source.sizeBytes ?? Math.min(GROW_MIN_BYTES, limitBytes);
@@ -68,8 +74,10 @@ export class Memory implements GuestMemory {
     this.#sourceBytes = size;
     this.#firstBytes = shared ? shared.gpa : size;
     this.#slots = this.#sourceSlots = shared ? 2 : 1;
+    this.#slotsEnd = size;
     this.#region = kvm.arena.take(this.limitBytes);
     const { hva } = this.#region;
+    this.layers = new Layers(hva, this.limitBytes);
     try {
       if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
       else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
@@ -92,22 +100,50 @@ export class Memory implements GuestMemory {
   grow(sizeBytes: number): boolean {
     if (sizeBytes <= this.sizeBytes) return true;
     if (!(sizeBytes <= this.limitBytes)) return false;
-    const target = Math.min(this.limitBytes, Math.max(Math.ceil(sizeBytes / 4096) * 4096, this.sizeBytes + this.#step));
-    const bytes = target - this.sizeBytes;
-    const hva = this.#region.hva + this.sizeBytes;
     try {
-      mmap(hva, bytes, PROT, ANONYMOUS, -1, 0);
-      preferHugePages(hva, bytes);
-      this.#vm.setUserMemoryRegion(this.#slots, this.sizeBytes, bytes, hva);
+      if (sizeBytes > this.#slotsEnd) this.#addSlot(sizeBytes);
+      if (this.growsInLayers) while (this.sizeBytes < sizeBytes) this.sizeBytes = this.layers.extend(this.sizeBytes);
+      else this.#mapUpTo(this.#slotsEnd);
     } catch (error) {
       if (error instanceof HostError) return false;
       throw error;
     }
-    this.#slots++;
-    this.#step = Math.min(this.#step * 2, GROW_MAX_BYTES);
-    this.sizeBytes = target;
     this.#review();
     return true;
+  }
+
+  /** A slot for `sizeBytes` at least. What is behind it is mapped later. */
+  #addSlot(sizeBytes: number): void {
+    const { granuleBytes } = this.layers;
+    const wanted = Math.max(sizeBytes, this.#slotsEnd + this.#step);
+    const end = Math.min(this.limitBytes, Math.ceil(wanted / granuleBytes) * granuleBytes);
+    this.#vm.setUserMemoryRegion(this.#slots, this.#slotsEnd, end - this.#slotsEnd, this.#region.hva + this.#slotsEnd);
+    this.#slots++;
+    this.#slotsEnd = end;
+    this.#step = Math.min(this.#step * 2, GROW_MAX_BYTES);
+  }
+
+  /**
+   * Gets the contents of `source`, which has the same limit and was forked from the same file: layers are shared from now on, `copied`
+   * (`layers.freeze` of the source) is copied, what was never changed is the file's. Only on memory that nothing was done with.
+   */
+  branchFrom(source: Memory, copied: PageRuns): void {
+    if (source.sizeBytes > this.sizeBytes) {
+      this.#addSlot(source.#slotsEnd);
+      this.#mapUpTo(source.sizeBytes);
+    }
+    this.layers.adopt(source.layers);
+    this.growsInLayers = source.growsInLayers;
+    this.#step = source.#step;
+    this.#review();
+    for (let i = 0; i < copied.length; i += 2) this.u8.set(source.u8.subarray(copied[i], copied[i] + copied[i + 1]), copied[i]);
+  }
+
+  #mapUpTo(end: number): void {
+    const hva = this.#region.hva + this.sizeBytes;
+    mmap(hva, end - this.sizeBytes, PROT, ANONYMOUS, -1, 0);
+    preferHugePages(hva, end - this.sizeBytes);
+    this.sizeBytes = end;
   }
 
   /**
@@ -119,6 +155,7 @@ export class Memory implements GuestMemory {
     if (sizeBytes !== this.#sourceBytes) throw new RangeError(`guest memory cannot shrink to ${sizeBytes} bytes`);
     while (this.#slots > this.#sourceSlots) this.#vm.setUserMemoryRegion(--this.#slots, 0, 0, 0);
     mmap(this.#region.hva + sizeBytes, this.limitBytes - sizeBytes, PROT_NONE, ANONYMOUS, -1, 0);
+    this.#slotsEnd = sizeBytes;
     this.#step = GROW_MIN_BYTES;
     this.sizeBytes = sizeBytes;
     this.#review();
@@ -149,6 +186,7 @@ export class Memory implements GuestMemory {
   /** Gives the address range back. Nothing may touch the memory any more. */
   destroy(): void {
     this.#vm.kvm.arena.release(this.#region);
+    this.layers.release();
     this.u8 = new Uint8Array(0);
     this.view = new DataView(new ArrayBuffer(0));
     this.words = new Uint32Array(0);

@@ -118,6 +118,7 @@ export class Forks {
 
   private begin(job: Job, half: Half): Guest {
     const guest = Guest.fork(this.host, this.template, MEMORY_BYTES);
+    guest.prepareToBranch();
     guest.attach(half.events);
     half.guest = guest;
     const { main, streams } = guest.kernel;
@@ -136,7 +137,7 @@ export class Forks {
     const half = new Half(this.scheduler, original.output);
     halves.push(half);
     const guest = original.guest as Guest;
-    half.guest = guest.branch(half.onEnd);
+    [half.guest] = guest.branch([half.onEnd]);
     half.guest.attach(half.events);
   }
 

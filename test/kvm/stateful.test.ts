@@ -2,18 +2,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ContextResult, RunInit, StatefulInit, StatefulSandbox } from '../../src/engine/index.ts';
-import { pythonTemplate, text } from './enginehelp.ts';
-
-/** A sandbox for one test. */
-async function using(test: (box: StatefulSandbox) => Promise<void>, init: Omit<StatefulInit, 'stateful'> = {}): Promise<void> {
-  const box = await (await pythonTemplate()).fork({ stateful: true, ...init });
-  try {
-    await test(box);
-  } finally {
-    await box.close();
-  }
-}
+import type { ContextResult, RunInit, StatefulSandbox } from '../../src/engine/index.ts';
+import { text } from './enginehelp.ts';
+import { using } from './statefulhelp.ts';
 
 /** What a run that must succeed prints. */
 async function prints(box: StatefulSandbox, code: string, init: RunInit = {}): Promise<string> {

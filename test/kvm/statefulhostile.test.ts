@@ -2,17 +2,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ContextResult, StatefulInit, StatefulSandbox } from '../../src/engine/index.ts';
+import type { ContextResult, StatefulSandbox } from '../../src/engine/index.ts';
 import { pythonTemplate, text } from './enginehelp.ts';
-
-async function using(test: (box: StatefulSandbox) => Promise<void>, init: Omit<StatefulInit, 'stateful'> = {}): Promise<void> {
-  const box = await (await pythonTemplate()).fork({ stateful: true, ...init });
-  try {
-    await test(box);
-  } finally {
-    await box.close();
-  }
-}
+import { using } from './statefulhelp.ts';
 
 /** The context of the attack is lost, and its next run starts a new interpreter. */
 async function isLost(box: StatefulSandbox, result: ContextResult): Promise<void> {

@@ -26,7 +26,7 @@ export class Dentry {
   name: string;
   /** Null for the root of a file system and for objects without a name (pipes). */
   parent: Dentry | null;
-  readonly inode: Inode;
+  private found: Inode | (() => Inode);
   /** Children looked up so far. */
   children: Map<string, Dentry> | null = null;
   /** What is mounted on this directory. */
@@ -36,10 +36,16 @@ export class Dentry {
   /** Its name is gone: unlinked, or replaced by a rename. */
   unlinked = false;
 
-  constructor(name: string, parent: Dentry | null, inode: Inode) {
+  /** `inode` may be made when it is first asked for: that of a mount point hardly ever is. */
+  constructor(name: string, parent: Dentry | null, inode: Inode | (() => Inode)) {
     this.name = name;
     this.parent = parent;
-    this.inode = inode;
+    this.found = inode;
+  }
+
+  get inode(): Inode {
+    if (typeof this.found === 'function') this.found = this.found();
+    return this.found;
   }
 
   /** Enters a child into the cache. */

@@ -35,10 +35,10 @@ export function buildVfs(kernel: VfsKernel, index: ImageIndex, attach: readonly 
     tmp: new MemFs(kernel, { dev: DEV_TMP, budget, rootMode: 0o1777 }, state?.tmp),
     shm: new MemFs(kernel, { dev: DEV_SHM, budget, rootMode: 0o1777 }, state?.shm),
     memfd: new MemFs(kernel, { dev: DEV_MEMFD, budget }, state?.memfd),
-  });
+  }, state !== null);
   for (const mount of attach) mount(vfs);
-  vfs.mount('/tmp', vfs.memory.tmp.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,relatime' });
-  vfs.mount('/dev/shm', vfs.memory.shm.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
+  vfs.mount('/tmp', () => vfs.memory.tmp.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,relatime' });
+  vfs.mount('/dev/shm', () => vfs.memory.shm.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
   vfs.given.restore(state?.given ?? []);
   return vfs;
 }

@@ -10,10 +10,11 @@ import { openFifo } from '../ipc/pipe.ts';
 import { devTree, openDevice } from './dev.ts';
 import type { Attach } from './mounts.ts';
 import { procTree } from './proc/procfs.ts';
-import { restoreInode } from './pseudo.ts';
+import { DEV_DEVTMPFS, DEV_PROC, DEV_SYSFS, restoreInode } from './pseudo.ts';
 import type { PseudoDir } from './pseudo.ts';
 import { registerKinds } from './savekinds.ts';
 import { sysTree } from './sysfs.ts';
+import type { MountOptions } from './vfs.ts';
 
 const PROC_SUPER_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572, TMPFS_MAGIC = 0x01021994;
 
@@ -23,13 +24,16 @@ registerKinds();
 export function syntheticMounts(kernel: Kernel): Attach {
   return (vfs) => {
     const bootTime = kernel.clock.realtimeNs();
-    const add = (path: string, root: PseudoDir, magic: number, type: string, options: string): void => {
-      vfs.mount(path, root, { type, magic, options });
-      vfs.setFinder(root.dev, (ref) => (ref.key === null ? null : restoreInode(root, ref.key)));
+    const add = (path: string, dev: number, make: () => PseudoDir, options: MountOptions): void => {
+      let made: PseudoDir | null = null;
+      const root = (): PseudoDir => (made ??= make());
+      vfs.mount(path, root, options);
+      vfs.setFinder(dev, (ref) => (ref.key === null ? null : restoreInode(root(), ref.key)));
     };
-    add('/proc', procTree(kernel, vfs, bootTime), PROC_SUPER_MAGIC, 'proc', 'rw,nosuid,nodev,noexec,relatime');
-    add('/sys', sysTree(kernel.memory, bootTime, (name) => kernel.count(name)), SYSFS_MAGIC, 'sysfs', 'ro,nosuid,nodev,noexec,relatime');
-    add('/dev', devTree(kernel, bootTime), TMPFS_MAGIC, 'devtmpfs', 'rw,nosuid,relatime');
+    const count = (name: string): void => kernel.count(name);
+    add('/proc', DEV_PROC, () => procTree(kernel, vfs, bootTime), { magic: PROC_SUPER_MAGIC, type: 'proc', options: 'rw,nosuid,nodev,noexec,relatime' });
+    add('/sys', DEV_SYSFS, () => sysTree(kernel.memory, bootTime, count), { magic: SYSFS_MAGIC, type: 'sysfs', options: 'ro,nosuid,nodev,noexec,relatime' });
+    add('/dev', DEV_DEVTMPFS, () => devTree(kernel, bootTime), { magic: TMPFS_MAGIC, type: 'devtmpfs', options: 'rw,nosuid,relatime' });
     vfs.setOpener(S_IFIFO, openFifo);
     vfs.setOpener(S_IFCHR, openDevice);
     vfs.setOpener(S_IFBLK, () => -ENXIO);

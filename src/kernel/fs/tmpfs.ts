@@ -133,6 +133,8 @@ export class MemFs {
   readonly gate: MemFsOptions['gate'];
   /** Inodes in use by this sandbox. */
   private readonly live = new Map<number, MemInode>();
+  /** Users of inodes that nobody has asked for yet: what maps them. */
+  private readonly held = new Map<number, number>();
   /** Changed inodes as they were when this file system was restored; never changed. */
   private readonly base: ReadonlyMap<number, InodeState>;
   /** Numbers whose inode is gone: neither base nor image is asked again. */
@@ -190,7 +192,19 @@ export class MemFs {
     const inode = type === S_IFREG ? new MemFile(this, state) : type === S_IFDIR ? new MemDir(this, state) : new MemInode(this, state);
     inode.setSaved(saved);
     this.live.set(state.ino, inode);
+    const users = this.held.get(state.ino);
+    if (users !== undefined) {
+      inode.users += users;
+      this.held.delete(state.ino);
+    }
     return inode;
+  }
+
+  /** Adds users to an inode, without making it. */
+  hold(ino: number, users: number): void {
+    const known = this.live.get(ino);
+    if (known) known.users += users;
+    else this.held.set(ino, (this.held.get(ino) ?? 0) + users);
   }
 
   /** A new inode without a name (nlink 0), or -ENOSPC. */

@@ -68,11 +68,14 @@ export class Vfs {
   /** Finds inodes of file systems that are not in memory, by st_dev. */
   private readonly finders = new Map<number, (ref: InodeRef) => Inode | null>();
 
-  constructor(kernel: VfsKernel, budget: DiskBudget, memory: MemFileSystems) {
+  private readonly isRestored: boolean;
+
+  constructor(kernel: VfsKernel, budget: DiskBudget, memory: MemFileSystems, isRestored = false) {
+    this.isRestored = isRestored;
     this.kernel = kernel;
     this.budget = budget;
     this.memory = memory;
-    this.root = new Dentry('/', null, memory.root.root);
+    this.root = new Dentry('/', null, () => memory.root.root);
     this.addMount(this.root, null, { type: 'overlay', source: 'overlay', magic: 0x794c7630 });
     kernel.frames.reclaim = () => this.dropCaches();
   }
@@ -101,13 +104,16 @@ export class Vfs {
     return this.openers.get(inode.mode & S_IFMT)?.(inode, flags, task) ?? -ENXIO;
   }
 
-  /** Attaches a file system at an absolute path without links; makes the directory when the image has none. */
-  mount(path: string, root: Inode, options: MountOptions): Mount {
-    return this.mountOn(this.makeDirectories(path), root, options);
+  /**
+   * Attaches a file system at an absolute path without links; makes the directory when the image has none. Its root is made when it is
+   * first asked for.
+   */
+  mount(path: string, root: () => Inode, options: MountOptions): Mount {
+    return this.mountOn(this.isRestored ? this.knownDirectory(path) : this.makeDirectories(path), root, options);
   }
 
   /** Attaches a file system, or one file of it, to what is there. */
-  mountOn(at: Dentry, root: Inode, options: MountOptions): Mount {
+  mountOn(at: Dentry, root: Inode | (() => Inode), options: MountOptions): Mount {
     const mount = this.addMount(new Dentry('/', null, root), at, options);
     at.mounted = mount;
     // Pinned: a mount point must be found in the cache, also where children are looked up each time.
@@ -121,6 +127,21 @@ export class Vfs {
     root.mount = mount;
     this.mounts.push(mount);
     return mount;
+  }
+
+  /** A directory that is there: the sandbox that was saved mounted something on it. */
+  private knownDirectory(path: string): Dentry {
+    let dir = this.root;
+    for (const name of path.split('/')) {
+      if (name === '') continue;
+      const parent = dir;
+      const inode = (): Inode => {
+        const found = parent.inode.lookup(name, null);
+        return typeof found === 'number' ? bug(`mount point ${path}: errno ${-found}`) : found;
+      };
+      dir = topOf(parent.children?.get(name) ?? parent.adopt(new Dentry(name, parent, inode)));
+    }
+    return dir;
   }
 
   private makeDirectories(path: string): Dentry {
@@ -168,7 +189,8 @@ export class Vfs {
 
   private memFsOf(dev: number): MemFs | null {
     const { root, tmp, shm, memfd } = this.memory;
-    return [root, tmp, shm, memfd, ...this.given.fileSystems].find((fs) => fs.dev === dev) ?? null;
+    if (dev === root.dev) return root; // nearly all
+    return [tmp, shm, memfd, ...this.given.fileSystems].find((fs) => fs.dev === dev) ?? null;
   }
 
   /** Registers how inodes of another file system are found again in a restored state. */
@@ -180,6 +202,18 @@ export class Vfs {
   saveInode(inode: Inode): InodeRef {
     const key = (inode as { readonly key?: unknown }).key;
     return { dev: inode.dev, ino: inode.ino, key: typeof key === 'string' ? key : null };
+  }
+
+  /** Adds users to the inode: areas that map it. False when there is none. */
+  holdInode(ref: InodeRef, users: number): boolean {
+    const fs = this.memFsOf(ref.dev);
+    if (fs) {
+      fs.hold(ref.ino, users);
+      return true;
+    }
+    const inode = this.loadInode(ref);
+    if (inode) inode.users += users;
+    return inode !== null;
   }
 
   /** The inode, without a new hold; null when it is gone or its file system can't tell. */

@@ -106,10 +106,10 @@ function spurious(mm: Mm, page: number): 0 {
 /** The area that covers `page` after a stack above it grew down, or null. */
 function growStack(mm: Mm, page: number): Vma | null {
   const at = mm.list.indexAbove(page);
-  const next = mm.list.all[at];
+  const next = mm.list.at(at);
   if (next === undefined || (next.flags & VM_GROWSDOWN) === 0 || page < MMAP_MIN_ADDR) return null;
   if (next.end - page > mm.limits.stackBytes) return null;
-  const previous = mm.list.all[at - 1];
+  const previous = mm.list.at(at - 1);
   if (previous !== undefined && previous.prot !== 0 && (previous.flags & VM_GROWSDOWN) === 0 &&
     page - previous.end < STACK_GUARD_GAP) return null;
   if (!mm.mayExpand(next.start - page, next.prot, next.flags)) return null;

@@ -9,6 +9,7 @@
 
 import type { FrameSource, GuestMemory } from '../../platform.ts';
 import { bug } from '../bug.ts';
+import { Counts } from './counts.ts';
 import { PAGE_SIZE } from '../../abi/linux/mman.ts';
 
 /** Saved state. Guest memory [0, highWater × 4096) holds the frames' contents; above it all is zero. */
@@ -35,8 +36,10 @@ export class Frames implements FrameSource {
   readonly memory: GuestMemory;
   private readonly first: number;
   private highWater: number;
-  private counts: Uint32Array;
+  private counts: Counts;
   private free: Uint32Array;
+  /** `free` is a saved state's: copied before anything is entered. */
+  private freeIsShared = false;
   private freeCount = 0;
   private zeroFree = 0;
   private sharedFirst = 0;
@@ -50,7 +53,7 @@ export class Frames implements FrameSource {
     this.memory = memory;
     this.first = Math.ceil(memory.firstFrame / PAGE_SIZE);
     this.highWater = this.first;
-    this.counts = new Uint32Array(Math.max(1024, this.first));
+    this.counts = new Counts();
     this.free = new Uint32Array(64);
   }
 
@@ -73,11 +76,18 @@ export class Frames implements FrameSource {
     return this.highWater * PAGE_SIZE;
   }
 
+  /** The memory right below the shared text that no frame was taken from since that was set apart: it is zero. */
+  get neverUsed(): { readonly start: number; readonly end: number } {
+    let frame = this.sharedFirst;
+    while (frame > 0 && this.sharedFirst - frame < this.zeroFree && this.free[this.sharedFirst - frame] === frame - 1) frame--;
+    return { start: frame * PAGE_SIZE, end: this.sharedFirst * PAGE_SIZE };
+  }
+
   /** A zeroed frame with one reference, or 0 when the memory limit is reached (then `exhausted` is set). */
   alloc(): number {
     const frame = this.take() || this.takeAfterReclaim();
     if (frame === 0) return 0;
-    this.counts[frame] = 1;
+    this.counts.set(frame, 1);
     return frame * PAGE_SIZE;
   }
 
@@ -85,7 +95,7 @@ export class Frames implements FrameSource {
   allocCopy(from: number): number {
     const frame = this.take(false) || this.takeAfterReclaim();
     if (frame === 0) return 0;
-    this.counts[frame] = 1;
+    this.counts.set(frame, 1);
     this.memory.u8.copyWithin(frame * PAGE_SIZE, from, from + PAGE_SIZE);
     return frame * PAGE_SIZE;
   }
@@ -94,7 +104,7 @@ export class Frames implements FrameSource {
   tryAlloc(): number {
     const frame = this.take();
     if (frame === 0) return 0;
-    this.counts[frame] = 1;
+    this.counts.set(frame, 1);
     return frame * PAGE_SIZE;
   }
 
@@ -105,20 +115,23 @@ export class Frames implements FrameSource {
   ref(gpa: number): void {
     if (!this.isCounted(gpa)) return;
     const frame = gpa / PAGE_SIZE;
-    if (!(this.counts[frame] > 0)) bug(`frames: ref of free frame ${gpa}`);
-    this.counts[frame]++;
+    const count = this.counts.get(frame);
+    if (!(count > 0)) bug(`frames: ref of free frame ${gpa}`);
+    this.counts.set(frame, count + 1);
   }
 
   unref(gpa: number): void {
     if (!this.isCounted(gpa)) return;
     const frame = gpa / PAGE_SIZE;
-    if (!(this.counts[frame] > 0)) bug(`frames: unref of free frame ${gpa}`);
-    if ((--this.counts[frame] & COUNT) === 0) this.pushFree(frame);
+    const count = this.counts.get(frame);
+    if (!(count > 0)) bug(`frames: unref of free frame ${gpa}`);
+    if (((count - 1) & COUNT) === 0) this.pushFree(frame);
+    else this.counts.set(frame, count - 1);
   }
 
   /** References to a frame; Infinity for the machine's own pages and shared text, so that nobody takes them over. */
   refs(gpa: number): number {
-    return !this.isCounted(gpa) ? Infinity : this.counts[gpa / PAGE_SIZE] & COUNT;
+    return !this.isCounted(gpa) ? Infinity : this.counts.get(gpa / PAGE_SIZE) & COUNT;
   }
 
   /** The frame's 4096 bytes. Valid until the next alloc (memory may grow and be viewed anew). */
@@ -128,17 +141,19 @@ export class Frames implements FrameSource {
 
   /** Notes that a fresh zero frame was mapped only because its neighbour was wanted. */
   markAhead(gpa: number): void {
-    this.counts[gpa / PAGE_SIZE] |= AHEAD;
+    const frame = gpa / PAGE_SIZE;
+    this.counts.set(frame, this.counts.get(frame) | AHEAD);
   }
 
   /** Takes markAhead back: now it was asked for. */
   markWanted(gpa: number): void {
-    if (this.isCounted(gpa)) this.counts[gpa / PAGE_SIZE] &= COUNT;
+    const frame = gpa / PAGE_SIZE;
+    if (this.isCounted(gpa)) this.counts.set(frame, this.counts.get(frame) & COUNT);
   }
 
   /** Whether a frame mapped ahead still holds only zeros: then most likely nobody wanted it yet. */
   isUntouched(gpa: number): boolean {
-    return this.isCounted(gpa) && this.counts[gpa / PAGE_SIZE] >= AHEAD && this.bytes(gpa).every((byte) => byte === 0);
+    return this.isCounted(gpa) && this.counts.get(gpa / PAGE_SIZE) >= AHEAD && this.bytes(gpa).every((byte) => byte === 0);
   }
 
   /** Whether gpa is not a frame of ours but a page of the machine. */
@@ -164,13 +179,11 @@ export class Frames implements FrameSource {
     for (let i = 0; i < between; i++) free[i] = gpa / PAGE_SIZE - 1 - i;
     free.set(this.free.subarray(0, this.freeCount), between);
     this.free = free;
+    this.freeIsShared = false;
     this.freeCount += between;
     this.zeroFree = this.freeCount;
     this.sharedFirst = gpa / PAGE_SIZE;
     this.sharedEnd = this.highWater = (gpa + sizeBytes) / PAGE_SIZE;
-    const counts = new Uint32Array(this.highWater * 2);
-    counts.set(this.counts.subarray(0, counts.length));
-    this.counts = counts;
     return gpa;
   }
 
@@ -183,7 +196,7 @@ export class Frames implements FrameSource {
   save(): FramesState {
     return {
       highWater: this.highWater,
-      refs: this.counts.slice(0, this.highWater),
+      refs: this.counts.save(this.highWater),
       free: this.free.slice(0, this.freeCount),
       zeroFree: this.zeroFree, sharedFirst: this.sharedFirst, sharedEnd: this.sharedEnd,
     };
@@ -192,10 +205,9 @@ export class Frames implements FrameSource {
   static restore(state: FramesState, memory: GuestMemory): Frames {
     const frames = new Frames(memory);
     frames.highWater = state.highWater;
-    frames.counts = new Uint32Array(Math.max(1024, state.highWater + (state.highWater >> 2)));
-    frames.counts.set(state.refs);
-    frames.free = new Uint32Array(state.free.length + 64);
-    frames.free.set(state.free);
+    frames.counts = new Counts(state.refs);
+    frames.free = state.free;
+    frames.freeIsShared = true;
     frames.freeCount = state.free.length;
     frames.zeroFree = state.zeroFree;
     frames.sharedFirst = state.sharedFirst;
@@ -224,22 +236,18 @@ export class Frames implements FrameSource {
     const end = (frame + 1) * PAGE_SIZE;
     if (end > this.memory.limitBytes) return 0;
     if (end > this.memory.sizeBytes && !this.memory.grow(end)) return 0;
-    if (frame >= this.counts.length) {
-      const larger = new Uint32Array(this.counts.length * 2);
-      larger.set(this.counts);
-      this.counts = larger;
-    }
     this.highWater++;
     return frame;
   }
 
   private pushFree(frame: number): void {
-    if (this.freeCount === this.free.length) {
-      const larger = new Uint32Array(this.free.length * 2);
-      larger.set(this.free);
+    if (this.freeIsShared || this.freeCount === this.free.length) {
+      const larger = new Uint32Array(this.freeCount * 2 + 64);
+      larger.set(this.free.subarray(0, this.freeCount));
       this.free = larger;
+      this.freeIsShared = false;
     }
-    this.counts[frame] = 0;
+    this.counts.set(frame, 0);
     this.free[this.freeCount++] = frame;
   }
 }

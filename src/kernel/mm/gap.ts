@@ -60,13 +60,13 @@ function roundHint(addr: number): number {
 
 /** Free, and clear of the guard gap of a stack above. */
 function isFreeWithGaps(list: VmaList, start: number, length: number): boolean {
-  const next = list.all[list.indexAbove(start)];
+  const next = list.ranges[list.indexAbove(start)];
   return next === undefined || start + length <= startWithGap(next);
 }
 
 /** The highest gap. A request larger than any gap above the list's hint starts there instead of at the top. */
 function topDown(list: VmaList, low: number, high: number, length: number): number {
-  const all = list.all;
+  const all = list.ranges;
   const { hint } = list;
   const useHint = hint.gva < high && length > hint.largestGap;
   let at = list.indexAbove(useHint ? hint.gva : high);
@@ -87,7 +87,7 @@ function topDown(list: VmaList, low: number, high: number, length: number): numb
 }
 
 function bottomUp(list: VmaList, low: number, high: number, length: number): number {
-  const all = list.all;
+  const all = list.ranges;
   let bottom = low;
   for (let at = list.indexAbove(low); ; at++) {
     const top = at < all.length ? Math.min(high, startWithGap(all[at])) : high;

@@ -147,7 +147,7 @@ export function protectRegion(mm: Mm, addr: number, length: number, protection: 
   const end = addr + pageUp(length);
   if (end > 2 ** 64) return -ENOMEM;
   if ((prot & ~(PROT_MASK | PROT_SEM)) !== 0) return -EINVAL;
-  const first = mm.list.all[mm.list.indexAbove(addr)];
+  const first = mm.list.at(mm.list.indexAbove(addr));
   if (first === undefined) return -ENOMEM;
   let start = addr;
   if (grows === PROT_GROWSDOWN) {
@@ -213,7 +213,7 @@ export function setBreak(mm: Mm, brk: number): number {
 }
 
 function growHeap(mm: Mm, start: number, end: number): number {
-  const next = mm.list.all[mm.list.indexAbove(start)];
+  const next = mm.list.at(mm.list.indexAbove(start));
   if (next !== undefined && end + PAGE_SIZE > startWithGap(next)) return -ENOMEM;
   const prot = PROT_READ | PROT_WRITE;
   const flags = mm.defaultFlags | VM_ACCOUNT;

@@ -83,7 +83,7 @@ function mayResize(mm: Mm, vma: Vma, addr: number, oldLength: number, newLength:
 function canExpand(mm: Mm, vma: Vma, delta: number): boolean {
   const end = vma.end + delta;
   if (end > USER_END) return false;
-  const next = mm.list.all[mm.list.indexAbove(vma.end)];
+  const next = mm.list.at(mm.list.indexAbove(vma.end));
   return next === undefined || end <= startWithGap(next);
 }
 

@@ -1,5 +1,5 @@
 // Saving and restoring all address spaces of a kernel together, because they may share memory objects. Restoring is what
-// every fork of a sandbox does: areas of anonymous memory are shared as objects, the rest is copied field by field.
+// every fork of a sandbox does: areas are shared as objects until somebody looks at one that maps something.
 //
 // Interface: saveMms, restoreMms. Inodes of file systems are named by the ids the caller gives them; `users` of what is
 // mapped is counted again by restoring, so a restored inode must start without the users that VMAs are.
@@ -10,11 +10,10 @@ import type { Backing, ShmemState } from './backing.ts';
 import { Mm } from './mm.ts';
 import type { MmKernel, MmLayout, MmLimits } from './mm.ts';
 import { VmaList } from './vma.ts';
-import type { Vma } from './vma.ts';
+import type { SavedVma, Vma, VmaTotals } from './vma.ts';
 
 /** What an area shows: kind 0 is an inode of a file system, 1 a Shmem, 2 SpecialPages (indexes into MmsState). */
 interface BackingRef {
-  readonly area: number;
   readonly kind: 0 | 1 | 2;
   readonly id: number;
 }
@@ -22,9 +21,10 @@ interface BackingRef {
 export interface MmState {
   /** CR3: the page tables are in guest memory. */
   readonly root: number;
-  /** Areas, with `inode` null. */
-  readonly vmas: readonly Vma[];
-  readonly backings: readonly BackingRef[];
+  readonly vmas: readonly SavedVma<BackingRef>[];
+  readonly totals: VmaTotals;
+  /** What is mapped, and by how many areas. */
+  readonly backings: readonly { readonly ref: BackingRef; readonly users: number }[];
   readonly hidden: ReadonlyMap<number, number>;
   readonly rss: number;
   readonly mmapBase: number;
@@ -49,23 +49,36 @@ export interface MmsState {
 export function saveMms(mms: readonly Mm[], inodeId: (inode: Backing) => number): MmsState {
   const shmems: Shmem[] = [];
   const specials: SpecialPages[] = [];
-  const refer = (backing: Backing, area: number): BackingRef => {
-    if (backing instanceof Shmem) return { area, kind: 1, id: indexIn(shmems, backing) };
-    if (backing instanceof SpecialPages) return { area, kind: 2, id: indexIn(specials, backing) };
-    return { area, kind: 0, id: inodeId(backing) };
+  const refer = (backing: Backing): BackingRef => {
+    if (backing instanceof Shmem) return { kind: 1, id: indexIn(shmems, backing) };
+    if (backing instanceof SpecialPages) return { kind: 2, id: indexIn(specials, backing) };
+    return { kind: 0, id: inodeId(backing) };
   };
   const states = mms.map((mm) => saveMm(mm, refer));
   return { mms: states, shmems: shmems.map((shmem) => shmem.save()), specials: specials.map((special) => [...special.pages]) };
 }
 
+/** The inodes that a state names by number. */
+export interface SavedInodes {
+  find(id: number): Backing;
+  /** Adds users; most inodes are never asked for. */
+  hold(id: number, users: number): void;
+}
+
 /** Address spaces in the order they were saved in, each with one user: call share() for further ones. */
-export function restoreMms(state: MmsState, kernel: MmKernel, inodeById: (id: number) => Backing): Mm[] {
+export function restoreMms(state: MmsState, kernel: MmKernel, inodes: SavedInodes): Mm[] {
   const shmems = state.shmems.map((shmem) => Shmem.restore(shmem, kernel.frames));
   const specials = state.specials.map((pages) => new SpecialPages(kernel.frames, pages));
   const find = (ref: BackingRef): Backing => {
-    const found = ref.kind === 0 ? inodeById(ref.id) : ref.kind === 1 ? shmems[ref.id] : specials[ref.id];
+    const found = ref.kind === 0 ? inodes.find(ref.id) : ref.kind === 1 ? shmems[ref.id] : specials[ref.id];
     return found ?? bug('mm: saved area refers to nothing');
   };
+  for (const { backings } of state.mms) {
+    for (const { ref, users } of backings) {
+      if (ref.kind === 0) inodes.hold(ref.id, users);
+      else find(ref).users += users;
+    }
+  }
   return state.mms.map((mm) => restoreMm(mm, kernel, find));
 }
 
@@ -74,25 +87,26 @@ function indexIn<T>(list: T[], item: T): number {
   return at >= 0 ? at : list.push(item) - 1;
 }
 
-function saveMm(mm: Mm, refer: (backing: Backing, area: number) => BackingRef): MmState {
-  const backings: BackingRef[] = [];
-  const vmas = mm.list.all.map((vma, area) => {
+function saveMm(mm: Mm, refer: (backing: Backing) => BackingRef): MmState {
+  const backings = new Map<Backing, { readonly ref: BackingRef; users: number }>();
+  const vmas = mm.list.all.map((vma): SavedVma<BackingRef> => {
     if (vma.inode === null) return vma;
-    backings.push(refer(vma.inode, area));
-    return { ...vma, inode: null };
+    const known = backings.get(vma.inode) ?? { ref: refer(vma.inode), users: 0 };
+    known.users++;
+    backings.set(vma.inode, known);
+    return { ...vma, inode: null, ref: known.ref };
   });
   return {
-    root: mm.space.root, vmas, backings, hidden: new Map(mm.pages.hidden), rss: mm.pages.rss,
+    root: mm.space.root, vmas, totals: { ...mm.list.totals }, backings: [...backings.values()], hidden: new Map(mm.pages.hidden), rss: mm.pages.rss,
     mmapBase: mm.mmapBase, startBrk: mm.startBrk, brk: mm.brk, layout: { ...mm.layout }, limits: mm.limits,
     defaultFlags: mm.defaultFlags, peakPages: mm.peakPages, peakRss: mm.peakRss, shmemCount: mm.shmemCount,
   };
 }
 
 function restoreMm(state: MmState, kernel: MmKernel, find: (ref: BackingRef) => Backing): Mm {
-  const vmas = state.vmas.slice();
-  for (const ref of state.backings) vmas[ref.area] = withInode(vmas[ref.area], find(ref));
   const space = kernel.machine.attachAddressSpace(state.root, kernel.frames);
-  const mm = new Mm(kernel, space, VmaList.restore(vmas), state.hidden);
+  const list = VmaList.restore(state.vmas.slice(), state.totals, (saved) => withInode(saved, find((saved as SavedVma<BackingRef>).ref as BackingRef)));
+  const mm = new Mm(kernel, space, list, state.hidden);
   mm.pages.rss = state.rss;
   mm.mmapBase = state.mmapBase;
   mm.startBrk = state.startBrk;
@@ -106,7 +120,6 @@ function restoreMm(state: MmState, kernel: MmKernel, find: (ref: BackingRef) => 
   return mm;
 }
 
-/** Written out field by field: every fork makes a few hundred, and a spread costs several times as much. */
 function withInode({ start, end, prot, maxProt, flags, offset, path }: Vma, inode: Backing): Vma {
   return { start, end, prot, maxProt, flags, inode, offset, path };
 }

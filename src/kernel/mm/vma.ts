@@ -3,7 +3,7 @@
 //
 // Interface: Vma is an immutable plain object; VmaList keeps them sorted, without overlap, adjacent equal ones merged.
 // All edits go through VmaList.replace(), which also keeps the totals and the users of what is mapped. A saved state and
-// its forks share the objects.
+// its forks share the objects; those that map something get their own when they are first looked at: few ever are.
 
 import {
   PAGE_SIZE, PROT_EXEC, PROT_WRITE, STACK_GUARD_GAP, VM_GROWSDOWN, VM_LOCKED, VM_SHARED,
@@ -28,6 +28,11 @@ export interface Vma {
   readonly offset: number;
   /** For /proc/PID/maps: the file's path, "[vdso]", or "". */
   readonly path: string;
+}
+
+/** An area of a saved state: `ref` names what it maps, `inode` is null. */
+export interface SavedVma<Ref> extends Vma {
+  readonly ref?: Ref;
 }
 
 /** Totals in pages, as /proc/PID/status and the limits need them. */
@@ -59,7 +64,7 @@ export function clip(vma: Vma, start: number, end: number): Vma {
 }
 
 /** Lowest gva that must stay free below a mapping: its guard gap if it grows down. */
-export function startWithGap(vma: Vma): number {
+export function startWithGap(vma: Pick<Vma, 'start' | 'flags'>): number {
   return (vma.flags & VM_GROWSDOWN) !== 0 ? Math.max(0, vma.start - STACK_GUARD_GAP) : vma.start;
 }
 
@@ -80,23 +85,46 @@ function push(list: Vma[], vma: Vma): void {
 }
 
 export class VmaList {
-  /** Sorted by address. Read only for everybody else. */
-  readonly all: Vma[] = [];
+  /** Sorted by address. Those with a `ref` are a saved state's: `at` replaces them. */
+  private areas: Vma[] = [];
+  /** Makes this address space's own area of a saved one; null when there are none. */
+  private own: ((saved: Vma) => Vma) | null = null;
   /** For gap.ts: no gap between `gva` and mmap_base is larger than `largestGap` bytes. */
   readonly hint = { gva: Infinity, largestGap: 0 };
   readonly totals: VmaTotals = { total: 0, data: 0, stack: 0, text: 0, locked: 0 };
 
   get count(): number {
-    return this.all.length;
+    return this.areas.length;
+  }
+
+  /** All areas, by address. */
+  get all(): readonly Vma[] {
+    if (this.own) {
+      for (let i = 0; i < this.areas.length; i++) this.at(i);
+      this.own = null;
+    }
+    return this.areas;
+  }
+
+  /** Where all areas are and their flags, for those who do not ask what is mapped there. */
+  get ranges(): readonly Pick<Vma, 'start' | 'end' | 'flags'>[] {
+    return this.areas;
+  }
+
+  /** Area number `index`; undefined beyond the last. */
+  at(index: number): Vma | undefined {
+    const vma = this.areas[index];
+    if (this.own === null || vma === undefined || (vma as SavedVma<unknown>).ref === undefined) return vma;
+    return (this.areas[index] = this.own(vma));
   }
 
   /** Index of the first area that ends above gva (find_vma); `count` when there is none. */
   indexAbove(gva: number): number {
     let low = 0;
-    let high = this.all.length;
+    let high = this.areas.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.all[middle].end > gva) high = middle;
+      if (this.areas[middle].end > gva) high = middle;
       else low = middle + 1;
     }
     return low;
@@ -104,14 +132,14 @@ export class VmaList {
 
   /** The area that contains gva, or null. */
   find(gva: number): Vma | null {
-    const vma = this.all[this.indexAbove(gva)];
+    const vma = this.at(this.indexAbove(gva));
     return vma !== undefined && vma.start <= gva ? vma : null;
   }
 
   /** Areas that overlap [start, end), whole. */
   overlapping(start: number, end: number): Vma[] {
     const found: Vma[] = [];
-    for (let i = this.indexAbove(start); i < this.all.length && this.all[i].start < end; i++) found.push(this.all[i]);
+    for (let i = this.indexAbove(start), vma = this.at(i); vma !== undefined && vma.start < end; vma = this.at(++i)) found.push(vma);
     return found;
   }
 
@@ -121,7 +149,7 @@ export class VmaList {
   }
 
   isFree(start: number, end: number): boolean {
-    const vma = this.all[this.indexAbove(start)];
+    const vma = this.areas[this.indexAbove(start)];
     return vma === undefined || vma.start >= end;
   }
 
@@ -139,11 +167,12 @@ export class VmaList {
   replace(start: number, end: number, areas: readonly Vma[]): void {
     const first = this.indexAbove(start);
     let last = first;
-    while (last < this.all.length && this.all[last].start < end) last++;
+    while (last < this.areas.length && this.areas[last].start < end) last++;
     // One neighbour on each side takes part, to merge with.
     const from = Math.max(0, first - 1);
-    const to = Math.min(this.all.length, last + 1);
-    const old = this.all.slice(from, to);
+    const to = Math.min(this.areas.length, last + 1);
+    const old: Vma[] = [];
+    for (let i = from; i < to; i++) old.push(this.at(i) as Vma);
     const fresh: Vma[] = [];
     for (const vma of old) if (vma.start < start) push(fresh, clip(vma, vma.start, start));
     for (const vma of areas) {
@@ -161,12 +190,12 @@ export class VmaList {
 
   private splice(from: number, to: number, fresh: readonly Vma[]): void {
     if (fresh.length <= SPREAD_MAX) {
-      this.all.splice(from, to - from, ...fresh);
+      this.areas.splice(from, to - from, ...fresh);
       return;
     }
-    const tail = this.all.splice(from).slice(to - from);
-    for (const vma of fresh) this.all.push(vma);
-    for (const vma of tail) this.all.push(vma);
+    const tail = this.areas.splice(from).slice(to - from);
+    for (const vma of fresh) this.areas.push(vma);
+    for (const vma of tail) this.areas.push(vma);
   }
 
   /** How many areas there would be more (or less) if the range were replaced by `added` unmergeable ones. */
@@ -182,12 +211,15 @@ export class VmaList {
     return this.all.slice();
   }
 
-  static restore(areas: readonly Vma[]): VmaList {
+  /**
+   * The list that was saved. `own` makes an area of a saved one that has a `ref`; what those map is counted by the caller: a user each.
+   * The array belongs to the list from now on, the objects do not.
+   */
+  static restore(areas: Vma[], totals: VmaTotals, own: (saved: Vma) => Vma): VmaList {
     const list = new VmaList();
-    for (const vma of areas) {
-      list.all.push(vma);
-      list.tally(vma, 1);
-    }
+    list.areas = areas;
+    list.own = own;
+    Object.assign(list.totals, totals);
     return list;
   }
 

@@ -115,7 +115,7 @@ function forkState(from: Mm, frames: FramesState, state: MmsState, files: (frame
   const machine = (from.kernel.machine as FakeMachine).fork();
   const kernel = { machine, memory: machine.memory, frames: Frames.restore(frames, machine.memory) };
   const file = files(kernel.frames);
-  return restoreMms(state, kernel, () => file)[0];
+  return restoreMms(state, kernel, { find: () => file, hold: (_id, users) => void (file.users += users) })[0];
 }
 
 test('restore: forks of one state are strangers', () => {
@@ -159,7 +159,7 @@ test('restore: a shared object is one for all address spaces that map it', () =>
   const mm = newMm();
   const at = mmap(mm, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
   const child = forkOf(mm);
-  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, () => assert.fail());
+  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, { find: () => assert.fail(), hold: () => assert.fail() });
   first.writeU32(at, 5);
   assert.equal(second.readU32(at), 5);
   first.release();

@@ -1,0 +1,8 @@
+// The client: what `import … from 'offshoot/client'` gives. Fetch only: Node, Bun, Deno, browsers.
+
+export { Offshoot, type ExecInit, type OutputEvent, type ResultEvent, type BuildLog } from './offshoot.ts';
+export { ApiError, ConnectionError } from './errors.ts';
+export { bytesOf, contentOf, stderrBytes, stdoutBytes } from './bytes.ts';
+export type { CallInit, ClientInit } from './http.ts';
+export type { Content, ExecEvent, ExecRequest, ExecResult } from '../api/exec.ts';
+export type { TemplateDetails, TemplateInfo, TemplateRequest } from '../api/template.ts';
