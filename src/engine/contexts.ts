@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { SIGINT, SIGKILL, SI_KERNEL, sigbit } from '../abi/linux/signal.ts';
 import type { EndReason } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { writtenPages } from '../kernel/mm/fork.ts';
 import type { Credentials } from '../kernel/process/credentials.ts';
 import { forkHeld, isHeld } from '../kernel/process/heldfork.ts';
 import type { Process } from '../kernel/process/process.ts';
@@ -18,12 +19,13 @@ import { signalProcess } from '../kernel/signal/send.ts';
 import { dropPending, siginfo } from '../kernel/signal/state.ts';
 import { OffshootError } from './errors.ts';
 import type { Job } from './job.ts';
+import type { LoadedTemplate } from './loaded.ts';
 import { OutputLog } from './outputlog.ts';
 import type { ContextInit } from './protocol.ts';
-import { differences, sendStream, type Baseline } from './request.ts';
+import { differences, sendStream } from './request.ts';
 
-/** Where programs start that are asked for without a context. */
-export const DEFAULT_CONTEXT = 'default';
+/** Of runs that name none. */
+const DEFAULT_CONTEXT = 'default';
 
 const CONTEXTS_MAX = 256;
 const QUEUED_MAX = 256;
@@ -33,14 +35,22 @@ const LOG_BYTES = 1 << 20;
 /** How often an interpreter may ask for the same request again. */
 const RESENDS_MAX = 8;
 const ANSWER_BYTES_MAX = 64;
+/** Pages that an interpreter is given copies of when it starts. */
+const PAGES_MAX = 2048;
+/** What an interpreter runs before its first run, and prints into nothing. */
+const WARM_CODE = Buffer.from('print(1+1, "a", 2.5, [None])');
+const WARM_RUN = { filename: '<string>', argv: null, env: {}, cwd: null, stdin: false };
 
-interface Context extends ContextInit {
+interface Context {
   readonly id: string;
+  init: ContextInit;
   program: Program | null;
   process: Process | null;
   /** The first request has been sent. */
   isTold: boolean;
   hadStdin: boolean;
+  /** Whether its interpreter runs, or ran, what `prepare` has it run. */
+  warming: 'never' | 'now' | 'done';
   job: Job | null;
   token: string;
   lastToken: string;
@@ -59,28 +69,53 @@ export interface ContextEvents {
 export class Contexts {
   private readonly kernel: Kernel;
   private readonly user: Credentials;
-  private readonly base: Baseline & { readonly random: readonly (readonly [number, number])[] };
+  private readonly base: LoadedTemplate['header'];
+  private readonly template: LoadedTemplate;
   private readonly events: ContextEvents;
   private readonly contexts = new Map<string, Context>();
   /** Interpreters of closed contexts, about to end, by program. */
   private readonly closed = new Map<number, Context>();
   private queuedBytes = 0;
 
-  /** `base`: what an interpreter has without being told, and memory that must be random in each. */
-  constructor(kernel: Kernel, user: Credentials, base: Contexts['base'], defaults: ContextInit, events: ContextEvents) {
+  constructor(kernel: Kernel, user: Credentials, template: LoadedTemplate, events: ContextEvents) {
     this.kernel = kernel;
     this.user = user;
-    this.base = base;
+    this.template = template;
+    this.base = template.header;
     this.events = events;
-    this.open(DEFAULT_CONTEXT, defaults);
+    this.open(DEFAULT_CONTEXT, template.header);
+  }
+
+  /** What the default context's interpreters start with. */
+  setDefault(init: ContextInit): void {
+    this.known(DEFAULT_CONTEXT).init = init;
+  }
+
+  /**
+   * Starts the default context's interpreter before anybody wants it; called again and again, between slices, until true: it waits for its
+   * first run. It has run something of ours then, which prints nothing, because what a run touches first costs ten times the run.
+   */
+  prepare(): boolean {
+    const context = this.known(DEFAULT_CONTEXT);
+    if (!context.program && isHeld(this.kernel)) this.start(context);
+    if (!context.program?.control?.isParked || context.job) return context.job !== null;
+    if (context.warming !== 'never') {
+      if (this.template.interpreterPages.size === 0 && context.process) this.template.interpreterPages = writtenPages(context.process.mm, PAGES_MAX);
+      return true;
+    }
+    context.warming = 'now';
+    context.token = randomBytes(16).toString('hex');
+    context.program.streams.isClosed = true;
+    sendStream(context.program.control, Buffer.from(JSON.stringify({ token: context.token, ...WARM_RUN, base: null })), WARM_CODE);
+    return false;
   }
 
   /** Throws OffshootError. */
-  open(id: string, { env, cwd }: ContextInit): void {
+  open(id: string, init: ContextInit): void {
     if (this.contexts.has(id)) throw new OffshootError('bad-argument', `There is a context "${id}" already.`);
     if (this.contexts.size >= CONTEXTS_MAX) throw new OffshootError('busy', `A sandbox has at most ${CONTEXTS_MAX} contexts: close some first.`);
     this.contexts.set(id, {
-      id, env, cwd, program: null, process: null, isTold: false, hadStdin: false, job: null, token: '', lastToken: '', resends: 0, queue: [],
+      id, init, program: null, process: null, isTold: false, hadStdin: false, warming: 'done', job: null, token: '', lastToken: '', resends: 0, queue: [],
       log: new OutputLog(LOG_BYTES),
     });
   }
@@ -145,6 +180,7 @@ export class Contexts {
     this.kernel.programs.forget(program);
     context.program = context.process = null;
     context.isTold = false;
+    context.warming = 'done';
     const { job } = context;
     context.job = null;
     if (job) this.events.over(job, reason, true);
@@ -177,7 +213,7 @@ export class Contexts {
   }
 
   private pump(context: Context): void {
-    while (!context.job && context.queue.length > 0) {
+    while (!context.job && context.warming !== 'now' && context.queue.length > 0) {
       if (!context.program && !isHeld(this.kernel)) return;
       const job = context.queue.shift() as Job;
       this.queuedBytes -= job.code.length;
@@ -194,7 +230,7 @@ export class Contexts {
   private start(context: Context): number {
     const { kernel } = this;
     const program = kernel.programs.open(true);
-    const process = forkHeld(kernel, program, this.user);
+    const process = forkHeld(kernel, program, this.user, this.template.interpreterPages);
     if (typeof process === 'number') {
       kernel.programs.forget(program);
       return process;
@@ -206,6 +242,7 @@ export class Contexts {
     context.process = process;
     context.isTold = false;
     context.hadStdin = false;
+    context.warming = 'never';
     return 0;
   }
 
@@ -237,7 +274,7 @@ export class Contexts {
   private send(context: Context, job: Job): void {
     const { options: { request, env, cwd }, code } = job;
     if (request.kind !== 'cell' || !context.program?.control) return;
-    const base = context.isTold ? null : { env: differences(this.base.env, context.env), cwd: context.cwd };
+    const base = context.isTold ? null : { env: differences(this.base.env, context.init.env), cwd: context.init.cwd };
     const header = {
       token: context.token, filename: request.filename, argv: request.argv, env, cwd, stdin: job.options.hasStdin || context.hadStdin, base,
     };
@@ -259,6 +296,10 @@ export class Contexts {
     }
     const answer = /^([0-9a-f]{32}) (\d{1,3})$/.exec(text);
     if (!answer || Number(answer[2]) > 255) return this.attacked(context);
+    if (context.warming === 'now') {
+      context.warming = 'done';
+      program.streams.isClosed = false;
+    }
     if (answer[1] === context.lastToken || (answer[1] === context.token && !job)) return;
     if (answer[1] !== context.token || !job) return this.attacked(context);
     context.isTold = true;

@@ -223,10 +223,23 @@ export class Guest implements Runnable {
   open(options: StatefulOptions, events: SessionEvents, onEnd: (end: RunEnd) => void): void {
     this.host.refreshClock();
     this.startedMs = performance.now();
-    if (!this.isParked) this.leaveSnapshot();
     applyRunLimits(this.kernel, options.limits);
-    this.session = new Session(this.kernel, this.template.header, options, events);
+    this.startSession().open(options, events);
     this.onEnd = onEnd;
+  }
+
+  /** One step towards a session whose first interpreter waits, as `park` is for one run; false: it does not come to that. */
+  prepare(): 'more' | 'ready' | 'failed' {
+    const session = this.startSession();
+    if (session.prepare()) return 'ready';
+    const state = runSlice(this.kernel, PARK_SLICE_NS);
+    if (state.kind === 'slice' || session.prepare()) return 'more';
+    return state.kind === 'blocked' && this.kernel.sched.runnable > 0 ? 'more' : 'failed';
+  }
+
+  private startSession(): Session {
+    if (!this.session && !this.isParked) this.leaveSnapshot();
+    return (this.session ??= new Session(this.kernel, this.template));
   }
 
   private print(stream: number, bytes: Uint8Array): void {
@@ -271,6 +284,7 @@ export class Guest implements Runnable {
       case 'slice':
         return { kind: 'more' };
       case 'blocked':
+        if (this.kernel.sched.runnable > 0) return { kind: 'more' }; // an interpreter has just been started
         return this.blocked(state.wakeAtNs, this.session?.tick(performance.now()) ?? Infinity);
       default:
         return this.finish({ kind: 'bug', message: `unexpected state ${state.kind}` });

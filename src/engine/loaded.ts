@@ -20,6 +20,8 @@ export class LoadedTemplate {
   readonly fd: number;
   /** Never changed after loading. */
   readonly state: KernelState;
+  /** Pages (gva) that an interpreter of a stateful sandbox writes when it starts, learned from the first; empty: not known yet. */
+  interpreterPages: ReadonlySet<number> = new Set();
   #rewindBase: RewindBase | null = null;
   #isReleased = false;
 

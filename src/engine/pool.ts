@@ -1,8 +1,9 @@
 // Forks made in advance: parked behind their fork prologue, their hot pages private and mapped, waiting for a request. Each is a
 // VM that has never run anything else, and is used once. Whoever wants it otherwise (`reuse`) gets a VM that ran before and was
-// rewound (rewind.ts). The work is done in steps, when the worker has nothing else to do.
+// rewound (rewind.ts). Where stateful sandboxes are wanted, one is kept whose first interpreter waits (session.ts). The work is done
+// in steps, when the worker has nothing else to do.
 //
-// Interface: `take` and `noteStart`/`noteEnd` on a run's way; `isFull` and `step` when idle.
+// Interface: `take`, `takeSession` and `noteStart`/`noteEnd` on a run's way; `isFull` and `step` when idle.
 
 import { Guest } from './guest.ts';
 import { NO_HOT_PAGES, learnHotPages, type HotPages, type Rehearse } from './hot.ts';
@@ -14,6 +15,8 @@ import type { RunOptions } from './protocol.ts';
 const REHEARSAL_MS_MAX = 50;
 const REHEARSAL_OUTPUT_BYTES = 1 << 20;
 const SLICE_NS = 10_000_000;
+/** Stateful sandboxes kept ready, once one was wanted. */
+const SESSIONS_MAX = 1;
 /** A run that wrote so many pages more than were expected was not like the one that was learned from … */
 const MISS_PAGES = 64;
 /** … and after so many of them in a row it is worth learning again. */
@@ -29,6 +32,10 @@ export class Pool {
   private readonly template: LoadedTemplate;
   private readonly parkedMax: number;
   private readonly parked: Guest[] = [];
+  /** Of stateful sandboxes, waiting for their first run; and the next, on its way. */
+  private readonly sessions: Guest[] = [];
+  private preparing: Guest | null = null;
+  private wantsSessions = false;
   /** VMs whose run has ended, and those of them that were rewound and parked: only for whoever wants such a one (`reuse`). */
   private readonly used: Guest[] = [];
   private readonly rewound: Guest[] = [];
@@ -60,6 +67,13 @@ export class Pool {
     return guest;
   }
 
+  /** A fork for many runs, whose first interpreter is ready where there is such a one. */
+  takeSession(memoryBytes: number): Guest {
+    const ready = memoryBytes === this.memoryBytes ? this.sessions.shift() : undefined;
+    this.wantsSessions = true;
+    return ready ?? this.take(memoryBytes);
+  }
+
   /** Takes a guest whose run is over, and which may be rewound for another; its `memoryBytes`. */
   giveBack(guest: Guest, memoryBytes: number): void {
     if (memoryBytes === this.memoryBytes && this.used.length + this.rewound.length < this.parkedMax) this.used.push(guest);
@@ -87,7 +101,11 @@ export class Pool {
 
   /** Whether `step` has nothing to do. */
   get isFull(): boolean {
-    return this.used.length === 0 && (this.memoryBytes === 0 || this.parked.length >= this.parkedMax);
+    return this.used.length === 0 && (this.memoryBytes === 0 || (this.parked.length >= this.parkedMax && !this.lacksSession));
+  }
+
+  private get lacksSession(): boolean {
+    return this.wantsSessions && this.sessions.length < SESSIONS_MAX;
   }
 
   /** One piece of the work towards a full pool: some milliseconds, but for rehearsals. */
@@ -101,6 +119,7 @@ export class Pool {
       this.hot = this.learn(this.sample);
       return;
     }
+    if (this.parked.length >= this.parkedMax) return this.prepareSession();
     const { raw } = this;
     this.raw = null;
     if (!raw) {
@@ -114,6 +133,16 @@ export class Pool {
     }
   }
 
+  private prepareSession(): void {
+    const guest = (this.preparing ??= this.parked.shift() ?? null);
+    const state = guest?.prepare();
+    if (!guest || state === 'more') return;
+    this.preparing = null;
+    if (state === 'ready') return void this.sessions.push(guest);
+    this.wantsSessions = false;
+    guest.destroy();
+  }
+
   private makeReady(used: Guest): void {
     const guest = used.rewind();
     if (guest?.park()) this.rewound.push(guest);
@@ -122,9 +151,10 @@ export class Pool {
 
   /** Gives all VMs back. */
   destroy(): void {
-    for (const list of [this.parked, this.used, this.rewound]) for (const guest of list.splice(0)) guest.destroy();
+    for (const list of [this.parked, this.sessions, this.used, this.rewound]) for (const guest of list.splice(0)) guest.destroy();
     this.raw?.destroy();
-    this.raw = null;
+    this.preparing?.destroy();
+    this.raw = this.preparing = null;
     this.memoryBytes = 0;
   }
 

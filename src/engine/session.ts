@@ -11,7 +11,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Credentials } from '../kernel/process/credentials.ts';
 import { exitGroup } from '../kernel/process/exit.ts';
 import { describeFault } from '../kernel/process/fault.ts';
-import { holdMain } from '../kernel/process/heldfork.ts';
+import { holdMain, isHeld } from '../kernel/process/heldfork.ts';
 import type { Process } from '../kernel/process/process.ts';
 import type { Program } from '../kernel/process/programs.ts';
 import { spawn } from '../kernel/process/spawn.ts';
@@ -22,10 +22,10 @@ import { Contexts } from './contexts.ts';
 import { OffshootError } from './errors.ts';
 import { byteString } from './guestkernel.ts';
 import { Job } from './job.ts';
+import type { LoadedTemplate } from './loaded.ts';
 import { OutputLog } from './outputlog.ts';
 import type { ContextInit, FileOperation, LimitReached, ProgramOptions, SandboxStats, StatefulOptions } from './protocol.ts';
 import { candidates, sendStream, whyNotRun } from './request.ts';
-import type { TemplateHeader } from './templatefile.ts';
 import { Visitor, type Visited } from './visit.ts';
 
 /** From the interrupt to the kill. */
@@ -45,14 +45,18 @@ export interface SessionEvents {
   readonly wake: () => void;
 }
 
+const UNHEARD: SessionEvents = { output: (_number, _stream, _bytes, sent) => sent(), wake: () => {} };
+
 export class Session {
   private readonly kernel: Kernel;
   private readonly user: Credentials;
   private readonly cwd: string;
-  private readonly events: SessionEvents;
+  private events: SessionEvents = UNHEARD;
   private readonly contexts: Contexts;
   private readonly hasPython: boolean;
   private visitor: Visitor | null = null;
+  /** The first interpreter was started, or could not be. */
+  private hasFirst = false;
   /** Everything that is not over, and the last background programs that are, by the caller's number. */
   private readonly jobs = new Map<number, Job>();
   /** Whose output a program's is. */
@@ -60,19 +64,30 @@ export class Session {
   /** What ended in the last slice. */
   private over: { readonly job: Job; readonly reason: EndReason | null; readonly isLost: boolean }[] = [];
 
-  constructor(kernel: Kernel, template: TemplateHeader, options: StatefulOptions, events: SessionEvents) {
+  /** `kernel` waits for its request, or is about to. */
+  constructor(kernel: Kernel, template: LoadedTemplate) {
     this.kernel = kernel;
-    this.events = events;
-    this.cwd = template.cwd;
+    this.cwd = template.header.cwd;
     this.hasPython = kernel.main?.argv[0] !== PARK_PATH;
     this.user = holdMain(kernel);
-    this.contexts = new Contexts(kernel, this.user, template, { env: options.env, cwd: template.cwd }, {
+    this.contexts = new Contexts(kernel, this.user, template, {
       started: (job) => this.started(job),
       over: (job, reason, isLost) => this.ended(job, reason, isLost),
     });
     kernel.programs.onEnd = (program, process, status) => this.programEnded(program, process, status);
     kernel.onMemoryOut = () => this.killBiggest();
     if (this.hasPython) sendStream(kernel.control, new Uint8Array(), new Uint8Array());
+  }
+
+  /** Starts the first interpreter; true when it is ready for its first run, or there is none to have. Called between slices. */
+  prepare(): boolean {
+    return !this.hasPython || this.contexts.prepare();
+  }
+
+  /** It is somebody's now. */
+  open(options: StatefulOptions, events: SessionEvents): void {
+    this.contexts.setDefault({ env: options.env, cwd: this.cwd });
+    this.events = events;
   }
 
   /** Starts a run or a program; who asked listens to `whenOver` of what is returned. Throws OffshootError. */
@@ -182,9 +197,14 @@ export class Session {
     return nextMs;
   }
 
-  /** After a slice: output leaves, then the ends of what ended; what waited for that starts. True: something started. */
+  /** After a slice: output leaves, then the ends of what ended; what waited for that starts. */
   settle(): void {
     this.contexts.pumpAll();
+    // Most sandboxes will want it soon: it starts while nobody waits.
+    if (!this.hasFirst && isHeld(this.kernel)) {
+      this.hasFirst = true;
+      this.prepare();
+    }
     for (const job of this.current.values()) {
       job.outlet.flush();
       job.tell();

@@ -110,7 +110,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
-  const guest = pooled ? pool.take(memoryBytes, reuse) : Guest.fork(kvmHost(), template, memoryBytes);
+  const guest = pooled ? (stateful && !reuse ? pool.takeSession(memoryBytes) : pool.take(memoryBytes, reuse)) : Guest.fork(kvmHost(), template, memoryBytes);
   if (pooled) pooledGuests.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;
@@ -309,6 +309,7 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
         return send({ type: 'fits', call, fits: loadTemplate(message.header, message.indexBytes) });
       case 'fork':
         forkSandbox(message.sandbox, message.fork);
+        if (message.fork.stateful) refillSoon();
         return send({ type: 'done', call });
       case 'run':
         return runGuest(message, bytes);

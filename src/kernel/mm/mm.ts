@@ -175,8 +175,8 @@ export class Mm extends UserMemory {
     return this.kernel.frames.isForeign(gpa) ? -EFAULT : gpa + (gva - page);
   }
 
-  /** fork(2): a copy with private memory copied on write. -ENOMEM. */
-  fork(): Mm | number {
+  /** fork(2): a copy with private memory copied on write, pages of `hot` at once. -ENOMEM. */
+  fork(hot: ReadonlySet<number> = new Set()): Mm | number {
     const space = this.kernel.machine.newAddressSpace(this.kernel.frames);
     if (space === null) return -ENOMEM;
     const child = new Mm(this.kernel, space);
@@ -186,7 +186,7 @@ export class Mm extends UserMemory {
     child.layout = { ...this.layout };
     child.limits = this.limits;
     child.shmemCount = this.shmemCount;
-    if (copyAddressSpace(this, child)) return child;
+    if (copyAddressSpace(this, child, hot)) return child;
     child.destroy();
     return -ENOMEM;
   }

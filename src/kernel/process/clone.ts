@@ -131,11 +131,12 @@ function hasRoomForAreas({ kernel, process }: Task): boolean {
   return areas <= AREAS_MAX;
 }
 
-export function newProcess(task: Task, args: CloneArgs): Task | number {
+/** `hot`: pages the child will write. */
+export function newProcess(task: Task, args: CloneArgs, hot?: ReadonlySet<number>): Task | number {
   const { kernel, process } = task;
   if (args.pid !== 0 && kernel.isPidUsed(args.pid)) return -EEXIST;
   if (!has(args, CLONE_VM) && !hasRoomForAreas(task)) return -ENOMEM;
-  const mm = has(args, CLONE_VM) ? process.mm.share() : process.mm.fork();
+  const mm = has(args, CLONE_VM) ? process.mm.share() : process.mm.fork(hot);
   if (typeof mm === 'number') return mm;
   const signals = process.signals.fork(has(args, CLONE_SIGHAND));
   if (has(args, CLONE_CLEAR_SIGHAND)) signals.resetHandlers();

@@ -29,12 +29,15 @@ export function isHeld(kernel: Kernel): boolean {
   return kernel.main?.leader?.wait?.memo === HELD;
 }
 
-/** A child of the main process, which stands in fork(2), for `program`. -errno: no room or no memory for it. */
-export function forkHeld(kernel: Kernel, program: Program, credentials: Credentials): Process | number {
+/**
+ * A child of the main process, which stands in fork(2), for `program`; `hot`: pages that such a child writes first. -errno: no room or
+ * no memory for it.
+ */
+export function forkHeld(kernel: Kernel, program: Program, credentials: Credentials, hot: ReadonlySet<number>): Process | number {
   const task = kernel.main?.leader;
   if (!task || !isHeld(kernel) || !hasRoom(task)) return -EAGAIN;
   const args = cloneArgsOf(task);
-  const child = newProcess(task, args);
+  const child = newProcess(task, args, hot);
   if (typeof child === 'number') return child;
   prepareChild(task, child, args);
   const { process } = child;
