@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { ENOENT } from '../../../src/abi/linux/errno.ts';
 import { AT_FDCWD, O_APPEND, O_CREAT, O_EXCL, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../../src/abi/linux/fcntl.ts';
 import { World } from './fsworld.ts';
 import { Drawer, check, tape } from './model.ts';
@@ -104,6 +105,7 @@ class Check {
   private compareDir(path: string, dir: DirNode, links: Map<FileNode | LinkNode, string[]>): void {
     const names = this.world.names(`${path}/`).filter((name) => path !== '' || !OWN.includes(name)).sort();
     assert.deepEqual(names, [...dir.entries.keys()].sort(), `names in ${path}/`);
+    for (const name of NAMES) if (!dir.entries.has(name)) assert.equal(this.world.call('access', `${path}/${name}`, 0), -ENOENT, `${path}/${name}`);
     let subdirs = 0;
     for (const [name, node] of dir.entries) {
       const below = `${path}/${name}`;
