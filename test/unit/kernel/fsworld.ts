@@ -108,11 +108,11 @@ export class World {
   private buffer = 0;
   private used = 0;
 
-  constructor(tree: Record<string, Entry>, options: { uid?: number; diskBytesMax?: number; from?: World; state?: FsState } = {}) {
+  constructor(tree: Record<string, Entry>, options: { uid?: number; diskBytesMax?: number; from?: World; state?: FsState; memoryBytes?: number } = {}) {
     const { from } = options;
     ({ index: this.index, blob: this.blob } = from ?? image(tree));
     this.host = new FakeHost(this.blob);
-    this.machine = from?.machine.fork() ?? new FakeMachine(64 << 20);
+    this.machine = from?.machine.fork() ?? new FakeMachine(options.memoryBytes ?? 64 << 20);
     this.kernel = new Kernel({ machine: this.machine, host: this.host, limits: { diskBytesMax: options.diskBytesMax ?? 32 << 20 } });
     if (from && options.state) this.restore(from, options.state);
     else {
