@@ -1,5 +1,7 @@
 // Process creation and scheduling flags: clone(2), wait(2), sched(7), prctl(2), futex(2), getrlimit(2).
 
+import { addr, size, struct, u32 } from '../struct.ts';
+
 export const CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_PIDFD = 0x1000;
 export const CLONE_PTRACE = 0x2000, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x1_0000;
 export const CLONE_NEWNS = 0x2_0000, CLONE_SYSVSEM = 0x4_0000, CLONE_SETTLS = 0x8_0000, CLONE_PARENT_SETTID = 0x10_0000;
@@ -25,6 +27,9 @@ export const FUTEX_LOCK_PI = 6, FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8, FUTEX
 export const FUTEX_WAIT_REQUEUE_PI = 11, FUTEX_CMP_REQUEUE_PI = 12, FUTEX_LOCK_PI2 = 13;
 export const FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
 export const FUTEX_OWNER_DIED = 0x4000_0000, FUTEX_WAITERS = 0x8000_0000, FUTEX_TID_MASK = 0x3fff_ffff;
+
+/** struct futex_waitv. */
+export const FutexWaitv = struct('futex_waitv', 24, { val: size, uaddr: addr, flags: u32, reserved: u32 });
 
 export const RLIMIT_CPU = 0, RLIMIT_FSIZE = 1, RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_RSS = 5;
 export const RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7, RLIMIT_MEMLOCK = 8, RLIMIT_AS = 9, RLIMIT_LOCKS = 10;

@@ -9,10 +9,24 @@ import type { Task } from '../process/task.ts';
 import { waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 
+/** A word to wait on. */
+export interface FutexWord { readonly gva: number; readonly expected: number; readonly shared: boolean }
+
+/** futex_waitv's memory: the queue of each of its words. */
+interface WaitvMemo { readonly waitv: readonly number[] }
+
 export interface FutexState {
   readonly queues: ReadonlyMap<string, number>;
 }
 
+/** The Wait with `target` in the place of the queue `from`. */
+function moved(wait: Wait, from: number, target: number): Wait {
+  const memo = wait.memo as WaitvMemo | null;
+  const put = (queue: number): number => (queue === from ? target : queue);
+  return { ...wait, queues: [...new Set(wait.queues.map(put))], memo: memo && { waitv: memo.waitv.map(put) } satisfies WaitvMemo };
+}
+
+const MATCH_ANY = 0xffff_ffff;
 /** Names kept before unused ones are dropped. */
 const PURGE_AT = 1024;
 
@@ -38,6 +52,25 @@ export class Futexes {
     });
   }
 
+  /** futex_waitv(2): waits on all words until one is woken, whose index is the result. */
+  waitv(task: Task, words: readonly FutexWord[], deadlineNs: number): number | Wait {
+    const keys: string[] = [];
+    for (const { gva, shared } of words) {
+      const key = this.key(task, gva, shared);
+      if (typeof key === 'number') return key;
+      keys.push(key);
+    }
+    for (const { gva, expected } of words) {
+      const value = task.process.mm.readU32(gva);
+      if (value < 0) return value;
+      if (value !== expected) return -EAGAIN;
+    }
+    const queues = keys.map((key) => this.queueOf(key));
+    return waitOn([...new Set(queues)], {
+      deadlineNs, bits: MATCH_ANY, onTimeout: -ETIMEDOUT, onSignal: -ERESTARTSYS, memo: { waitv: queues } satisfies WaitvMemo,
+    });
+  }
+
   /** Wakes up to `count` waiters whose bitset meets `bits`. Returns how many, or -errno. */
   wake(task: Task, gva: number, count: number, bits: number, shared: boolean): number {
     if (bits === 0) return -EINVAL;
@@ -45,7 +78,16 @@ export class Futexes {
     if (typeof key === 'number') return key;
     const queue = this.queues.get(key);
     if (queue === undefined) return 0;
-    return this.kernel.waits.wake(queue, count, (wait) => (wait.bits & bits) !== 0);
+    return this.wakeQueue(queue, count, bits);
+  }
+
+  private wakeQueue(queue: number, count: number, bits: number): number {
+    return this.kernel.waits.wake(queue, count, (wait, task) => {
+      if ((wait.bits & bits) === 0) return false;
+      const memo = wait.memo as WaitvMemo | null;
+      if (memo) task.wait = { ...wait, onWake: memo.waitv.indexOf(queue) };
+      return true;
+    });
   }
 
   /** Wakes `wakeCount` waiters of one futex and moves up to `moveCount` of the rest to another. Returns {woken, moved} or -errno. */
@@ -57,13 +99,13 @@ export class Futexes {
     const queue = this.queues.get(fromKey);
     if (queue === undefined) return { woken: 0, moved: 0 };
     const { waits } = this.kernel;
-    const woken = waits.wake(queue, wakeCount);
+    const woken = this.wakeQueue(queue, wakeCount, MATCH_ANY);
     if (fromKey === toKey) return { woken, moved: 0 };
     const movers = waits.tasksOn(queue).slice(0, moveCount);
     const target = this.queueOf(toKey);
     for (const mover of movers) {
       waits.remove(mover);
-      mover.wait = { ...(mover.wait as Wait), queues: [target] };
+      mover.wait = moved(mover.wait as Wait, queue, target);
       waits.add(mover);
     }
     return { woken, moved: movers.length };

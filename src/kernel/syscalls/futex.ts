@@ -3,13 +3,14 @@
 import { EAGAIN, EINVAL, ENOSYS as E_NOSYS, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import {
   FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
-  FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+  FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, FutexWaitv,
 } from '../../abi/linux/sched.ts';
+import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../abi/linux/time.ts';
 import { registerRseq, unregisterRseq } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { readTimespec } from './timespec.ts';
-import { ADDR, ENOSYS, FULL, PARTIAL, PID, SIZE, UINT, sys } from './row.ts';
+import { ADDR, ENOSYS, FULL, INT, PARTIAL, PID, SIZE, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
 const MATCH_ANY = 0xffff_ffff;
@@ -88,6 +89,30 @@ function wakeOp(task: Task, gva: number, gva2: number, wake: number, wake2: numb
   return more < 0 ? more : woken + more;
 }
 
+const FUTEX_WAITV_MAX = 128, FUTEX_32 = 2;
+
+function futexWaitv(task: Task, waiters: number, count: number, flags: number, timeout: number, clock: number): number | Wait {
+  if (flags !== 0 || count === 0 || count > FUTEX_WAITV_MAX || waiters === 0) return -EINVAL;
+  let deadlineNs = Infinity;
+  if (timeout !== 0) {
+    if (clock !== CLOCK_MONOTONIC && clock !== CLOCK_REALTIME) return -EINVAL;
+    const ns = readTimespec(task, timeout);
+    if (typeof ns === 'number') return ns;
+    const now = task.kernel.clock;
+    deadlineNs = clock === CLOCK_MONOTONIC ? Number(ns) : now.monotonicNs() + Number(ns - now.realtimeNs());
+  }
+  const bytes = task.process.mm.readBytes(waiters, count * FutexWaitv.size);
+  if (typeof bytes === 'number') return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const words = [];
+  for (let at = 0; at < bytes.length; at += FutexWaitv.size) {
+    const { val, uaddr, flags: kind, reserved } = FutexWaitv.read(view, at);
+    if ((kind & ~FUTEX_PRIVATE_FLAG) !== FUTEX_32 || reserved !== 0 || val > 0xffff_ffff) return -EINVAL;
+    words.push({ gva: uaddr, expected: val, shared: (kind & FUTEX_PRIVATE_FLAG) === 0 });
+  }
+  return task.kernel.futexes.waitv(task, words, deadlineNs);
+}
+
 function setRobustList(task: Task, head: number, size: number): number {
   if (size !== ROBUST_HEAD_BYTES) return -EINVAL;
   task.robustList = head;
@@ -114,7 +139,7 @@ export const rows: SyscallRow[] = [
   sys(273, 'set_robust_list', setRobustList, FULL, [ADDR, SIZE]),
   sys(274, 'get_robust_list', getRobustList, FULL, [PID, ADDR, ADDR]),
   sys(334, 'rseq', rseq, FULL, [ADDR, UINT, 'FLAGS', UINT]),
-  ENOSYS(449, 'futex_waitv', 'waiting on several futexes: only emulators of other systems use it'),
+  sys(449, 'futex_waitv', futexWaitv, FULL, [STRUCT, UINT, 'FLAGS', STRUCT, INT]),
   ENOSYS(454, 'futex_wake', 'futex2 calls are newer than the emulated kernel'),
   ENOSYS(455, 'futex_wait', 'futex2 calls are newer than the emulated kernel'),
   ENOSYS(456, 'futex_requeue', 'futex2 calls are newer than the emulated kernel'),
