@@ -1,4 +1,5 @@
-// Runs a conformance case on the host itself, in a private directory on a tmpfs where there is one.
+// Runs a conformance case on the host itself, in a private directory on a tmpfs where there is one: in the sandbox's root where that can be
+// entered (imageroot.ts), else in the host's own.
 // Owns what both sides share: Job and Outcome. In the emulated machine (docs/hwkvm.md) it answers with what was recorded outside.
 
 import { spawn } from 'node:child_process';
@@ -7,6 +8,7 @@ import { constants, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Language } from './cases.ts';
+import { imageRoot, inImageRoot } from './imageroot.ts';
 
 /** One program to run. It is copied to the directory above its working directory, which is empty and belongs to `uid`. */
 export interface Job {
@@ -86,6 +88,8 @@ export async function runNatively(job: Job): Promise<Outcome> {
     mkdirSync(cwd, 0o755);
     const isRoot = process.getuid?.() === 0;
     if (isRoot) chownSync(cwd, job.uid, job.uid);
+    const inside = imageRoot();
+    if (inside !== null) return await run(job, inImageRoot(inside, root, job.uid, (dir) => commandOf(job, join(dir, fileNameOf(job)))), '/', false);
     return await run(job, commandOf(job, program), cwd, isRoot);
   } finally {
     rmSync(root, { recursive: true, force: true });

@@ -3,6 +3,7 @@
 import {
   EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EOPNOTSUPP,
 } from '../../abi/linux/errno.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from '../../abi/linux/fcntl.ts';
 import {
   MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE,
   MADV_HUGEPAGE, MADV_KEEPONFORK, MADV_MERGEABLE, MADV_NOHUGEPAGE, MADV_NORMAL, MADV_PAGEOUT,
@@ -98,12 +99,14 @@ function setFlags(mm: Mm, areas: readonly Vma[], advice: number, change: { set: 
   return result;
 }
 
-/** A hole in shared memory; for files of a file system not supported. */
+/** A hole in shared memory. Of a file it is one that other mappings see once they have lost its pages: the caller's part. */
 function remove(vma: Vma, locked: boolean): number {
   if (locked || vma.inode === null) return -EINVAL;
   if (!isShared(vma) || (vma.maxProt & PROT_WRITE) === 0) return -EACCES;
+  const bytes = vma.end - vma.start;
+  if (vma.inode.fallocate) return vma.inode.fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, vma.offset, bytes);
   if (!(vma.inode instanceof Shmem)) return -EOPNOTSUPP;
-  vma.inode.wipe(vma.offset / PAGE_SIZE, (vma.offset + vma.end - vma.start) / PAGE_SIZE);
+  vma.inode.wipe(vma.offset / PAGE_SIZE, (vma.offset + bytes) / PAGE_SIZE);
   return 0;
 }
 

@@ -17,6 +17,8 @@ export interface Backing {
   users: number;
   /** gpa of page `index` with a reference for the caller; -EFAULT beyond the end (SIGBUS), -ENOMEM, other -errno. */
   mapPage(index: number, forWrite: boolean): number;
+  /** fallocate(2), of files. */
+  fallocate?(mode: number, pos: number, length: number): number;
   release(): void;
 }
 

@@ -3,7 +3,7 @@
 
 import { EBADF, EFAULT, EINVAL, EPERM } from '../../abi/linux/errno.ts';
 import {
-  MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, MLOCK_ONFAULT, MPOL_BIND, MPOL_DEFAULT, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED, MPOL_F_NODE,
+  MADV_REMOVE, MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE, MLOCK_ONFAULT, MPOL_BIND, MPOL_DEFAULT, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED, MPOL_F_NODE,
   MPOL_LOCAL, PROT_WRITE, VM_LOCKED, VM_LOCKONFAULT,
 } from '../../abi/linux/mman.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/linux/fcntl.ts';
@@ -76,7 +76,14 @@ function mremap(task: Task, addr: number, oldLength: number, newLength: number, 
 }
 
 function madvise(task: Task, addr: number, length: number, advice: number): number {
-  return task.process.mm.madvise(addr, length, advice);
+  const { mm } = task.process;
+  const areas = advice === MADV_REMOVE && isPageAligned(addr) ? mm.list.clipped(addr, addr + pageUp(length)) : [];
+  const result = mm.madvise(addr, length, advice);
+  // Whoever maps a file that got holes sees them.
+  for (const { inode, start, end, offset } of areas) {
+    if (inode) for (const process of task.kernel.processes.values()) process.mm.zap(inode, offset, offset + end - start);
+  }
+  return result;
 }
 
 function msync(task: Task, addr: number, length: number, flags: number): number {
@@ -164,7 +171,7 @@ export const rows: SyscallRow[] = [
   sys(25, 'mremap', mremap, FULL, [ADDR, SIZE, SIZE, FLAGS, ADDR]),
   sys(26, 'msync', msync, PARTIAL('there is no device to write to: only the arguments are checked'), [ADDR, SIZE, INT]),
   sys(27, 'mincore', mincore, PARTIAL('resident means mapped by the caller'), [ADDR, SIZE, STRUCT]),
-  sys(28, 'madvise', madvise, PARTIAL('MADV_REMOVE on shared anonymous memory only; MADV_FREE acts at once'), [ADDR, SIZE, INT]),
+  sys(28, 'madvise', madvise, PARTIAL('MADV_FREE acts at once'), [ADDR, SIZE, INT]),
   sys(149, 'mlock', mlock, FULL, [ADDR, SIZE]),
   sys(150, 'munlock', munlock, FULL, [ADDR, SIZE]),
   sys(151, 'mlockall', mlockall, FULL, [INT]),

@@ -164,6 +164,31 @@ CASE(madvise, "madvise: errnos and effects") {
   SHOW(madvise(map, 4096, MADV_REMOVE));
 }
 
+CASE(remove, "MADV_REMOVE: holes in shared memory and files, seen by all who map them") {
+  int fd = file_of_pages("f", 4);
+  char *map = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), *second = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096);
+  char *readable = mmap(NULL, 4096, PROT_READ, MAP_SHARED, open("f", O_RDONLY), 0);
+  memset(map, 'x', 4 * 4096);
+  printf("%c\n", second[0]);
+  SHOW(madvise(map + 4096, 8192, MADV_REMOVE));
+  printf("%c %d %d %c %d\n", map[4095], map[4096], map[12287], map[12288], second[0]);
+  char c = 1;
+  SHOW(pread(fd, &c, 1, 5000));
+  printf("%d\n", c);
+  map[4096] = 'y';
+  printf("%c\n", second[0]);
+  struct stat st;
+  SHOW(fstat(fd, &st));
+  printf("%ld\n", (long)st.st_size);
+  SHOW(madvise(readable, 4096, MADV_REMOVE));
+  char *anonymous = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  anonymous[0] = anonymous[4096] = 'a';
+  SHOW(madvise(anonymous, 4096, MADV_REMOVE));
+  printf("%d %c\n", anonymous[0], anonymous[4096]);
+  SHOW(mlock(map, 4096));
+  SHOW(madvise(map, 4096, MADV_REMOVE));
+}
+
 CASE(filemap, "file mappings: beyond the end, truncation, coherence with read and write") {
   int fd = file_of_pages("f", 2);
   ftruncate(fd, 5000);

@@ -139,7 +139,7 @@ CASE(system, "cpuinfo, stat, uptime, loadavg, version, filesystems, mounts") {
   SAY(strncmp(text_of("/proc/version"), "Linux version ", 14) == 0);
   HAS("/proc/filesystems", "proc", "tmpfs");
   HAS("/proc/mounts", " /proc proc ", " / ");
-  HAS("/proc/self/mountinfo", " / / ", " - proc proc ");
+  HAS("/proc/self/mountinfo", " / ", " - proc proc ");
 }
 
 CASE(sysctl, "/proc/sys: what programs look at") {

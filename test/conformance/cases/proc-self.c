@@ -108,7 +108,8 @@ int main(void) {
   IN_CHILD("zombie", 0);
   pid_t child = fork();
   if (child == 0) _exit(3);
-  sleep_ms(30);
+  siginfo_t info;
+  waitid(P_PID, child, &info, WEXITED | WNOWAIT);
   sprintf(path, "/proc/%d/status", child);
   line_of(path, "State");
   line_of(path, "VmRSS");

@@ -1,0 +1,33 @@
+// The sandbox's root for the native side: the image of the python template, unpacked, in a mount namespace of its own. Needs root and
+// unshare(1); elsewhere cases run in the host's own root.
+//
+// Interface: imageRoot (the directory, or null), inImageRoot (the command that runs a command there).
+
+import { spawnSync } from 'node:child_process';
+import { offshootHome } from '../../src/image/home.ts';
+import { findImage, openImage } from '../../src/image/store.ts';
+import { nativeRoot } from '../../tools/sides/image.ts';
+
+/** Where a case's directory is in the root, as in a sandbox. */
+const PLACE = '/tmp/case';
+const ENTER = 'mount --bind "$1" "$1" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mkdir "$1$2" && mount --bind "$3" "$1$2" && mount --rbind /dev "$1/dev" '
+  + '&& mount --rbind /proc "$1/proc" && mount --rbind /sys "$1/sys" && root=$1 cwd=$2/work ids=$4 && shift 4 '
+  + '&& exec /usr/sbin/chroot --userspec="$ids" --groups= "$root" /usr/bin/env -C "$cwd" "$@"';
+
+let root: string | null | undefined;
+
+/** The unpacked image, made when it is missing; null where it cannot be entered. */
+export function imageRoot(): string | null {
+  if (root !== undefined) return root;
+  root = null;
+  const home = offshootHome();
+  const ref = findImage(home, 'python');
+  const can = process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+  if (can && ref) root = nativeRoot(home, 'python', openImage(home, ref.id));
+  return root;
+}
+
+/** `command` in the root as `uid`, the directory `dir` of the host in its place and its `work` current; `command` gets paths there. */
+export function inImageRoot(rootDir: string, dir: string, uid: number, command: (dir: string) => readonly string[]): string[] {
+  return ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', rootDir, PLACE, dir, `${uid}:${uid}`, ...command(PLACE)];
+}
