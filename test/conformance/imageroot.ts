@@ -10,9 +10,11 @@ import { nativeRoot } from '../../tools/sides/image.ts';
 
 /** Where a case's directory is in the root, as in a sandbox. */
 const PLACE = '/tmp/case';
-const ENTER = 'mount --bind "$1" "$1" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mkdir "$1$2" && mount --bind "$3" "$1$2" && mount --rbind /dev "$1/dev" '
+/** Not as nice as the tests may be, and without what a shell adds to the environment. */
+const ENTER = 'renice -n 0 $$ > /dev/null '
+  + '&& mount --bind "$1" "$1" && mount -t tmpfs -o mode=1777 tmpfs "$1/tmp" && mkdir "$1$2" && mount --bind "$3" "$1$2" && mount --rbind /dev "$1/dev" '
   + '&& mount --rbind /proc "$1/proc" && mount --rbind /sys "$1/sys" && root=$1 cwd=$2/work ids=$4 && shift 4 '
-  + '&& exec /usr/sbin/chroot --userspec="$ids" --groups= "$root" /usr/bin/env -C "$cwd" "$@"';
+  + '&& exec /usr/sbin/chroot --userspec="$ids" --groups= "$root" /usr/bin/env -i -C "$cwd" "$@"';
 
 let root: string | null | undefined;
 
@@ -27,7 +29,11 @@ export function imageRoot(): string | null {
   return root;
 }
 
-/** `command` in the root as `uid`, the directory `dir` of the host in its place and its `work` current; `command` gets paths there. */
-export function inImageRoot(rootDir: string, dir: string, uid: number, command: (dir: string) => readonly string[]): string[] {
-  return ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', rootDir, PLACE, dir, `${uid}:${uid}`, ...command(PLACE)];
+/** `command` in the root as `uid` with `env`, the directory `dir` of the host in its place and its `work` current; `command` gets paths there. */
+export function inImageRoot(
+  rootDir: string, dir: string, { uid, env }: { readonly uid: number; readonly env: Readonly<Record<string, string>> },
+  command: (dir: string) => readonly string[],
+): string[] {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', rootDir, PLACE, dir, `${uid}:${uid}`, ...variables, ...command(PLACE)];
 }

@@ -89,7 +89,10 @@ export async function runNatively(job: Job): Promise<Outcome> {
     const isRoot = process.getuid?.() === 0;
     if (isRoot) chownSync(cwd, job.uid, job.uid);
     const inside = imageRoot();
-    if (inside !== null) return await run(job, inImageRoot(inside, root, job.uid, (dir) => commandOf(job, join(dir, fileNameOf(job)))), '/', false);
+    if (inside !== null) {
+      const argv = inImageRoot(inside, root, { uid: job.uid, env: ENV }, (dir) => commandOf(job, join(dir, fileNameOf(job))));
+      return await run(job, argv, '/', false);
+    }
     return await run(job, commandOf(job, program), cwd, isRoot);
   } finally {
     rmSync(root, { recursive: true, force: true });
