@@ -29,6 +29,7 @@ import type { KernelState } from './save.ts';
 import { Scheduler } from './sched.ts';
 import type { SigInfo } from './signal/state.ts';
 import { finish } from './syscalls/dispatch.ts';
+import { Ptys } from './tty/pty.ts';
 import { KernelClock } from './time/clock.ts';
 import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
@@ -106,6 +107,8 @@ export class Kernel {
   readonly futexes: Futexes;
   /** Bound sockets; restored sockets enter themselves. */
   readonly sockets = new SocketNames();
+  /** Pseudo-terminals; restored ones enter themselves. */
+  readonly ptys = new Ptys();
   readonly ipc = new IpcBudget();
   readonly processes = new Map<number, Process>();
   readonly tasks = new Map<number, Task>();

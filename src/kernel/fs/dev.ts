@@ -1,11 +1,12 @@
 // /dev: memory devices, random numbers, links to the standard streams. null(4), full(4), random(4), tty(4).
 //
 // Interface: devTree (the root directory), openDevice (opens a character device by its number, wherever its node lies),
-// DeviceFile. There is no terminal: /dev/tty is ENXIO.
+// DeviceFile. Terminals are in tty/.
 
-import { EINVAL, ENODEV, ENOSPC, ENOSYS, ENOTTY, ENXIO } from '../../abi/linux/errno.ts';
+import { EINVAL, ENODEV, ENOSPC, ENOTTY, ENXIO } from '../../abi/linux/errno.ts';
 import { RNDGETENTCNT } from '../../abi/linux/ioctl.ts';
 import type { Task } from '../process/task.ts';
+import { openControlling, openMaster, openSlave } from '../tty/ptyfile.ts';
 import { File } from './file.ts';
 import type { Inode } from './inode.ts';
 import { DEV_DEVTMPFS, LinkInode, PseudoInode, S_IFCHR, S_IFDIR, TreeDir } from './pseudo.ts';
@@ -18,6 +19,7 @@ function makedev(major: number, minor: number): number {
 
 const NULL = makedev(1, 3), ZERO = makedev(1, 5), FULL_DEV = makedev(1, 7), RANDOM = makedev(1, 8), URANDOM = makedev(1, 9);
 const TTY = makedev(5, 0), PTMX = makedev(5, 2);
+const PTS_MAJOR = 136;
 const O_ACCMODE = 3;
 
 /** What devices need of the kernel. */
@@ -52,11 +54,12 @@ export function openDevice(inode: Inode, flags: number, task: Task): File | numb
   switch (inode.rdev) {
     case NULL: case ZERO: case FULL_DEV: case RANDOM: case URANDOM:
       return new DeviceFile(inode, flags, task.kernel);
-    case PTMX:
-      task.kernel.count('/dev/ptmx');
-      return -ENOSYS;
-    default:
-      return -ENXIO;
+    case PTMX: return openMaster(inode, flags, task);
+    case TTY: return openControlling(inode, flags, task);
+    default: {
+      const isPts = inode.rdev >> 8 === PTS_MAJOR;
+      return isPts ? openSlave(inode, flags, task.kernel.ptys.get(inode.rdev & 0xff)) : -ENXIO;
+    }
   }
 }
 

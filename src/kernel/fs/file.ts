@@ -60,6 +60,8 @@ export abstract class File {
   isSeekable(): boolean { return false; }
   /** fcntl(2) commands only this kind knows (F_GETPIPE_SZ); -EINVAL otherwise. */
   fcntl(_task: Task, _command: number, _argument: number): number { return -EINVAL; }
+  /** open(2) made it, with all its flags. */
+  opened(_task: Task, _flags: number): void {}
   /** A descriptor was closed (others may remain). */
   flush(): void {}
 

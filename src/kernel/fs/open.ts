@@ -132,6 +132,7 @@ function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait
   const file = dentry.inode.open(kept, task);
   // An object without a name (a pipe reached through /proc/PID/fd) keeps its own label.
   if (file instanceof File && (dentry.parent || dentry.mount || file.label === '')) file.dentry ??= dentry;
+  if (file instanceof File) file.opened(task, flags);
   return file;
 }
 

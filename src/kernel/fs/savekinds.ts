@@ -19,6 +19,9 @@ import { TimerFd } from '../ipc/timerfd.ts';
 import type { TimerFdState } from '../ipc/timerfd.ts';
 import { PidFile } from '../process/pidfd.ts';
 import type { PidFileState } from '../process/pidfd.ts';
+import { Pty } from '../tty/pty.ts';
+import type { PtyState } from '../tty/pty.ts';
+import { PtyMaster, TtyFile } from '../tty/ptyfile.ts';
 import { ControlFile } from './control.ts';
 import { DeviceFile } from './dev.ts';
 import type { File } from './file.ts';
@@ -133,6 +136,15 @@ const textKind: FileKind = {
   },
 };
 
+function ptyNumber(pty: Pty, saver: Saver): number {
+  return saver.object(pty, () => pty.save());
+}
+
+function ptyOf(id: unknown, loader: Loader): Pty {
+  const { kernel } = loader;
+  return loader.object(id as number, (saved) => kernel.ptys.add(Pty.restore(saved as PtyState, kernel.waits)));
+}
+
 /** Registers all of them with savefs. */
 export function registerKinds(): void {
   registerFsPart('fifos', fifoPart);
@@ -156,6 +168,17 @@ export function registerKinds(): void {
   registerFileKind('device', {
     save: () => null,
     restore: (state, loader) => new DeviceFile(loader.inode(state.inode), state.flags, loader.kernel),
+  });
+  registerFileKind('ptmx', {
+    save: (file, saver) => ptyNumber((file as PtyMaster).pty, saver),
+    restore: (state, loader) => new PtyMaster(loader.inode(state.inode), state.flags, loader.kernel, ptyOf(state.extra, loader)),
+  });
+  registerFileKind('pts', {
+    save: (file, saver) => ptyNumber((file as TtyFile).pty, saver),
+    restore: (state, loader) => {
+      const pty = ptyOf(state.extra, loader);
+      return new TtyFile(loader.inode(state.inode), state.flags, pty);
+    },
   });
   registerFileKind('hostin', {
     save: (file) => (file as HostInputFile).program,

@@ -14,9 +14,11 @@ import { DEV_DEVTMPFS, DEV_PROC, DEV_SYSFS, restoreInode } from './pseudo.ts';
 import type { PseudoDir } from './pseudo.ts';
 import { registerKinds } from './savekinds.ts';
 import { sysTree } from './sysfs.ts';
+import { DEV_PTS, ptsTree } from '../tty/devpts.ts';
 import type { MountOptions } from './vfs.ts';
 
-const PROC_SUPER_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572, TMPFS_MAGIC = 0x01021994;
+const PROC_SUPER_MAGIC = 0x9fa0, SYSFS_MAGIC = 0x62656572, TMPFS_MAGIC = 0x01021994, DEVPTS_SUPER_MAGIC = 0x1cd1;
+const PTS_OPTIONS = 'rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=000';
 
 registerKinds();
 
@@ -34,6 +36,7 @@ export function syntheticMounts(kernel: Kernel): Attach {
     add('/proc', DEV_PROC, () => procTree(kernel, vfs, bootTime), { magic: PROC_SUPER_MAGIC, type: 'proc', options: 'rw,nosuid,nodev,noexec,relatime' });
     add('/sys', DEV_SYSFS, () => sysTree(kernel.memory, bootTime, count), { magic: SYSFS_MAGIC, type: 'sysfs', options: 'ro,nosuid,nodev,noexec,relatime' });
     add('/dev', DEV_DEVTMPFS, () => devTree(kernel, bootTime), { magic: TMPFS_MAGIC, type: 'devtmpfs', options: 'rw,nosuid,relatime' });
+    add('/dev/pts', DEV_PTS, () => ptsTree(kernel, bootTime), { magic: DEVPTS_SUPER_MAGIC, type: 'devpts', options: PTS_OPTIONS });
     vfs.setOpener(S_IFIFO, openFifo);
     vfs.setOpener(S_IFCHR, openDevice);
     vfs.setOpener(S_IFBLK, () => -ENXIO);

@@ -7,7 +7,8 @@
 import {
   EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPROTOTYPE,
 } from '../../abi/linux/errno.ts';
-import { FIONREAD, SIOCATMARK, TIOCOUTQ } from '../../abi/linux/ioctl.ts';
+import { FIONREAD, SIOCATMARK } from '../../abi/linux/ioctl.ts';
+import { TIOCOUTQ } from '../../abi/linux/termios.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
 import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_LINGER } from '../../abi/linux/socket.ts';
 import { File } from '../fs/file.ts';

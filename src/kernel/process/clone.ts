@@ -157,6 +157,7 @@ export function newProcess(task: Task, args: CloneArgs, hot?: ReadonlySet<number
 function inherit(child: Process, from: Process): void {
   child.pgid = from.pgid;
   child.sid = from.sid;
+  child.tty = from.tty;
   child.exe = from.exe;
   child.exeInode = from.exeInode;
   child.argv = from.argv;

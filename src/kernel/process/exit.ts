@@ -10,6 +10,7 @@ import { exitRobustList } from '../ipc/robust.ts';
 import type { Kernel } from '../kernel.ts';
 import { signalProcess } from '../signal/send.ts';
 import { siginfo } from '../signal/state.ts';
+import { groupsAtRisk, hangUpOrphans, leaderExits } from '../tty/jobcontrol.ts';
 import type { Process } from './process.ts';
 import type { Task } from './task.ts';
 
@@ -58,6 +59,7 @@ export function wakeVfork(task: Task): void {
 
 function endProcess(process: Process, status: number): void {
   const { kernel } = process;
+  const groups = groupsAtRisk(process);
   process.exitStatus = status;
   process.timers.destroy();
   kernel.tracerExit(process, status);
@@ -66,10 +68,12 @@ function endProcess(process: Process, status: number): void {
     kernel.endMain(status);
     return;
   }
+  leaderExits(process);
   process.mm.release();
   process.files.release();
   process.fs.release();
   for (const child of [...kernel.processes.values()]) if (child.ppid === process.pid) reparent(kernel, process, child);
+  hangUpOrphans(kernel, groups);
   if (process.exitQueue !== 0) kernel.waits.wake(process.exitQueue);
   notifyParent(process);
   kernel.programs.ended(process, status);

@@ -69,6 +69,8 @@ export class Process {
   thpDisabled = false;
   pdeathsig = 0;
   childSubreaper = false;
+  /** Number of the pseudo-terminal that controls its session; -1: none. */
+  tty = -1;
   nice = 0;
 
   /** CPU time of threads that have ended, and of waited-for children. Nanoseconds. */

@@ -13,7 +13,7 @@ import { Task, copyContext } from './task.ts';
 
 const PROCESS_FIELDS = [
   'parentTid', 'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue',
-  'exitQueue', 'stopped', 'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'keepCaps', 'thpDisabled', 'pdeathsig', 'childSubreaper', 'nice',
+  'exitQueue', 'stopped', 'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'keepCaps', 'thpDisabled', 'pdeathsig', 'childSubreaper', 'tty', 'nice',
   'deadCpuNs', 'childrenCpuNs', 'startNs',
 ] as const;
 

@@ -6,10 +6,10 @@ import {
   SA_NODEFER, SA_RESETHAND, SA_RESTART, SIGSEGV, SIGSTOP, SIG_IGN, SI_KERNEL, defaultAction, sigbit, signalName,
 } from '../../abi/linux/signal.ts';
 import { REG } from '../../platform.ts';
-import type { Process } from '../process/process.ts';
 import { abortSequence } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import { setResult } from '../syscalls/args.ts';
+import { isOrphaned } from '../tty/jobcontrol.ts';
 import { pushFrame } from './frame.ts';
 import { deliverable, forceSignal } from './send.ts';
 import { DEFAULT_ACTION, UNBLOCKABLE, siginfo, takePending } from './state.ts';
@@ -48,7 +48,7 @@ function deliverOne(task: Task, info: SigInfo, action: SigAction): boolean {
   }
   const what = defaultAction(signo);
   if (what === 'ign' || what === 'cont') return true;
-  if (what === 'stop' && signo !== SIGSTOP && isOrphanedGroup(task.process)) return true;
+  if (what === 'stop' && signo !== SIGSTOP && isOrphaned(task.kernel, task.process.pgid)) return true;
   task.kernel.tracer?.event(task, `--- ${signalName(signo)} {si_signo=${signalName(signo)}, si_code=${info.code}} ---`);
   if (what === 'stop') {
     task.work = true;
@@ -59,17 +59,6 @@ function deliverOne(task: Task, info: SigInfo, action: SigAction): boolean {
   // Never with the core flag (0x80): sandboxes write no core files.
   task.kernel.exitGroup(task.process, signo);
   return false;
-}
-
-/** No process of the group has a parent in another group of its session: nobody would ever continue it. */
-function isOrphanedGroup(process: Process): boolean {
-  const { processes } = process.kernel;
-  for (const member of processes.values()) {
-    if (member.pgid !== process.pgid || member.exitStatus >= 0) continue;
-    const parent = processes.get(member.ppid);
-    if (parent && parent.pgid !== process.pgid && parent.sid === process.sid) return false;
-  }
-  return true;
 }
 
 function startHandler(task: Task, info: SigInfo, action: SigAction): void {

@@ -2,9 +2,9 @@
 
 import { EBADF, EFAULT, EINVAL, EISDIR, ENOTTY, EOPNOTSUPP, EXDEV } from '../../abi/linux/errno.ts';
 import {
-  FICLONE, FICLONERANGE, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, MTIOCTOP, TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP,
-  TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ,
+  FICLONE, FICLONERANGE, FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, MTIOCTOP,
 } from '../../abi/linux/ioctl.ts';
+import { TCGETS, TCSETS, TCSETSF, TCSETSW, TIOCGPGRP, TIOCGWINSZ, TIOCNOTTY, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ } from '../../abi/linux/termios.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';

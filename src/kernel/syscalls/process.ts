@@ -45,6 +45,7 @@ function getsid(task: Task, pid: number): number {
 function setsid(task: Task): number {
   const { process, kernel } = task;
   for (const other of kernel.processes.values()) if (other.pgid === process.pid) return -EPERM;
+  process.tty = -1;
   process.sid = process.pid;
   process.pgid = process.pid;
   return process.pid;

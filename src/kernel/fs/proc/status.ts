@@ -8,6 +8,7 @@ import { PidFile } from '../../process/pidfd.ts';
 import { EpollFile } from '../../ipc/epoll.ts';
 import { EventFd } from '../../ipc/eventfd.ts';
 import type { Process } from '../../process/process.ts';
+import { ttyOf } from '../../tty/jobcontrol.ts';
 import type { Task } from '../../process/task.ts';
 import type { File } from '../file.ts';
 import { ticks } from './system.ts';
@@ -28,6 +29,12 @@ function actionMask(process: Process, isWanted: (handler: bigint) => boolean): b
   return mask;
 }
 
+/** tty_nr and tpgid: the controlling terminal, and who is in its foreground. */
+function terminal(process: Process): [number, number] {
+  const pty = ttyOf(process);
+  return pty ? [136 << 8 | pty.index, pty.pgrp] : [0, -1];
+}
+
 /** /proc/PID/stat: 52 fields. */
 export function stat(process: Process, task: Task | undefined, id: number): string {
   const isDead = process.exitStatus >= 0;
@@ -37,7 +44,7 @@ export function stat(process: Process, task: Task | undefined, id: number): stri
   const rlimit = process.rlimits[5]?.soft ?? Infinity; // RLIMIT_RSS
   const start = Math.max(0, task?.startNs || process.startNs);
   const fields: (string | number | bigint)[] = [
-    id, `(${task?.comm ?? ''})`, stateOf(process, task)[0], process.ppid, process.pgid, process.sid, 0, -1, 0x40_0000, 0, 0, 0, 0,
+    id, `(${task?.comm ?? ''})`, stateOf(process, task)[0], process.ppid, process.pgid, process.sid, ...terminal(process), 0x40_0000, 0, 0, 0, 0,
     ticks(id === process.pid ? process.cpuNs : task?.cpuNs ?? 0), 0, ticks(process.childrenCpuNs), 0, 20 + process.nice, process.nice,
     process.tasks.length, 0, ticks(start), isDead ? 0 : mm.totalPages * 4096, isDead ? 0 : mm.rssPages,
     rlimit === Infinity ? 18446744073709551615n : rlimit,

@@ -2,6 +2,7 @@
 //
 // Interface: sysctlTree, a literal tree for TreeDir. boot_id is made when first read and belongs to one sandbox: forks differ.
 
+import { PTYS_MAX } from '../../tty/pty.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Tree } from '../pseudo.ts';
 import { bytesOf, textOf, TextInode } from '../pseudo.ts';
@@ -43,7 +44,8 @@ function hostname(kernel: Kernel): Tree[string] {
 function kernelTree(kernel: Kernel): Tree {
   return {
     ostype: `${KERNEL_NAME}\n`, osrelease: `${KERNEL_RELEASE}\n`, version: `${KERNEL_VERSION}\n`, hostname: hostname(kernel),
-    domainname: '(none)\n', random: randomTree(kernel), pid_max: '32768\n', 'threads-max': () => `${kernel.limits.processesMax}\n`,
+    domainname: '(none)\n', random: randomTree(kernel),
+    pty: { max: `${PTYS_MAX}\n`, nr: () => `${kernel.ptys.indexes.length}\n` }, pid_max: '32768\n', 'threads-max': () => `${kernel.limits.processesMax}\n`,
     cap_last_cap: '40\n', ngroups_max: '65536\n', overflowuid: '65534\n', overflowgid: '65534\n', randomize_va_space: '2\n',
     core_pattern: 'core\n', core_uses_pid: '0\n', core_pipe_limit: '0\n', dmesg_restrict: '1\n', kptr_restrict: '1\n',
     perf_event_paranoid: '4\n', panic: '0\n', panic_on_oops: '0\n', printk: '4\t4\t1\t7\n', sysrq: '0\n', tainted: '0\n',

@@ -92,7 +92,7 @@ function escaped(path: string): string {
 }
 
 const FILESYSTEMS = ['sysfs', 'tmpfs', 'proc', 'devtmpfs', 'sockfs', 'pipefs', 'overlay'].map((name) => `nodev\t${name}\n`).join('');
-const DEVICES = 'Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n\nBlock devices:\n';
+const DEVICES = 'Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n';
 
 /** Files directly below /proc, besides processes. */
 export function systemTree(kernel: Kernel): Tree {
