@@ -3,6 +3,7 @@
 
 import { OffshootError, homeError, type ErrorCode } from '../engine/errors.ts';
 import { HomeError, ImageError } from '../image/errors.ts';
+import { offshootHome } from '../image/home.ts';
 import { endProgress } from './progress.ts';
 
 /** A mistake in the command line or its files. */
@@ -28,5 +29,10 @@ function told(error: unknown): { code: ErrorCode; message: string } {
   if (error instanceof UsageError) return { code: 'bad-argument', message };
   if (error instanceof HomeError) return { code: 'home-unusable', message };
   if (error instanceof ImageError) return { code: 'image-failed', message };
-  return homeError(error) ?? { code: 'internal', message };
+  return (isBelowHome(error) ? homeError(error) : null) ?? { code: 'internal', message };
+}
+
+function isBelowHome(error: unknown): boolean {
+  const { path } = error as NodeJS.ErrnoException;
+  return typeof path === 'string' && path.startsWith(offshootHome());
 }

@@ -50,7 +50,7 @@ export function writeOutputs(outputs: readonly Output[], { collected, notCollect
       const sentence = `--out ${output.text}: the run left no ${output.pattern} that is new or changed.`;
       problems.push({ path: output.pattern, reason: 'is not there, or is unchanged', sentence });
     }
-    const isInto = isPattern(output.pattern) || output.path.endsWith('/') || statSync(output.path, { throwIfNoEntry: false })?.isDirectory() === true;
+    const isInto = isPattern(output.pattern) || output.path.endsWith('/') || isDirectory(output.path);
     for (const [path, content] of found) {
       try {
         files.push({ path, to: write(placeOf(output, path, isInto), content), sizeBytes: content.length });
@@ -61,6 +61,14 @@ export function writeOutputs(outputs: readonly Output[], { collected, notCollect
     }
   }
   return { files, problems };
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // writing there says why
+  }
 }
 
 interface Place { readonly base: string; readonly names: readonly string[] }

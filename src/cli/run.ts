@@ -64,6 +64,14 @@ function readProgram(file: string): Buffer {
   }
 }
 
+/** A job in the background (`&`) that reads its terminal is stopped: it gets no input instead, since it may not want any. proc_pid_stat(5). */
+function isInBackground(): boolean {
+  if (!process.stdin.isTTY) return false;
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return group !== foreground;
+}
+
 async function launch(flags: RunFlags, script: string | null, start: Start): Promise<void> {
   const limits = limitsOf(flags);
   const memory = positive(flags.memory, '--memory');
@@ -79,7 +87,7 @@ async function launch(flags: RunFlags, script: string | null, start: Start): Pro
     tail.push(bytes);
   };
   const init: RunInit = {
-    env: environment(flags.env), ...limits, stdin: process.stdin, capture: flags.json ?? false,
+    env: environment(flags.env), ...limits, stdin: isInBackground() ? '' : process.stdin, capture: flags.json ?? false,
     cwd: files.cwd, mounts: files.mounts, collect: outputs.map(({ pattern }) => pattern), collectBytes: outLimit * 2 ** 20,
     ...(flags.json ? {} : { onStdout: (bytes) => process.stdout.write(bytes), onStderr }),
     countPages: flags.json ?? false,

@@ -121,6 +121,12 @@ test('offshoot … | head: ends quietly when its reader is gone', async () => {
   }
 });
 
+test('a job in the background of a terminal is not stopped for reading it', async () => {
+  const line = `set -m; "${process.execPath}" --no-warnings "${MAIN}" run -c "import sys; print([sys.stdin.read()])" & wait %1; echo "exit $?"`;
+  const result = await command('script', ['-qec', `bash -c '${line}'`, '/dev/null']);
+  assert.match(result.stdout.toString(), /\[''\]\r\n[^]*\nexit 0\r\n/);
+});
+
 test('output that cannot be written', async () => {
   const line = `"${process.execPath}" --no-warnings "${MAIN}" run -c "print(1)" > /dev/full`;
   const result = await command('sh', ['-c', line]);

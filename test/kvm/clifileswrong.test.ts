@@ -1,14 +1,14 @@
 // Everything that can be wrong with --in, --out and --workdir: one line on stderr, exit code 2.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { offshoot, run } from './clihelp.ts';
+import { MAIN, command, offshoot, run } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-wrong-'));
-after(() => rmdirSync(dir));
+after(() => rmSync(dir, { recursive: true }));
 before(async () => void (await run('pass')));
 
 const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
@@ -34,3 +34,25 @@ for (const [name, args, message] of WRONG) {
   });
 }
 
+
+/** Root without its capabilities: a user who owns /dev/kvm, but must obey permissions. */
+const WITHOUT_CAPABILITIES = ['--bounding-set', '-all', '--inh-caps', '-all', '--reuid', '0'];
+const skip = process.getuid?.() === 0 ? false : 'only root can give up capabilities';
+
+test('wrong input: no permission', { skip }, async () => {
+  const path = (name: string): string => join(dir, name);
+  for (const name of ['closed', 'locked']) mkdirSync(path(name));
+  writeFileSync(path('closed.py'), 'print(1)\n');
+  writeFileSync(path('locked/x.py'), 'print(1)\n');
+  for (const [name, mode] of [['closed', 0], ['closed.py', 0], ['locked', 0o300]] as const) chmodSync(path(name), mode);
+  for (const [args, message] of [
+    [['run', path('closed.py')], /cannot read [^\n]*closed.py: permission denied\. \[bad-argument\]/],
+    [['run', '--in', path('closed'), '-c', '1'], /closed cannot be given to the sandbox: permission denied\. \[files-failed\]/],
+    [['run', path('locked/x.py')], /locked cannot be given to the sandbox: permission denied\. Add --no-dir [^\n]* \[files-failed\]/],
+    [['run', '--out', `x:${path('closed')}/x`, '-c', 'open("x", "w")'], /closed[^\n]* cannot be written \(EACCES\)\. \[files-failed\]/],
+  ] as const) {
+    const result = await command('setpriv', [...WITHOUT_CAPABILITIES, process.execPath, '--no-warnings', MAIN, ...args]);
+    assert.match(result.stderr, new RegExp(`^offshoot: [^\\n]*${message.source}\\n$`));
+    assert.deepEqual([result.stdout.toString(), result.code], ['', 2]);
+  }
+});
