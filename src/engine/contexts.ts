@@ -86,6 +86,19 @@ export class Contexts {
     this.open(DEFAULT_CONTEXT, template.header);
   }
 
+  /** The contexts of a branch: `source` is where it came from, `copyOf` gives the branch's part of what runs. What waits stays there. */
+  goOnAs(source: Contexts, copyOf: (job: Job) => Job): void {
+    const branch = (context: Context): Context => {
+      const program = context.program && (this.kernel.programs.get(context.program.id) ?? null);
+      const process = context.process && (this.kernel.processes.get(context.process.pid) ?? null);
+      const copy = { ...context, program, process, job: context.job && copyOf(context.job), queue: [], log: context.log.copy() };
+      if (program) program.control?.onMessage((message) => this.answered(copy, program, message));
+      return copy;
+    };
+    for (const [id, context] of source.contexts) this.contexts.set(id, branch(context));
+    for (const [id, context] of source.closed) this.closed.set(id, branch(context));
+  }
+
   /** What the default context's interpreters start with. */
   setDefault(init: ContextInit): void {
     this.known(DEFAULT_CONTEXT).init = init;

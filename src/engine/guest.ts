@@ -143,6 +143,7 @@ export class Guest implements Runnable {
     this.deadlineMs = source.deadlineMs;
     this.onEnd = onEnd;
     this.kernel.vfs.given.askAgain();
+    this.session = source.session && source.session.branch(this.kernel);
   }
 
   /** Half frozen memory is of no use: then the sandbox ends. */

@@ -68,6 +68,25 @@ export class Job {
     this.syscallsBefore = kernel.syscallCount;
   }
 
+  /** The same in a branch of its sandbox; `send` gets what it prints there. Nobody hears of its end who does not ask. */
+  branch(kernel: Kernel, send: SendOutput): Job {
+    const copy = new Job(this.number, this.options, this.code, this.log && this.log.copy(), send);
+    copy.program = this.program && (kernel.programs.get(this.program.id) ?? null);
+    copy.process = this.process && (kernel.processes.get(this.process.pid) ?? null);
+    copy.input.push(...this.input);
+    copy.stop = this.stop;
+    copy.stopText = this.stopText;
+    copy.deadlineMs = this.deadlineMs;
+    copy.killAtMs = this.killAtMs;
+    copy.isFresh = this.isFresh;
+    copy.end = this.end;
+    copy.startedMs = this.startedMs;
+    copy.begunMs = this.begunMs;
+    copy.cpuNsBefore = this.cpuNsBefore;
+    copy.syscallsBefore = this.syscallsBefore;
+    return copy;
+  }
+
   /** Calls `listener` once, when it is over. */
   whenOver(listener: (end: RunEnd) => void): void {
     if (this.end) listener(this.end);

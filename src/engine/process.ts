@@ -48,6 +48,11 @@ export class Process {
     this.ending.then((end) => this.end = end, () => { /* who waits is told */ });
   }
 
+  /** The same program in a branch of its sandbox. */
+  in(place: SandboxPlace): Process {
+    return new Process(place, this.job, this.pid, this.argv, this.startedAt);
+  }
+
   /** How it ended; null while it runs. */
   get exitCode(): number | null {
     return this.end?.exitCode ?? null;

@@ -49,6 +49,7 @@ const UNHEARD: SessionEvents = { output: (_number, _stream, _bytes, sent) => sen
 
 export class Session {
   private readonly kernel: Kernel;
+  private readonly template: LoadedTemplate;
   private readonly user: Credentials;
   private readonly cwd: string;
   private events: SessionEvents = UNHEARD;
@@ -64,19 +65,46 @@ export class Session {
   /** What ended in the last slice. */
   private over: { readonly job: Job; readonly reason: EndReason | null; readonly isLost: boolean }[] = [];
 
-  /** `kernel` waits for its request, or is about to. */
-  constructor(kernel: Kernel, template: LoadedTemplate) {
+  /** `kernel` waits for its request, or is about to; or it is a branch of the one that `from` is in. */
+  constructor(kernel: Kernel, template: LoadedTemplate, from: Session | null = null) {
     this.kernel = kernel;
+    this.template = template;
     this.cwd = template.header.cwd;
     this.hasPython = kernel.main?.argv[0] !== PARK_PATH;
-    this.user = holdMain(kernel);
+    this.user = from ? from.user : holdMain(kernel);
     this.contexts = new Contexts(kernel, this.user, template, {
       started: (job) => this.started(job),
       over: (job, reason, isLost) => this.ended(job, reason, isLost),
     });
     kernel.programs.onEnd = (program, process, status) => this.programEnded(program, process, status);
     kernel.onMemoryOut = () => this.killBiggest();
-    if (this.hasPython) sendStream(kernel.control, new Uint8Array(), new Uint8Array());
+    if (from) this.goOnAs(from);
+    else if (this.hasPython) sendStream(kernel.control, new Uint8Array(), new Uint8Array());
+  }
+
+  /**
+   * The session of a branch of this guest, between two slices: contexts and programs are there once more, under the same names and
+   * numbers. What runs in the foreground goes on there, too, but nobody hears of it; runs that wait for a context wait only here. The
+   * caller calls `listen`.
+   */
+  branch(kernel: Kernel): Session {
+    return new Session(kernel, this.template, this);
+  }
+
+  private goOnAs(from: Session): void {
+    const copies = new Map<Job, Job>();
+    const copyOf = (job: Job): Job => {
+      const known = copies.get(job) ?? job.branch(this.kernel, (stream, bytes, sent) => sent());
+      copies.set(job, known);
+      return known;
+    };
+    for (const [number, job] of from.jobs) if (job.log) this.jobs.set(number, copyOf(job));
+    for (const job of from.current.values()) {
+      this.started(copyOf(job));
+      copyOf(job).program?.streams.letGo(); // it was held back for a reader it does not have here
+    }
+    this.contexts.goOnAs(from.contexts, copyOf);
+    this.hasFirst = from.hasFirst;
   }
 
   /** Starts the first interpreter; true when it is ready for its first run, or there is none to have. Called between slices. */
@@ -87,6 +115,11 @@ export class Session {
   /** It is somebody's now. */
   open(options: StatefulOptions, events: SessionEvents): void {
     this.contexts.setDefault({ env: options.env, cwd: this.cwd });
+    this.listen(events);
+  }
+
+  /** Who hears of it from now on. */
+  listen(events: SessionEvents): void {
     this.events = events;
   }
 
