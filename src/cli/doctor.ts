@@ -38,7 +38,8 @@ export async function doctor(flags: DoctorFlags): Promise<void> {
   const home = await homeFindings();
   const isReady = [kvm, ...home].every(({ level }) => level !== 'problem');
   const report = isReady ? await selfTest() : null;
-  const findings = [kvm, ...(report ? machineFindings(report) : []), ...kernelFindings(), ...home, memory(), apt()];
+  const none = kvm.level === 'problem' ? [problem('isolation', 'none: without KVM nothing is run', 'see /dev/kvm')] : [];
+  const findings = [kvm, ...none, ...(report ? machineFindings(report) : []), ...kernelFindings(), ...home, memory(), apt()];
   const ok = findings.every(({ level }) => level !== 'problem');
   const checks = report && 'checks' in report ? report.checks : [];
   if (flags.json) {

@@ -33,6 +33,14 @@ test('run FILE: its path, arguments and traceback', async () => {
   assert.equal(result.code, 1);
 });
 
+test('a module that is not there: the traceback, then what to type', async () => {
+  const path = file('missing.py', 'import missing_module\n');
+  const { stderr, code } = await offshoot(['run', path]);
+  assert.match(stderr, new RegExp(`^Traceback[^]*File "${path}", line 1, in <module>\\n[^]*\\nModuleNotFoundError: No module named 'missing_module'\\n`
+    + 'offshoot: template "python" has no Python module "missing_module": [^\\n]*"offshoot template build NAME --package [^\\n]* -t NAME\\n$'));
+  assert.equal(code, 1);
+});
+
 test('run -: the program comes from standard input', async () => {
   const result = await offshoot(['run', '-', 'x'], { stdin: 'import sys\nprint(sys.argv, repr(sys.stdin.read()))\n' });
   assert.deepEqual([result.stdout.toString(), result.stderr, result.code], ["['-', 'x'] ''\n", '', 0]);

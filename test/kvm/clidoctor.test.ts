@@ -1,11 +1,11 @@
 // `offshoot doctor` on this host, and where things are wrong; completion scripts as shells read them; help and shell.
 
 import assert from 'node:assert/strict';
-import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { MAIN, command, offshoot, run } from './clihelp.ts';
+import { MAIN, canUnshare, command, offshoot, run } from './clihelp.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-doctor-'));
 before(async () => void (await run('pass'))); // what is missing is built here
@@ -54,6 +54,40 @@ prctl = ctypes.CDLL(None).prctl
 assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.byref(Prog(6, ctypes.addressof(kept))), 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])
 `;
+
+/** Other settings of the kernel than this host's; $0 is a scratch directory. */
+const BAD_HOST = `mount -t tmpfs none "$0" && cd "$0" && mkdir -p cgroup/memory dev home && put() { test -e "$3" || return 0; echo "$2" > "$1" && mount --bind "$1" "$3"; } &&
+mount -t tmpfs -o size=8m none home && put nx Y /sys/module/kvm/parameters/nx_huge_pages && put maps 1000 /proc/sys/vm/max_map_count &&
+put thp "always madvise [never]" /sys/kernel/mm/transparent_hugepage/enabled && mount --rbind cgroup /sys/fs/cgroup &&
+put memory "MemTotal: 500000 kB
+MemAvailable: 50000 kB" /proc/meminfo && ulimit -n 600 && exec "$@"`;
+
+test('doctor: everything that is wrong is found, with its fix', { skip: canUnshare() ? false : 'needs a mount namespace' }, async () => {
+  const at = join(dir, 'bad');
+  mkdirSync(at);
+  const result = await command('unshare', ['-m', 'sh', '-c', BAD_HOST, at, process.execPath, '--no-warnings', MAIN, 'doctor', '--json'], {
+    env: { OFFSHOOT_HOME: join(at, 'home') },
+  });
+  const { findings, ok } = JSON.parse(result.stdout.toString()) as Report;
+  const bad = findings.filter(({ level }) => level !== 'ok').map(({ name, level }) => `${level} ${name}`);
+  const wrongs = ['note control groups', 'note open files', 'note mappings', 'problem disk', 'problem memory'];
+  if (existsSync('/sys/module/kvm/parameters/nx_huge_pages')) wrongs.push('note nx_huge_pages');
+  if (existsSync('/sys/kernel/mm/transparent_hugepage')) wrongs.push('note huge pages');
+  for (const wrong of wrongs) {
+    assert.ok(bad.includes(wrong), `${wrong} is not in ${bad.join(', ')}`);
+  }
+  for (const { name, level, fix } of findings) assert.equal(fix === '', level === 'ok', name);
+  assert.deepEqual([ok, result.code, result.stderr], [false, 1, '']);
+});
+
+test('doctor: no /dev/kvm, so no isolation', { skip: canUnshare() ? false : 'needs a mount namespace' }, async () => {
+  const script = 'mount -t tmpfs none "$0" && : > "$0/null" && mount --bind /dev/null "$0/null" && mount --rbind "$0" /dev && exec "$@"';
+  const at = join(dir, 'nokvm');
+  mkdirSync(at);
+  const result = await command('unshare', ['-m', 'sh', '-c', script, at, process.execPath, '--no-warnings', MAIN, 'doctor']);
+  assert.match(result.stdout.toString(), /^PROBLEM +\/dev\/kvm +\/dev\/kvm does not exist\n +fix: load the module[^\n]*\nPROBLEM +isolation +none: [^\n]*\n/);
+  assert.equal(result.code, 1);
+});
 
 test('doctor: a kernel without PAGEMAP_SCAN is slower, no problem', async () => {
   const result = await command('python3', ['-c', WITHOUT_SCAN, process.execPath, '--no-warnings', MAIN, 'doctor']);
