@@ -56,7 +56,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 `;
 
 /** Other settings of the kernel than this host's; $0 is a scratch directory. */
-const BAD_HOST = `mount -t tmpfs none "$0" && cd "$0" && mkdir -p cgroup/memory dev home && put() { test -e "$3" || return 0; echo "$2" > "$1" && mount --bind "$1" "$3"; } &&
+const BAD_HOST = `mount -t tmpfs none "$0" && cd "$0" && mkdir -p cgroup/memory dev home &&
+put() { test -e "$3" || return 0; echo "$2" > "$1" && mount --bind "$1" "$3"; } &&
 mount -t tmpfs -o size=8m none home && put nx Y /sys/module/kvm/parameters/nx_huge_pages && put maps 1000 /proc/sys/vm/max_map_count &&
 put thp "always madvise [never]" /sys/kernel/mm/transparent_hugepage/enabled && mount --rbind cgroup /sys/fs/cgroup &&
 put memory "MemTotal: 500000 kB

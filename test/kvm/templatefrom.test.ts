@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import test, { after } from 'node:test';
 import { Engine } from '../../src/engine/index.ts';
 import { MAIN, canUnshare, command, commandsOf, offshoot, withoutApt, type CliResult } from './clihelp.ts';
@@ -31,6 +31,20 @@ test('a directory without Python: its programs run, Python is told to be missing
   assert.match(preload.stderr, /its image has no python3 in its PATH/);
   assert.equal(preload.code, 2);
   assert.doesNotMatch(await ok(['template', 'ls']) + await ok(['image', 'ls']), /tiny2/, 'a failed build leaves nothing');
+});
+
+test('a container image, as a layout directory and as docker save writes it: layers, whiteouts, modes, environment', async () => {
+  const at = join(dir, 'container');
+  mkdirSync(at);
+  execFileSync('python3', [resolve(import.meta.dirname, 'files/container.py'), at, '/bin/busybox']);
+  for (const source of [`oci:${at}/layout`, `oci:${at}/layout:latest`, `tar:${at}/saved.tar`]) {
+    await build('contained', '--from', source);
+    const look = 'cd /etc; busybox stat -c "%n %a %u" keep new; busybox test -e old || echo gone; echo $GREETING; busybox readlink /bin/sh';
+    assert.equal(await ok(['exec', '-t', 'contained', '--', 'sh', '-c', look]), 'keep 640 0\nnew 604 0\ngone\nhello\nbusybox\n', source);
+  }
+  const other = await offshoot(['template', 'build', 'contained', '--from', `oci:${at}/layout:other`], { env });
+  assert.match(other.stderr, /\noffshoot: [^\n]* holds no image for linux\/amd64 called "other" \[image-failed\]\n$/);
+  assert.equal(other.code, 2);
 });
 
 /** The files of the default image as a tar file, made by tar in a sandbox. */
