@@ -133,7 +133,7 @@ export class Contexts {
     });
   }
 
-  /** Ends its interpreter, and what runs or waits there. The default one is there again with its next run. */
+  /** Ends its interpreter with all its session, and what runs or waits there. The default one is there again with its next run. */
   close(id: string): void {
     const context = this.known(id);
     if (id !== DEFAULT_CONTEXT) this.contexts.delete(id);
@@ -147,7 +147,8 @@ export class Contexts {
     this.closed.set(program.id, { ...context, queue: [] });
     context.program = context.process = context.job = null;
     context.isTold = false;
-    signalProcess(process, siginfo(SIGKILL, SI_KERNEL));
+    // With what it started: nobody else knows of that.
+    for (const other of [...this.kernel.processes.values()]) if (other.sid === process.pid) signalProcess(other, siginfo(SIGKILL, SI_KERNEL));
   }
 
   /** Runs a job when those before it are over. Throws OffshootError. */
@@ -276,10 +277,7 @@ export class Contexts {
     if (lostBytes > 0) streams.output(2, Buffer.from(`offshoot: ${lostBytes} bytes that this context printed between its runs were dropped\n`));
     for (const { stream, bytes } of pieces) streams.output(stream, bytes);
     streams.renewStdin();
-    for (const bytes of job.input.splice(0)) {
-      if (bytes) streams.stdin.push(bytes);
-      else streams.stdin.close();
-    }
+    job.feed(program);
     this.send(context, job);
     context.hadStdin = job.options.hasStdin;
   }

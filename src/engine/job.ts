@@ -15,6 +15,8 @@ import { STOPPED_EXIT, explainEnd } from './runend.ts';
 
 /** Readers of one process that wait. */
 const TAILS_MAX = 32;
+/** Input that waits to be read before more is taken. */
+const INPUT_BYTES = 1 << 20;
 
 export class Job {
   /** The caller's number for it: messages about it carry that. */
@@ -33,8 +35,11 @@ export class Job {
   killAtMs = Infinity;
   /** The first run of an interpreter. */
   isFresh = false;
-  /** Standard input that came before it started; null: its end. */
-  readonly input: (Uint8Array | null)[] = [];
+  /** Standard input that came before it started. */
+  private input: Uint8Array[] = [];
+  private isInputOver: boolean;
+  /** Who waits until it has read most of its input. */
+  private givers: (() => void)[] = [];
   private onEnd: ((end: RunEnd) => void)[] = [];
   private end: RunEnd | null = null;
   /** Who waits for output behind a position. */
@@ -49,6 +54,7 @@ export class Job {
     this.options = options;
     this.code = code;
     this.log = log;
+    this.isInputOver = !options.hasStdin && log === null;
     this.outlet = new Outlet(send);
   }
 
@@ -73,7 +79,8 @@ export class Job {
     const copy = new Job(this.number, this.options, this.code, this.log && this.log.copy(), send);
     copy.program = this.program && (kernel.programs.get(this.program.id) ?? null);
     copy.process = this.process && (kernel.processes.get(this.process.pid) ?? null);
-    copy.input.push(...this.input);
+    copy.input = this.input.slice();
+    copy.isInputOver = this.isInputOver;
     copy.stop = this.stop;
     copy.stopText = this.stopText;
     copy.deadlineMs = this.deadlineMs;
@@ -93,6 +100,29 @@ export class Job {
     else this.onEnd.push(listener);
   }
 
+  /** More standard input, and perhaps its end; `taken` is called when not much waits to be read. */
+  give(bytes: Uint8Array, isLast: boolean, taken: () => void): void {
+    if (bytes.length > 0) this.input.push(bytes);
+    this.isInputOver ||= isLast;
+    this.givers.push(taken);
+    if (this.program) this.feed(this.program);
+    this.settle();
+  }
+
+  /** Its program reads what has come so far. */
+  feed({ streams: { stdin } }: Program): void {
+    for (const bytes of this.input.splice(0)) stdin.push(bytes);
+    if (this.isInputOver) stdin.close();
+  }
+
+  /** Between slices: tells who waits for its output, or for room for more input. */
+  settle(): void {
+    this.tell();
+    if (this.givers.length === 0) return;
+    const waiting = this.end ? 0 : this.program ? this.program.streams.stdin.queuedBytes : this.input.reduce((sum, { length }) => sum + length, 0);
+    if (waiting <= INPUT_BYTES) for (const taken of this.givers.splice(0)) taken();
+  }
+
   /** Calls `answer` with the first piece behind a position, when there is one; with null when it is over and there is none. Throws OffshootError. */
   tail(from: LogPosition, answer: (piece: LogPiece | null) => void): void {
     if (this.tails.length >= TAILS_MAX) throw new OffshootError('busy', `${TAILS_MAX} readers wait for the output of this process already.`);
@@ -100,8 +130,7 @@ export class Job {
     this.tell();
   }
 
-  /** Answers who waits for output, as far as there is some. */
-  tell(): void {
+  private tell(): void {
     if (this.tails.length === 0) return;
     this.tails = this.tails.filter(({ from, answer }) => {
       const piece = this.log?.after(from) ?? null;
@@ -119,7 +148,7 @@ export class Job {
     const listeners = this.onEnd;
     this.onEnd = [];
     for (const listener of listeners) listener(this.end);
-    this.tell();
+    this.settle();
   }
 
   private describe(kernel: Kernel, reason: EndReason | null, isLost: boolean): RunEnd {

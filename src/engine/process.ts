@@ -23,6 +23,7 @@ export interface OutputPiece {
 }
 
 const INPUT_BYTES = 256 << 10;
+const NO_BYTES: Uint8Array = new Uint8Array();
 
 /** Made by `StatefulSandbox.start()`. Runs until it ends, is killed, or its sandbox is closed. */
 export class Process {
@@ -33,6 +34,8 @@ export class Process {
   private readonly place: SandboxPlace;
   private readonly job: number;
   private readonly askedMs = monotonicMs();
+  /** Resolves when it is over. */
+  readonly ended: Promise<unknown>;
   private readonly ending: Promise<RunEnd>;
   private end: RunEnd | null = null;
   private isInputOpen = true;
@@ -45,7 +48,8 @@ export class Process {
     this.argv = argv;
     this.startedAt = startedAt;
     this.ending = place.worker.call({ type: 'await', sandbox: place.number, number: job });
-    this.ending.then((end) => this.end = end, () => { /* who waits is told */ });
+    this.ended = this.ending.then((end) => this.end = end);
+    this.ended.catch(() => { /* who waits is told */ });
   }
 
   /** The same program in a branch of its sandbox. */
@@ -59,9 +63,9 @@ export class Process {
   }
 
   readonly stdin = {
-    /** Resolves when the bytes have left for the sandbox; what nobody reads there waits. */
+    /** Resolves when less than a megabyte of its input waits to be read, or it has ended. */
     write: (bytes: Uint8Array | string): Promise<void> => this.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes),
-    end: (): void => this.post(true),
+    end: (): Promise<void> => this.send(NO_BYTES, true),
   };
 
   /** Sends a signal ('SIGTERM' unless another is named) to it and its process group. False: it has ended. */
@@ -104,14 +108,13 @@ export class Process {
   }
 
   private async write(bytes: Uint8Array): Promise<void> {
-    if (!this.isInputOpen) throw new OffshootError('bad-argument', 'The input of this process has ended.');
-    for (let at = 0; at < bytes.length && !this.place.worker.isGone; at += INPUT_BYTES) {
-      await new Promise<void>((sent) => this.post(false, bytes.subarray(at, at + INPUT_BYTES), sent));
-    }
+    for (let at = 0; at < bytes.length; at += INPUT_BYTES) await this.send(bytes.subarray(at, at + INPUT_BYTES), false);
   }
 
-  private post(last: boolean, bytes?: Uint8Array, sent?: () => void): void {
+  private async send(bytes: Uint8Array, last: boolean): Promise<void> {
+    if (!this.isInputOpen) throw new OffshootError('bad-argument', 'The input of this process has ended.');
     if (last) this.isInputOpen = false;
-    this.place.worker.post({ type: 'input', sandbox: this.place.number, number: this.job, last }, bytes, sent);
+    const { worker, number: sandbox } = this.place;
+    await worker.call({ type: 'input', sandbox, number: this.job, last }, bytes);
   }
 }

@@ -40,13 +40,18 @@ export async function performProgram(place: SandboxPlace, job: number, options: 
   init.signal?.addEventListener('abort', cancel, { once: true });
   try {
     const ending = worker.call({ type: 'program', sandbox, number: job, options }, code);
-    void feed(worker, init.stdin, (last) => ({ type: 'input', sandbox, number: job, last }));
+    if (init.stdin !== undefined) feedProgram(place, job, init.stdin);
     if (init.signal?.aborted) cancel();
     return resultOf(place, await ending as RunEnd, askedMs, Buffer.concat(output.stdout), Buffer.concat(output.stderr));
   } finally {
     init.signal?.removeEventListener('abort', cancel);
     worker.detach(job);
   }
+}
+
+/** Sends all of its standard input, as it is read. */
+export function feedProgram({ worker, number: sandbox }: SandboxPlace, job: number, stdin: RunInit['stdin']): void {
+  feed(stdin, (bytes, last) => worker.call({ type: 'input', sandbox, number: job, last }, bytes)).catch(() => { /* it is over */ });
 }
 
 /** A run's result. */

@@ -242,6 +242,8 @@ export type Request =
   | { readonly type: 'run'; readonly sandbox: number; readonly options: RunOptions; readonly fork?: ForkOptions }
   /** In a stateful sandbox. Answer: `end`, or `started` for a background program. Bytes: the code. `number`: in messages about it, as `sandbox`. */
   | { readonly type: 'program'; readonly sandbox: number; readonly number: number; readonly options: ProgramOptions }
+  /** Bytes: more standard input of a run or program; `last`: its end. Answer: `done`, when not much of it waits to be read. */
+  | { readonly type: 'input'; readonly sandbox: number; readonly number: number; readonly last: boolean }
   /** Answer: `end`, when a background program is over. */
   | { readonly type: 'await'; readonly sandbox: number; readonly number: number }
   /** A signal for a program and its process group. Answer: `signalled`. */
@@ -269,8 +271,6 @@ export type Notice =
   | { readonly type: 'close'; readonly sandbox: number }
   /** A program or run of a stateful sandbox is given up. */
   | { readonly type: 'stop'; readonly sandbox: number; readonly number: number }
-  /** Its input, as `stdin`. */
-  | { readonly type: 'input'; readonly sandbox: number; readonly number: number; readonly last: boolean }
   /** The host's memory is short: end the biggest sandbox. */
   | { readonly type: 'shed' };
 

@@ -6,7 +6,7 @@ import { OffshootError } from './errors.ts';
 import { below, guestPath } from './glob.ts';
 import { HostFiles, type GivenFile } from './hostfiles.ts';
 import {
-  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type Notice, type RunEnd, type RunLimits, type RunRequest,
+  COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
 import { Serve } from './serve.ts';
 import type { WorkerClient } from './workerclient.ts';
@@ -107,7 +107,7 @@ export const REQUEST_BYTES_MAX = 16 << 20;
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
 /** Problems with files to copy out that a result names. */
 const NOT_COLLECTED_MAX = 100;
-const NO_CODE = new Uint8Array();
+const NO_CODE: Uint8Array = new Uint8Array();
 const NO_FILES = new HostFiles();
 
 /** Python source, run as `python3 FILE` would. */
@@ -209,7 +209,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
-    void feed(worker, init.stdin, (last) => ({ type: 'stdin', sandbox, last }));
+    void feed(init.stdin, (bytes, last) => new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last }, bytes, sent)));
     if (init.signal?.aborted) cancel();
     const { begunMs, ...end } = await ending;
     return {
@@ -286,13 +286,10 @@ export class Gathered {
   }
 }
 
-/** Sends all of standard input; `notice` makes the message for a piece, or for the end. */
-export async function feed(worker: WorkerClient, stdin: RunInit['stdin'], notice: (last: boolean) => Notice): Promise<void> {
+/** Sends all of standard input: `send` a piece, or, as the last, nothing; it resolves when more may be sent. */
+export async function feed(stdin: RunInit['stdin'], send: (bytes: Uint8Array, last: boolean) => Promise<unknown>): Promise<void> {
   const push = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.length && !worker.isGone; at += PIECE_BYTES_MAX) {
-      const piece = bytes.subarray(at, at + PIECE_BYTES_MAX);
-      await new Promise<void>((sent) => worker.post(notice(false), piece, sent));
-    }
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) await send(bytes.subarray(at, at + PIECE_BYTES_MAX), false);
   };
   if (typeof stdin === 'string') await push(Buffer.from(stdin));
   else if (stdin instanceof Uint8Array) await push(stdin);
@@ -301,5 +298,5 @@ export async function feed(worker: WorkerClient, stdin: RunInit['stdin'], notice
       for await (const piece of stdin) await push(piece);
     } catch { /* a source that fails, or is closed when the run is over, ends there */ }
   }
-  worker.post(notice(true));
+  await send(NO_CODE, true);
 }

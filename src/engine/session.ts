@@ -173,8 +173,11 @@ export class Session {
 
   /** Throws OffshootError 'file-error'. */
   visit(operation: FileOperation, bytes: Uint8Array): Visited {
-    this.visitor ??= new Visitor(this.kernel, this.user, this.cwd);
-    return this.visitor.perform(operation, bytes);
+    return this.outside.perform(operation, bytes);
+  }
+
+  private get outside(): Visitor {
+    return (this.visitor ??= new Visitor(this.kernel, this.user, this.cwd));
   }
 
   measure(): SandboxStats {
@@ -185,14 +188,11 @@ export class Session {
     };
   }
 
-  /** More standard input; null is its end. */
-  stdin(number: number, bytes: Uint8Array | null): void {
+  /** More standard input, and perhaps its end. `taken` is called when there is room for more, or nobody will read it. */
+  stdin(number: number, bytes: Uint8Array, isLast: boolean, taken: () => void): void {
     const job = this.jobs.get(number);
-    if (!job || job.isOver) return;
-    if (!job.program) job.input.push(bytes);
-    else if (this.current.get(job.program.id) !== job) return;
-    else if (bytes) job.program.streams.stdin.push(bytes);
-    else job.program.streams.stdin.close();
+    if (!job || job.isOver) return taken();
+    job.give(bytes, isLast, taken);
     this.events.wake();
   }
 
@@ -240,7 +240,7 @@ export class Session {
     }
     for (const job of this.current.values()) {
       job.outlet.flush();
-      job.tell();
+      job.settle();
     }
     const { over } = this;
     this.over = [];
@@ -283,10 +283,12 @@ export class Session {
     program.streams.bytesMax = job.log ? Infinity : outputBytes;
     this.started(job);
     const envp = Object.entries(env).map(([name, value]) => byteString(`${name}=${value}`));
+    const directory = cwd ?? this.cwd;
     let result: Process | number = -ENOENT;
-    for (const path of candidates(argv[0], env['PATH'] ?? '/usr/bin:/bin')) {
+    const isThere = this.outside.isDirectory(directory);
+    if (isThere) for (const path of candidates(argv[0], env['PATH'] ?? '/usr/bin:/bin')) {
       result = spawn(kernel, byteString(path), argv.map(byteString), envp, {
-        uid: this.user.ruid, gid: this.user.rgid, cwd: byteString(cwd ?? this.cwd), files: kernel.programs.openFiles(program),
+        uid: this.user.ruid, gid: this.user.rgid, cwd: byteString(directory), files: kernel.programs.openFiles(program),
       });
       if (result !== -ENOENT && result !== -EACCES) break;
     }
@@ -295,12 +297,12 @@ export class Session {
       job.begin(kernel, program, result);
       return;
     }
-    const why = whyNotRun(result);
-    if (!job.log) program.streams.output(2, Buffer.from(`offshoot: ${argv[0]}: ${why}\n`));
+    const why = isThere ? `${argv[0]}: ${whyNotRun(result)}` : `${directory}: no such directory`;
+    if (!job.log) program.streams.output(2, Buffer.from(`offshoot: ${why}\n`));
     this.current.delete(program.id);
     kernel.programs.forget(program);
-    if (job.log) throw new OffshootError('file-error', `${argv[0]}: ${why}.`, errnoName(-result));
-    this.over.push({ job, reason: { kind: 'exit', code: result === -ENOENT ? 127 : 126 }, isLost: false });
+    if (job.log) throw new OffshootError('file-error', `${why}.`, errnoName(-result));
+    this.over.push({ job, reason: { kind: 'exit', code: result === -ENOENT && isThere ? 127 : 126 }, isLost: false });
   }
 
   private started(job: Job): void {

@@ -6,9 +6,9 @@ import { OffshootError } from './errors.ts';
 import { SandboxFiles } from './files.ts';
 import type { Lease } from './place.ts';
 import { Process } from './process.ts';
-import { performProgram, programOptions } from './program.ts';
+import { feedProgram, performProgram, programOptions } from './program.ts';
 import type { ContextInit, SandboxStats } from './protocol.ts';
-import { feed, type RunInit, type RunResult, type SandboxPlace } from './run.ts';
+import type { RunInit, RunResult, SandboxPlace } from './run.ts';
 
 /** What a run in a context returns. */
 export interface ContextResult extends RunResult {
@@ -93,10 +93,11 @@ export class StatefulSandbox {
     if (typeof pid !== 'number') throw new OffshootError('internal', 'A background program without a pid.');
     const process = new Process(this.place, job, pid, argv);
     this.remember(process);
-    if (stdin !== undefined) void feed(worker, stdin, (last) => ({ type: 'input', sandbox, number: job, last }));
+    if (stdin !== undefined) feedProgram(this.place, job, stdin);
     const stop = (): void => worker.post({ type: 'stop', sandbox, number: job });
     if (signal?.aborted) stop();
     else signal?.addEventListener('abort', stop, { once: true });
+    process.ended.then(() => signal?.removeEventListener('abort', stop), () => { /* the worker is lost */ });
     return process;
   }
 

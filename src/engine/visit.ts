@@ -66,6 +66,10 @@ export class Visitor {
     }
   }
 
+  isDirectory(path: string): boolean {
+    return lookupOf(this.task, byteString(path))?.isDirectory() === true;
+  }
+
   private done(result: number): Visited {
     check(result);
     return { answer: NOTHING };

@@ -264,8 +264,6 @@ function receive(message: ToWorker, bytes: Buffer): void {
       return closeGuest(message.sandbox);
     case 'stop':
       return guests.get(message.sandbox)?.session?.stop(message.number);
-    case 'input':
-      return input(message, bytes);
     case 'shed':
       return shed();
     default:
@@ -295,12 +293,6 @@ function stdin(sandbox: number, bytes: Buffer, last: boolean): void {
   if (last) guest?.stdin(null);
 }
 
-function input({ sandbox, number, last }: Extract<ToWorker, { type: 'input' }>, bytes: Buffer): void {
-  const session = guests.get(sandbox)?.session;
-  if (bytes.length > 0) session?.stdin(number, Buffer.from(bytes));
-  if (last) session?.stdin(number, null);
-}
-
 function perform(message: Request & { readonly call: number }, bytes: Buffer): void {
   const { call } = message;
   try {
@@ -315,6 +307,8 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
         return runGuest(message, bytes);
       case 'program':
         return startProgram(message, bytes);
+      case 'input':
+        return sessionOf(message.sandbox).stdin(message.number, Buffer.from(bytes), message.last, () => send({ type: 'done', call }));
       case 'await':
         return sessionOf(message.sandbox).background(message.number).whenOver((end) => send({ type: 'end', call, end }));
       case 'signal':

@@ -18,6 +18,7 @@ interface Answers {
   readonly run: RunEnd;
   /** Of a background program: its pid. */
   readonly program: RunEnd | number;
+  readonly input: null;
   readonly await: RunEnd;
   readonly signal: boolean;
   readonly tail: TailPiece;
@@ -51,7 +52,7 @@ export interface SandboxEvents {
 }
 
 const ANSWERS: Readonly<Record<Request['type'], readonly Answer['type'][]>> = {
-  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], await: ['end'], signal: ['signalled'], tail: ['tail'],
+  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], input: ['done'], await: ['end'], signal: ['signalled'], tail: ['tail'],
   context: ['done'], files: ['files'], measure: ['measured'], selftest: ['selftest'],
 };
 

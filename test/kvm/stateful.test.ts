@@ -100,6 +100,8 @@ test('programs: environment, directory, time-out, what is not there', () => usin
   assert.match(text(shell), /^1 2 \/tmp \d+ 1\n1000\n$/);
   const missing = await box.exec(['nosuch']);
   assert.deepEqual([missing.exitCode, missing.stderr.toString()], [127, 'offshoot: nosuch: command not found\n']);
+  const nowhere = await box.exec(['true'], { cwd: '/nosuch' });
+  assert.deepEqual([nowhere.exitCode, nowhere.stderr.toString()], [126, 'offshoot: /nosuch: no such directory\n']);
   const late = await box.exec(['/bin/sh', '-c', 'echo so far; sleep 100 & wait'], { timeoutMs: 300 });
   assert.deepEqual([late.exitCode, late.limit, text(late)], [124, 'timeout', 'so far\n']);
   assert.equal(text(await box.exec(['/bin/sh', '-c', 'cat /proc/[0-9]*/comm | grep -c sleep'])), '0\n');

@@ -88,14 +88,14 @@ test('variables of each context, background programs and their output are there 
   source.until(() => kept(source) === 'ready\n');
   const branch = source.branch();
   source.run('x = 10');
-  source.guest.session?.stdin(program, Buffer.from('source\n'));
-  branch.guest.session?.stdin(program, Buffer.from('branch\n'));
+  source.guest.session?.stdin(program, Buffer.from('source\n'), false, () => {});
+  branch.guest.session?.stdin(program, Buffer.from('branch\n'), false, () => {});
   assert.equal(branch.run('print(x)'), '1\n');
   assert.equal(branch.run('import os; print(x, os.environ["A"], os.getcwd())', 'second'), '2 1 /tmp\n');
   assert.equal(source.run('print(x)'), '10\n');
   source.until(() => kept(source) === 'ready\ngot source\n');
   branch.until(() => kept(branch) === 'ready\ngot branch\n');
-  branch.guest.session?.stdin(program, null);
+  branch.guest.session?.stdin(program, Buffer.alloc(0), true, () => {});
   let ended: RunEnd | null = null;
   branch.guest.session?.background(program).whenOver((end) => ended = end);
   branch.until(() => ended !== null);

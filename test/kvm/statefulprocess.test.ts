@@ -27,13 +27,26 @@ test('a background program: output, input, end', () => using(async (box) => {
   assert.equal(process.exitCode, null);
   assert.deepEqual(box.processes().map(({ pid, argv }) => [pid, argv[0]]), [[process.pid, 'sh']]);
   assert.equal(text(await box.exec(['cat', `/proc/${process.pid}/comm`])), 'sh\n');
-  process.stdin.end();
+  await process.stdin.end();
   const result = await process.wait();
   assert.deepEqual([result.exitCode, text(result), result.stderr.toString()], [3, 'ready\ngot a\ngot b\n', 'oops\n']);
   assert.equal(process.exitCode, 3);
   assert.equal((await read(process, () => false)).text, 'ready\n!oops\ngot a\ngot b\n');
   assert.equal(await process.kill(), false);
   await assert.rejects(process.stdin.write('x'), { code: 'bad-argument' });
+}));
+
+test('input that nobody reads holds its writer back', () => using(async (box) => {
+  const process = await box.start(['sleep', '1000']);
+  const big = Buffer.alloc(3 << 20);
+  let isDone = false;
+  const writing = process.stdin.write(big).then(() => isDone = true);
+  await box.exec(['sleep', '0.3']);
+  assert.equal(isDone, false);
+  await process.kill('SIGKILL');
+  await writing;
+  assert.equal(text(await box.exec(['wc', '-c'], { stdin: big })), `${3 << 20}\n`);
+  assert.equal(text(await box.run('import sys; print(len(sys.stdin.buffer.read()))', { stdin: big })), `${3 << 20}\n`);
 }));
 
 test('a server in the background answers programs and interpreters', () => using(async (box) => {
