@@ -37,7 +37,7 @@ export class OutputLog {
     if (last && last.stream === stream && last.at + last.bytes.length === end - kept.length && last.bytes.length + kept.length <= JOIN_BYTES) {
       this.pieces[this.pieces.length - 1] = { stream, at: last.at, bytes: Buffer.concat([last.bytes, kept]) };
     } else {
-      this.pieces.push({ stream, at: end - kept.length, bytes: kept.slice() });
+      this.pieces.push({ stream, at: end - kept.length, bytes: new Uint8Array(kept) }); // a Buffer's slice would be no copy
     }
     this.keptBytes += kept.length;
     let gone = 0;

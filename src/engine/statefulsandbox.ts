@@ -37,7 +37,12 @@ export class StatefulSandbox {
   private readonly known = new Map<string, ContextInit>();
   private readonly place: SandboxPlace;
   private readonly lease: Lease;
+  /** Resolves when it is over: with a sentence when it ended by itself (a limit, a failure, a lost worker), with null when it was closed. */
+  readonly ended: Promise<string | null>;
+  private readonly tellEnd: (why: string | null) => void;
   private closed = false;
+  /** By its owner. */
+  private wasClosed = false;
   private endedBecause: string | null = null;
 
   /** `from`: the sandbox it is a branch of, whose contexts and background programs it has once more. */
@@ -46,6 +51,9 @@ export class StatefulSandbox {
     this.lease = lease;
     this.id = place.id;
     this.template = place.template;
+    const { promise, resolve } = Promise.withResolvers<string | null>();
+    this.ended = promise;
+    this.tellEnd = resolve;
     this.files = new SandboxFiles(place, () => this.checkOpen());
     place.worker.attach(place.number, {
       output: () => {}, trace: () => {}, want: () => {}, file: () => {},
@@ -140,11 +148,13 @@ export class StatefulSandbox {
 
   /** Ends the sandbox with all that runs in it, and gives its memory back. Safe to call twice. */
   async close(): Promise<void> {
+    this.wasClosed ||= this.endedBecause === null;
     if (this.closed) return;
     this.closed = true;
     this.place.worker.detach(this.place.number);
     this.place.worker.post({ type: 'close', sandbox: this.place.number });
     this.lease.release();
+    this.tellEnd(this.endedBecause);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,6 +169,7 @@ export class StatefulSandbox {
   }
 
   private checkOpen(): void {
+    if (this.place.worker.isGone && !this.wasClosed) throw new OffshootError('worker-lost', 'The worker process of this sandbox has ended.');
     if (this.endedBecause !== null) throw new OffshootError('sandbox-ended', `This sandbox has ended: ${this.endedBecause}`);
     if (this.closed) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
   }

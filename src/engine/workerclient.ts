@@ -183,7 +183,9 @@ export class WorkerClient {
       call.reject(new OffshootError('worker-lost', `The worker process ended (${this.lostBecause}) before the run did.`));
     }
     this.calls.clear();
+    const sandboxes = [...this.sandboxes.values()];
     this.sandboxes.clear();
+    for (const sandbox of sandboxes) sandbox.over?.(null, `its worker process ended (${this.lostBecause}).`);
     this.onGone();
   }
 }

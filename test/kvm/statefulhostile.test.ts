@@ -84,9 +84,11 @@ test('a closed sandbox ends what runs in it, and says so', async () => {
   const waiting = box.run('print(1)');
   assert.equal((await running).limit, 'cancelled');
   assert.equal((await waiting).limit, 'cancelled');
+  assert.equal(await box.ended, null);
   await assert.rejects(box.run('1'), { code: 'sandbox-ended' });
   await assert.rejects(box.exec(['true']), { code: 'sandbox-ended' });
   const spent = await (await pythonTemplate()).fork({ stateful: true, cpuTimeMs: 300 });
   assert.equal((await spent.run('while True: pass')).limit, 'cpu');
+  assert.match(await spent.ended ?? '', /^cpu limit/);
   await assert.rejects(spent.run('1'), { code: 'sandbox-ended', message: /^This sandbox has ended: cpu limit/ });
 });

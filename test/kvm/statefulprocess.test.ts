@@ -161,5 +161,7 @@ test('a lost worker ends the sandbox with an error', async () => {
   (box as unknown as { place: { worker: { fail(why: string): void } } }).place.worker.fail('a test says so');
   await assert.rejects(running, { code: 'worker-lost' });
   await assert.rejects(box.run('1'), { code: 'worker-lost' });
+  await assert.rejects(box.files.read('x'), { code: 'worker-lost' });
+  assert.match(await box.ended ?? '', /^its worker process ended/);
   await box.close();
 });

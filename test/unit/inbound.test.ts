@@ -14,11 +14,22 @@ function end(change: object): unknown {
   return { type: 'end', call: 1, end: { ...END, ...change } };
 }
 
+const STATS = { memoryBytes: 1, diskBytes: 2, processes: 3, threads: 4, cpuTimeMs: 5.5, syscalls: 6 };
+const ENTRY = { name: 'a', type: 'file', target: null, mtimeMs: 1.5, size: 3, mode: 0o644, uid: 1000, gid: 1000 };
+
+function files(change: object): unknown {
+  return { type: 'files', call: 1, answer: { handle: 2, isEnd: true, cookie: 3, entries: [{ ...ENTRY, ...change }] } };
+}
+
 test('good messages pass unchanged', () => {
   for (const message of [
     end({}), end({ exitCode: 137, signal: 'SIGRT_3', limit: 'memory', reason: 'full.' }), { type: 'output', sandbox: 1, stream: 2 },
     { type: 'trace', sandbox: 7 }, { type: 'done', call: 2 }, { type: 'error', call: 2, code: 'kvm-missing', message: 'It is not there.' },
-    { type: 'fits', call: 1, fits: false },
+    { type: 'fits', call: 1, fits: false }, end({ contextLost: true, contextFresh: false }), { type: 'started', call: 1, pid: 300 },
+    { type: 'signalled', call: 1, isAlive: true }, { type: 'tail', call: 1, stream: 0, at: 5 },
+    { type: 'over', sandbox: 1, limit: 'cpu', reason: 'used up.' },
+    files({}), files({ name: 'é\n\x1b', type: 'symlink', target: '../x\n' }), { type: 'measured', call: 1, stats: STATS },
+    { type: 'error', call: 2, code: 'file-error', message: 'ENOENT', errno: 'ENOENT' },
     { type: 'selftest', call: 1, report: { kind: 'pvm', checks: [{ name: 'n', ok: true, detail: '' }], confinement: [{ name: 'n', on: true, detail: '' }] } },
   ]) {
     assert.deepEqual(checkedMessage(message, 0), message);
@@ -39,6 +50,12 @@ test('bad messages are refused', () => {
     end({ signal: 'SIGSEGV\n' }), end({ signal: 9 }), end({ limit: 'none' }), end({ limit: undefined }), end({ reason: 7 }),
     end({ execTimeMs: null }), end({ execTimeMs: -1 }), end({ cpuTimeMs: '1' }), end({ dirtyPages: -1 }), end({ unimplemented: null }),
     end({ unimplemented: { a: 'b' } }), end({ unimplemented: many }), { type: 'error', call: 1, code: 'internal', message: {} },
+    files({ name: 'a/b' }), files({ name: 'a\0' }), files({ name: 'x'.repeat(256) }), files({ type: 'other' }), files({ size: -1 }), files({ size: NaN }),
+    files({ mtimeMs: Infinity }), files({ target: 7 }), files({ uid: '0' }), { type: 'files', call: 1, answer: { handle: 1, cookie: 0, entries: 'x' } },
+    { type: 'files', call: 1, answer: { handle: 1, cookie: 0, entries: Array.from({ length: 1001 }, () => ENTRY) } },
+    { type: 'measured', call: 1, stats: { ...STATS, processes: -1 } }, { type: 'over', sandbox: 1, limit: 'x', reason: '' },
+    { type: 'started', call: 1, pid: null },
+    { type: 'tail', call: 1, stream: 1, at: -1 }, { type: 'error', call: 2, code: 'file-error', message: '', errno: 'E\n' },
     { type: 'selftest', call: 1, report: { kind: 'pvm', checks: 1 } }, { type: 'fits', fits: true },
   ]) {
     assert.throws(() => checkedMessage(message, 0), BadMessage, JSON.stringify(message));
