@@ -57,6 +57,8 @@ export const F_OFD_SETLKW = 38;
 export const F_SETLEASE = 1024;
 export const F_GETLEASE = 1025;
 export const F_NOTIFY = 1026;
+/** <linux/fcntl.h>, in the argument of F_NOTIFY. */
+export const DN_MULTISHOT = 0x8000_0000;
 export const F_DUPFD_QUERY = 1027;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;

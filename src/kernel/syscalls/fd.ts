@@ -1,10 +1,10 @@
 // Descriptors: dup(2), fcntl(2), flock(2), close_range(2).
 
-import { EAGAIN, EBADF, EBUSY, EDEADLK, EFAULT, EINVAL, EOVERFLOW, EPERM, ESRCH } from '../../abi/linux/errno.ts';
+import { EAGAIN, EBADF, EBUSY, EDEADLK, EFAULT, EINVAL, ENOTDIR, EOVERFLOW, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import {
-  CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE,
+  CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE, DN_MULTISHOT, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_DUPFD_QUERY, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLEASE,
   F_GETLK, F_GETOWN, F_GETOWN_EX, F_GETPIPE_SZ, F_GETSIG, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SEAL_SEAL, F_SEAL_WRITE,
-  F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ,
+  F_NOTIFY, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ,
   F_UNLCK, F_WRLCK, FD_CLOEXEC, Flock, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_APPEND, O_ASYNC, O_CLOEXEC, O_DIRECT, O_NOATIME, O_NONBLOCK,
   O_PATH, SEEK_CUR, SEEK_END, SEEK_SET,
 } from '../../abi/linux/fcntl.ts';
@@ -84,6 +84,10 @@ function fcntl(task: Task, fd: number, command: number, argument: number): numbe
     case F_GETSIG: return 0;
     case F_GETPIPE_SZ: case F_SETPIPE_SZ: return file instanceof PipeFile ? file.fcntl(task, command, argument) : -EBADF;
     case F_GETLEASE: return F_UNLCK;
+    case F_NOTIFY:
+      if ((argument & ~DN_MULTISHOT) === 0) return 0; // nothing is watched any more
+      task.kernel.count('fcntl F_NOTIFY');
+      return file.inode.isDirectory() ? -EINVAL : -ENOTDIR;
     default: {
       const result = file.fcntl(task, command, argument);
       if (result === -EINVAL) task.kernel.count(`fcntl ${command}`);

@@ -2,6 +2,8 @@
 
 import { EBADF, EINVAL, ENOENT, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import { SI_TKILL, SI_USER } from '../../abi/linux/signal.ts';
+import { O_PATH } from '../../abi/linux/fcntl.ts';
+import { PidDir } from '../fs/proc/pid.ts';
 import { PidFile, newPidFile } from '../process/pidfd.ts';
 import type { Process } from '../process/process.ts';
 import type { Task } from '../process/task.ts';
@@ -35,9 +37,16 @@ function targetOf(task: Task, fd: number): Process | number {
   return file instanceof PidFile ? file.target ?? -ESRCH : -EBADF;
 }
 
+/** The same for who may also say it by a descriptor of /proc/PID. */
+function signalTarget(task: Task, fd: number): Process | number {
+  const file = task.process.files.get(fd);
+  if (!file || !(file.inode instanceof PidDir) || file.inode.isThread || (file.flags & O_PATH) !== 0) return targetOf(task, fd);
+  return task.kernel.processes.get(file.inode.pid) ?? -ESRCH;
+}
+
 function pidfdSendSignal(task: Task, fd: number, signo: number, infoGva: number, flags: number): number {
   if (flags !== 0 && flags !== SIGNAL_THREAD_GROUP) return -EINVAL;
-  const target = targetOf(task, fd);
+  const target = signalTarget(task, fd);
   if (target === -EBADF) return -EBADF;
   let info = siginfo(signo, SI_USER, { pid: task.process.pid, uid: task.process.credentials.ruid });
   if (infoGva !== 0) {

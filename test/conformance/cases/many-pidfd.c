@@ -183,4 +183,31 @@ CASE(permissions, "signalling through a pidfd needs what kill needs") {
   SHOW(kill(1, 0));
 }
 
+CASE(proc_directory, "a descriptor of /proc/PID takes signals too") {
+  char path[64];
+  pid_t pid = fork();
+  if (pid == 0) { pause(); _exit(0); }
+  sprintf(path, "/proc/%d", pid);
+  int fd = open(path, O_RDONLY | O_DIRECTORY), by_path = open(path, O_PATH), dir = open("/proc", O_RDONLY);
+  SHOW(pidfd_kill(fd, 0, NULL, 0));
+  SHOW(pidfd_kill(by_path, 0, NULL, 0));
+  SHOW(pidfd_kill(dir, 0, NULL, 0));
+  SHOW(pidfd_kill(0, SIGINT, NULL, 0));
+  SHOW(pidfd_kill(fd, SIGTERM, NULL, 0));
+  int status;
+  waitpid(pid, &status, 0);
+  show_status("child", status);
+  SHOW(pidfd_kill(fd, 0, NULL, 0));
+  siginfo_t info;
+  SHOW(waitid(P_PIDFD, fd, &info, WEXITED));
+}
+
+CASE(notify, "F_NOTIFY: asking for nothing, and of what is no directory") {
+  int dir = open(".", O_RDONLY), file = open("f", O_RDWR | O_CREAT, 0644);
+  SHOW(fcntl(dir, F_NOTIFY, 0));
+  SHOW(fcntl(dir, F_NOTIFY, DN_MULTISHOT));
+  SHOW(fcntl(file, F_NOTIFY, 0));
+  SHOW(fcntl(file, F_NOTIFY, DN_CREATE));
+}
+
 CASES_MAIN

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -117,6 +118,7 @@ static void open_everything(void) {
   epoll_create1(0); eventfd(0, 0); eventfd(5, EFD_SEMAPHORE | EFD_NONBLOCK); timerfd_create(CLOCK_MONOTONIC, 0);
   sigset_t set; sigfillset(&set); signalfd(-1, &set, SFD_NONBLOCK);
   memfd_create("m", MFD_ALLOW_SEALING); open("/dev/zero", O_RDWR); open("/dev/null", O_RDWR); open("/proc/self/maps", O_RDONLY); open("/proc/self/mem", O_RDWR); open("/proc", O_RDONLY);
+  fd = open("/dev/ptmx", O_RDWR | O_NONBLOCK); int unlocked = 0; ioctl(fd, 0x40045431, &unlocked); open("/dev/pts/0", O_RDWR | O_NONBLOCK); ioctl(fd, 0x5441, O_RDWR);
   open("/tmp", O_TMPFILE | O_RDWR, 0600); open("/dev/urandom", O_RDONLY); open("/dev/full", O_RDWR); open("/proc/self/fd", O_RDONLY);
 }
 
@@ -154,6 +156,7 @@ static void fuzz_calls(int calls) {
     if (signals(nr) && (int)a[0] != 0) a[0] = getpid();
     if (nr == SYS_kill && (int)a[0] <= 0) continue;
     if (verbose) { char line[200]; int n = sprintf(line, "%d %ld(%lx,%lx,%lx,%lx,%lx,%lx)\n", gettid(), nr, a[0], a[1], a[2], a[3], a[4], a[5]); syscall(SYS_write, 2, line, n); }
+    if (nr == SYS_ioctl && pick(2)) a[1] = pick(2) ? 0x5400 + pick(0x60) : 0x80045430 + pick(16);
     if (forks(nr)) forking(nr, a);
     else syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (pick(8) == 0) syscall(SYS_tgkill, getpid(), tids[pick(THREADS + 1)], pick(2) ? SIGUSR1 : SIGRTMIN + pick(4));

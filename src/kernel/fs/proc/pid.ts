@@ -79,7 +79,7 @@ export class PidDir extends PseudoDir {
   readonly pid: number;
   /** The thread; `pid` in a process's own directory. */
   private readonly tid: number;
-  private readonly isThread: boolean;
+  readonly isThread: boolean;
 
   constructor(fs: PidFs, key: string, pid: number, tid: number, isThread: boolean) {
     super(fs, key);
