@@ -134,7 +134,7 @@ function program(): Command {
     .argument('<command...>', 'the program and its arguments')
     .passThroughOptions()
     .action(async (argv: string[], flags: RunFlags) => (await import('./run.ts')).exec(argv, flags));
-  withRunFlags(root.command('shell').description('bash in a fresh sandbox, on pipes: no line editing, no job control'))
+  withRunFlags(root.command('shell').description('bash in a fresh sandbox, on a terminal of its own where this is one'))
     .action(async (flags: RunFlags) => (await import('./run.ts')).shell(flags));
   root.helpCommand(false).command('help').argument('[topic...]', 'a command or a page of docs/').description('explain a command or a topic')
     .action(async (topic: readonly string[]) => {

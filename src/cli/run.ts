@@ -40,9 +40,10 @@ export function exec(argv: string[], flags: RunFlags): Promise<void> {
   return launch(flags, null, (sandbox, init) => sandbox.exec(argv, init));
 }
 
-/** offshoot shell: what is typed goes in line by line; prompts come from bash. */
-export function shell(flags: RunFlags): Promise<void> {
-  if (process.stdin.isTTY && !flags.quiet) say('a shell on pipes, without line editing and job control; Ctrl-D ends it.');
+/** offshoot shell: on a terminal, a terminal of its own inside; otherwise bash reads what comes. */
+export async function shell(flags: RunFlags): Promise<void> {
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY && flags.server === undefined && !flags.json;
+  if (isTerminal) return launch(flags, null, (await import('./terminal.ts')).terminalShell);
   return exec(['bash', '--norc', '--noprofile', '--noediting', ...(process.stdin.isTTY ? ['-i'] : [])], flags);
 }
 

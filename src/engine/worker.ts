@@ -344,3 +344,5 @@ volunteer();
 start(process.argv[2], Number(process.argv[3]));
 // The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => {});
+// A terminal that changes its size says so to this process too. Node's streams on it would ask for the size, which a confined process may not.
+for (const { isTTY } of [process.stdout, process.stderr]) if (isTTY) process.removeAllListeners('SIGWINCH');
