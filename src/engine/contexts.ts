@@ -20,7 +20,7 @@ import { dropPending, siginfo } from '../kernel/signal/state.ts';
 import { OffshootError } from './errors.ts';
 import type { Job } from './job.ts';
 import type { LoadedTemplate } from './loaded.ts';
-import { OutputLog } from './outputlog.ts';
+import { OutputLog, type LogBudget } from './outputlog.ts';
 import type { ContextInit } from './protocol.ts';
 import { differences, sendStream } from './request.ts';
 
@@ -71,16 +71,18 @@ export class Contexts {
   private readonly user: Credentials;
   private readonly base: LoadedTemplate['header'];
   private readonly template: LoadedTemplate;
+  private readonly budget: LogBudget;
   private readonly events: ContextEvents;
   private readonly contexts = new Map<string, Context>();
   /** Interpreters of closed contexts, about to end, by program. */
   private readonly closed = new Map<number, Context>();
   private queuedBytes = 0;
 
-  constructor(kernel: Kernel, user: Credentials, template: LoadedTemplate, events: ContextEvents) {
+  constructor(kernel: Kernel, user: Credentials, template: LoadedTemplate, budget: LogBudget, events: ContextEvents) {
     this.kernel = kernel;
     this.user = user;
     this.template = template;
+    this.budget = budget;
     this.base = template.header;
     this.events = events;
     this.open(DEFAULT_CONTEXT, template.header);
@@ -91,7 +93,7 @@ export class Contexts {
     const branch = (context: Context): Context => {
       const program = context.program && (this.kernel.programs.get(context.program.id) ?? null);
       const process = context.process && (this.kernel.processes.get(context.process.pid) ?? null);
-      const copy = { ...context, program, process, job: context.job && copyOf(context.job), queue: [], log: context.log.copy() };
+      const copy = { ...context, program, process, job: context.job && copyOf(context.job), queue: [], log: context.log.copy(this.budget) };
       if (program) program.control?.onMessage((message) => this.answered(copy, program, message));
       return copy;
     };
@@ -129,7 +131,7 @@ export class Contexts {
     if (this.contexts.size >= CONTEXTS_MAX) throw new OffshootError('busy', `A sandbox has at most ${CONTEXTS_MAX} contexts: close some first.`);
     this.contexts.set(id, {
       id, init, program: null, process: null, isTold: false, hadStdin: false, warming: 'done', job: null, token: '', lastToken: '', resends: 0, queue: [],
-      log: new OutputLog(LOG_BYTES),
+      log: new OutputLog(LOG_BYTES, this.budget),
     });
   }
 
@@ -137,6 +139,7 @@ export class Contexts {
   close(id: string): void {
     const context = this.known(id);
     if (id !== DEFAULT_CONTEXT) this.contexts.delete(id);
+    context.log.drain();
     for (const job of context.queue.splice(0)) this.giveUp(job, 'its context was closed.');
     if (context.job) {
       context.job.stop ??= 'cancelled';
@@ -147,6 +150,7 @@ export class Contexts {
     this.closed.set(program.id, { ...context, queue: [] });
     context.program = context.process = context.job = null;
     context.isTold = false;
+    context.warming = 'done';
     // With what it started: nobody else knows of that.
     for (const other of [...this.kernel.processes.values()]) if (other.sid === process.pid) signalProcess(other, siginfo(SIGKILL, SI_KERNEL));
   }

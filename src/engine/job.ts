@@ -9,7 +9,7 @@ import type { Process } from '../kernel/process/process.ts';
 import type { Program } from '../kernel/process/programs.ts';
 import { OffshootError } from './errors.ts';
 import { Outlet, type SendOutput } from './outlet.ts';
-import type { LogPiece, LogPosition, OutputLog } from './outputlog.ts';
+import type { LogBudget, LogPiece, LogPosition, OutputLog } from './outputlog.ts';
 import type { LimitReached, ProgramOptions, RunEnd } from './protocol.ts';
 import { STOPPED_EXIT, explainEnd } from './runend.ts';
 
@@ -75,8 +75,8 @@ export class Job {
   }
 
   /** The same in a branch of its sandbox; `send` gets what it prints there. Nobody hears of its end who does not ask. */
-  branch(kernel: Kernel, send: SendOutput): Job {
-    const copy = new Job(this.number, this.options, this.code, this.log && this.log.copy(), send);
+  branch(kernel: Kernel, budget: LogBudget, send: SendOutput): Job {
+    const copy = new Job(this.number, this.options, this.code, this.log && this.log.copy(budget), send);
     copy.program = this.program && (kernel.programs.get(this.program.id) ?? null);
     copy.process = this.process && (kernel.processes.get(this.process.pid) ?? null);
     copy.input = this.input.slice();

@@ -16,18 +16,33 @@ export interface LogPosition {
 
 /** Small writes are put together up to this size. */
 const JOIN_BYTES = 16 << 10;
+/** What a piece costs beside its bytes. */
+const PIECE_BYTES = 128;
 
-export class OutputLog {
-  private readonly bytesMax: number;
-  private pieces: LogPiece[] = [];
-  private keptBytes = 0;
-  private ends: LogPosition = { stdout: 0, stderr: 0 };
+/** What all logs of a sandbox may hold together: they live in the worker's heap. */
+export class LogBudget {
+  readonly bytesMax: number;
+  usedBytes = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
   }
+}
 
-  /** Takes a copy of `bytes`; the oldest goes when there is no room. */
+export class OutputLog {
+  private readonly bytesMax: number;
+  private readonly budget: LogBudget;
+  private pieces: LogPiece[] = [];
+  /** What its pieces cost. */
+  private usedBytes = 0;
+  private ends: LogPosition = { stdout: 0, stderr: 0 };
+
+  constructor(bytesMax: number, budget: LogBudget) {
+    this.bytesMax = bytesMax;
+    this.budget = budget;
+  }
+
+  /** Takes a copy of `bytes`; the oldest of this log goes when there is no room. */
   append(stream: 1 | 2, bytes: Uint8Array): void {
     const at = stream === 1 ? this.ends.stdout : this.ends.stderr;
     const end = at + bytes.length;
@@ -36,13 +51,21 @@ export class OutputLog {
     const last = this.pieces.at(-1);
     if (last && last.stream === stream && last.at + last.bytes.length === end - kept.length && last.bytes.length + kept.length <= JOIN_BYTES) {
       this.pieces[this.pieces.length - 1] = { stream, at: last.at, bytes: Buffer.concat([last.bytes, kept]) };
+      this.use(kept.length);
     } else {
       this.pieces.push({ stream, at: end - kept.length, bytes: new Uint8Array(kept) }); // a Buffer's slice would be no copy
+      this.use(kept.length + PIECE_BYTES);
     }
-    this.keptBytes += kept.length;
     let gone = 0;
-    while (this.keptBytes > this.bytesMax) this.keptBytes -= this.pieces[gone++].bytes.length;
+    while (gone < this.pieces.length && (this.usedBytes > this.bytesMax + PIECE_BYTES || this.budget.usedBytes > this.budget.bytesMax)) {
+      this.use(-this.pieces[gone++].bytes.length - PIECE_BYTES);
+    }
     if (gone > 0) this.pieces.splice(0, gone);
+  }
+
+  private use(bytes: number): void {
+    this.usedBytes += bytes;
+    this.budget.usedBytes += bytes;
   }
 
   /** The first piece that lies behind a position, or null. */
@@ -63,18 +86,18 @@ export class OutputLog {
 
   /** Everything that is kept, which is then forgotten, and how many bytes were lost before it. */
   drain(): { readonly pieces: readonly LogPiece[]; readonly lostBytes: number } {
-    const { pieces, keptBytes, ends } = this;
+    const { pieces, ends } = this;
     this.pieces = [];
-    this.keptBytes = 0;
+    this.use(-this.usedBytes);
     this.ends = { stdout: 0, stderr: 0 };
-    return { pieces, lostBytes: ends.stdout + ends.stderr - keptBytes };
+    return { pieces, lostBytes: pieces.reduce((sum, { bytes }) => sum - bytes.length, ends.stdout + ends.stderr) };
   }
 
   /** A log with the same content, that goes on by itself. */
-  copy(): OutputLog {
-    const copy = new OutputLog(this.bytesMax);
+  copy(budget: LogBudget): OutputLog {
+    const copy = new OutputLog(this.bytesMax, budget);
     copy.pieces = this.pieces.slice();
-    copy.keptBytes = this.keptBytes;
+    copy.use(this.usedBytes);
     copy.ends = this.ends;
     return copy;
   }

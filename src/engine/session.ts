@@ -23,7 +23,7 @@ import { OffshootError } from './errors.ts';
 import { byteString } from './guestkernel.ts';
 import { Job } from './job.ts';
 import type { LoadedTemplate } from './loaded.ts';
-import { OutputLog } from './outputlog.ts';
+import { LogBudget, OutputLog } from './outputlog.ts';
 import type { ContextInit, FileOperation, LimitReached, ProgramOptions, SandboxStats, StatefulOptions } from './protocol.ts';
 import { candidates, sendStream, whyNotRun } from './request.ts';
 import { Visitor, type Visited } from './visit.ts';
@@ -32,6 +32,8 @@ import { Visitor, type Visited } from './visit.ts';
 const GRACE_MS = 1000;
 /** What is kept of a background program's output. */
 const LOG_BYTES = 1 << 20;
+/** What is kept of all output, also of interpreters between their runs. */
+const LOGS_BYTES = 32 << 20;
 /** Background programs at a time, and how many that ended are remembered. */
 const BACKGROUND_MAX = 64, ENDED_MAX = 16;
 /** Programs that run in the foreground at a time. */
@@ -54,6 +56,7 @@ export class Session {
   private readonly cwd: string;
   private events: SessionEvents = UNHEARD;
   private readonly contexts: Contexts;
+  private readonly budget = new LogBudget(LOGS_BYTES);
   private readonly hasPython: boolean;
   private visitor: Visitor | null = null;
   /** The first interpreter was started, or could not be. */
@@ -72,7 +75,7 @@ export class Session {
     this.cwd = template.header.cwd;
     this.hasPython = kernel.main?.argv[0] !== PARK_PATH;
     this.user = from ? from.user : holdMain(kernel);
-    this.contexts = new Contexts(kernel, this.user, template, {
+    this.contexts = new Contexts(kernel, this.user, template, this.budget, {
       started: (job) => this.started(job),
       over: (job, reason, isLost) => this.ended(job, reason, isLost),
     });
@@ -94,7 +97,7 @@ export class Session {
   private goOnAs(from: Session): void {
     const copies = new Map<Job, Job>();
     const copyOf = (job: Job): Job => {
-      const known = copies.get(job) ?? job.branch(this.kernel, (stream, bytes, sent) => sent());
+      const known = copies.get(job) ?? job.branch(this.kernel, this.budget, (stream, bytes, sent) => sent());
       copies.set(job, known);
       return known;
     };
@@ -128,7 +131,7 @@ export class Session {
     const { request } = options;
     if (this.jobs.has(number)) throw new OffshootError('internal', 'This number is taken.');
     const isBackground = request.kind === 'exec' && request.isBackground;
-    const job = new Job(number, options, code, isBackground ? new OutputLog(LOG_BYTES) : null, (stream, bytes, sent) => {
+    const job = new Job(number, options, code, isBackground ? new OutputLog(LOG_BYTES, this.budget) : null, (stream, bytes, sent) => {
       this.events.output(number, stream, bytes, sent);
     });
     job.outlet.onRoom = () => {
@@ -272,7 +275,10 @@ export class Session {
     if (running >= (isBackground ? BACKGROUND_MAX : FOREGROUND_MAX)) {
       throw new OffshootError('busy', `This sandbox runs ${running} programs, which is as many as it may: wait for some to end.`);
     }
-    for (const job of ended.slice(0, Math.max(0, ended.length - ENDED_MAX))) this.jobs.delete(job.number);
+    for (const job of ended.slice(0, Math.max(0, ended.length - ENDED_MAX))) {
+      job.log?.drain();
+      this.jobs.delete(job.number);
+    }
   }
 
   private startProgram(job: Job, argv: readonly string[]): void {
