@@ -28,6 +28,8 @@ export interface RequestParts extends CallInit {
   readonly json?: unknown;
   readonly body?: NonNullable<RequestInit['body']>;
   readonly accept?: string;
+  /** Of `body`; default application/octet-stream. */
+  readonly type?: string;
 }
 
 const RETRIES = 4;
@@ -66,13 +68,14 @@ export class Http {
     }
   }
 
-  private attempt(method: string, path: string, { query = {}, json, body, accept, signal }: RequestParts): Promise<Response> {
+  private attempt(method: string, path: string, parts: RequestParts): Promise<Response> {
+    const { query = {}, json, body, accept, type = 'application/octet-stream', signal } = parts;
     const url = new URL(this.url + path);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
     const headers: Record<string, string> = accept === undefined ? {} : { accept };
     if (this.key !== undefined) headers['authorization'] = `Bearer ${this.key}`;
     if (json !== undefined) headers['content-type'] = 'application/json';
-    else if (body !== undefined) headers['content-type'] = 'application/octet-stream';
+    else if (body !== undefined) headers['content-type'] = type;
     const content = json === undefined ? body : JSON.stringify(json);
     const init: RequestInit & { duplex?: 'half' } = {
       method, headers, ...(signal ? { signal } : {}), ...(content === undefined ? {} : { body: content }),

@@ -8,9 +8,12 @@ import fastify, { LogController, type FastifyError, type FastifyReply, type Fast
 import { ServiceError, told } from './errors.ts';
 import { checkHost, checkOrigin } from './hosts.ts';
 import type { App, TypeBox } from './http.ts';
+import { commandRoutes } from './routes/commands.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { execRoutes } from './routes/exec.ts';
+import { fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
+import { sandboxRoutes } from './routes/sandboxes.ts';
 import { templateRoutes } from './routes/templates.ts';
 import type { Service } from './service.ts';
 import type { Settings } from './settings.ts';
@@ -49,6 +52,7 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
     if (text === null) done(new ServiceError('bad-request', 'The body is not UTF-8.'));
     else parse(request, text, done);
   });
+  for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
@@ -83,6 +87,9 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
   });
   healthRoutes(app, service);
   execRoutes(app, service);
+  sandboxRoutes(app, service);
+  commandRoutes(app, service);
+  fileRoutes(app, service);
   templateRoutes(app, service);
   docsRoutes(app);
 }

@@ -46,6 +46,12 @@ const ENGINE: Readonly<Partial<Record<string, Row>>> = {
   'closed': { status: 503, hint: 'Try again: another instance, or this one when it has restarted.', retryAfterSeconds: 2 },
 };
 
+/** Statuses of a 'file-error'; others are 422. */
+const ERRNO: Readonly<Record<string, number>> = {
+  ENOENT: 404, ENOTDIR: 404, EACCES: 403, EPERM: 403, EROFS: 403, EEXIST: 409, ENOTEMPTY: 409, EBUSY: 409, ETXTBSY: 409,
+  ENOSPC: 413, EFBIG: 413, ENOMEM: 413, EDQUOT: 413,
+};
+
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly code: string;
@@ -80,7 +86,9 @@ export function told(error: unknown): Told {
   if (error instanceof OffshootError) {
     const row = ENGINE[error.code] ?? { ...OF_HOST, status: 500 };
     const { status, hint, retryAfterSeconds, isOfHost: isOurs = false } = row;
-    return { status, body: { code: error.code, error: isOurs ? 'The service cannot do this at present.' : error.message, hint }, retryAfterSeconds, isOurs };
+    const body = { code: error.code, error: isOurs ? 'The service cannot do this at present.' : error.message, hint };
+    if (error.errno !== undefined) return { status: ERRNO[error.errno] ?? status, body: { ...body, errno: error.errno }, retryAfterSeconds, isOurs };
+    return { status, body, retryAfterSeconds, isOurs };
   }
   return told(fromFramework(error) ?? new OffshootError('internal', String(error)));
 }

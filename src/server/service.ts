@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Progress } from '../engine/protocol.ts';
 import type { Callers } from './callers.ts';
 import type { Metrics } from './metrics.ts';
+import type { Sandboxes } from './sandboxes.ts';
 import type { Settings } from './settings.ts';
 
 /** What the service logs to. */
@@ -18,6 +19,7 @@ export interface Service {
   readonly settings: Settings;
   readonly callers: Callers;
   readonly metrics: Metrics;
+  readonly sandboxes: Sandboxes;
   readonly version: string;
   readonly startedMs: number;
   /** Templates loaded at the start: 'ready', 'loading', or why not. */

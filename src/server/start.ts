@@ -9,6 +9,7 @@ import { isLoopback } from './hosts.ts';
 import type { App } from './http.ts';
 import { Metrics } from './metrics.ts';
 import type { Service } from './service.ts';
+import { Sandboxes } from './sandboxes.ts';
 import { SettingsError, type Settings } from './settings.ts';
 
 export interface StartInit {
@@ -43,10 +44,12 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     ...(settings.workers > 0 ? { workers: settings.workers } : {}), ...(settings.processes > 0 ? { processes: settings.processes } : {}),
   });
   const stop = new AbortController();
+  const sandboxes = new Sandboxes();
+  callers.onGone = (tenant) => sandboxes.endAll(tenant);
   const service: Service = {
     engine, settings, callers, builders, stop: stop.signal, log: app.log, version: version(), startedMs: performance.now(),
     loading: new Map(), isStopping: false,
-    metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: 0 })),
+    sandboxes, metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
   };
   try {
     await addRoutes(app, service);
@@ -101,17 +104,19 @@ async function shutDown(app: App, service: Service, stop: AbortController, drain
   service.isStopping = true;
   app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
   const closed = app.close();
-  await Promise.race([closed, wait(drainSeconds * 1000)]);
+  await orAfter(closed, drainSeconds * 1000);
   stop.abort();
-  await Promise.race([closed, wait(STOP_MS)]);
+  await orAfter(closed, STOP_MS);
   app.server.closeAllConnections();
   await closed;
   service.callers.close();
   await service.engine.close();
 }
 
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+async function orAfter(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([work, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
+  clearTimeout(timer);
 }
 
 function once<A>(run: (arg?: A) => Promise<void>): (arg?: A) => Promise<void> {

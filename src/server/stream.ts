@@ -27,6 +27,12 @@ export function disconnection(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
+/** A piece of output as an event: text, or base64 where it is not UTF-8 by itself. */
+export function outputEvent(type: 'stdout' | 'stderr', bytes: Uint8Array): { readonly type: string; readonly text?: string; readonly base64?: string } {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return { type, ...(isUtf8(buffer) ? { text: buffer.toString('utf8') } : { base64: buffer.toString('base64') }) };
+}
+
 export class EventStream {
   private readonly reply: FastifyReply;
   private readonly format: StreamFormat;
@@ -55,9 +61,7 @@ export class EventStream {
   }
 
   output(type: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void> {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    const content = isUtf8(buffer) ? { text: buffer.toString('utf8') } : { base64: buffer.toString('base64') };
-    return this.send({ type, ...content });
+    return this.send(outputEvent(type, bytes));
   }
 
   end(): void {
