@@ -72,6 +72,12 @@ test('a time-out interrupts; who does not stop is killed', () => using(async (bo
   assert.equal(await prints(box, 'print("x" in globals())'), 'False\n');
 }));
 
+test('an interrupt that its run had blocked does not meet a later one', () => using(async (box) => {
+  const mask = (how: string): string => `import signal, time\nsignal.pthread_sigmask(signal.SIG_${how}, [signal.SIGINT])`;
+  assert.deepEqual(end(await box.run(`${mask('BLOCK')}\ntime.sleep(0.6)`, { timeoutMs: 200 })), [124, null, 'timeout', false]);
+  assert.equal(await prints(box, `${mask('UNBLOCK')}\nprint("on")`), 'on\n');
+}));
+
 test('AbortSignal: a run that runs, and one that waits', () => using(async (box) => {
   const [first, second] = [new AbortController(), new AbortController()];
   const running = box.run('import time\nprint("a", flush=True)\ntime.sleep(100)', { signal: first.signal, onStdout: () => second.abort() });

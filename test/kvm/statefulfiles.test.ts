@@ -41,6 +41,7 @@ test('each error has its errno', () => using(async ({ files }) => {
   const is = (work: Promise<unknown>, errno: string): Promise<void> => assert.rejects(work, { name: 'OffshootError', code: 'file-error', errno });
   await is(files.read('nosuch'), 'ENOENT');
   await is(files.read('/root/x'), 'EACCES');
+  await is(files.list('/root'), 'EACCES');
   await is(files.write('/etc/passwd', 'x'), 'EACCES');
   await is(files.write('/usr/bin/x', 'x'), 'EACCES');
   await is(files.remove('/usr', { recursive: true }), 'EACCES');
@@ -112,6 +113,8 @@ test('a full disk, a source that fails, many handles, many files', () => using(a
     throw new Error('source');
   }
   for (let i = 0; i < 300; i++) await assert.rejects(files.write('part', broken()), { message: 'source' });
+  await files.write('small', 'small');
+  for (let i = 0; i < 300; i++) assert.equal((await files.read('small')).length, 5);
   const readers = Array.from({ length: 256 }, () => files.readStream('fits')[Symbol.asyncIterator]());
   await Promise.all(readers.map((reader) => reader.next()));
   await assert.rejects(files.read('fits'), { code: 'busy' });
