@@ -111,6 +111,12 @@ export class Futexes {
     return { woken, moved: movers.length };
   }
 
+  /** Where waiters for a futex with an owner queue (pifutex.ts): apart from others, whom FUTEX_WAKE wakes. Or -errno. */
+  piQueue(task: Task, gva: number, shared: boolean): number {
+    const key = this.key(task, gva, shared);
+    return typeof key === 'number' ? key : this.queueOf(`i${key}`);
+  }
+
   /** The futex's name: 0x-prefixed frame for shared memory, "mm:gva" for private. -EINVAL when misaligned, -EFAULT. */
   private key(task: Task, gva: number, shared: boolean): string | number {
     if (gva % 4 !== 0) return -EINVAL;

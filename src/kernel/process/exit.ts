@@ -6,6 +6,7 @@
 import {
   CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SA_NOCLDSTOP, SA_NOCLDWAIT, SIGCHLD, SIGCONT, SIG_IGN,
 } from '../../abi/linux/signal.ts';
+import { exitPi } from '../ipc/pifutex.ts';
 import { exitRobustList } from '../ipc/robust.ts';
 import type { Kernel } from '../kernel.ts';
 import { signalProcess } from '../signal/send.ts';
@@ -43,6 +44,7 @@ export function exitGroup(process: Process, status: number): void {
 export function releaseUserState(task: Task): void {
   const { kernel, process } = task;
   exitRobustList(task);
+  exitPi(task);
   if (task.clearChildTid !== 0 && (process.tasks.length > 1 || kernel.isMmShared(process.mm, process))) {
     if (process.mm.writeU32(task.clearChildTid, 0) === 0) kernel.futexes.wake(task, task.clearChildTid, 1, 0xffff_ffff, true);
   }

@@ -2,10 +2,12 @@
 
 import { EAGAIN, EINVAL, ENOSYS as E_NOSYS, EPERM, ESRCH } from '../../abi/linux/errno.ts';
 import {
-  FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
+  FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_TRYLOCK_PI,
+  FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE,
   FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, FutexWaitv,
 } from '../../abi/linux/sched.ts';
 import { CLOCK_MONOTONIC, CLOCK_REALTIME } from '../../abi/linux/time.ts';
+import { lockPi, unlockPi } from '../ipc/pifutex.ts';
 import { registerRseq, unregisterRseq } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
@@ -21,7 +23,7 @@ function futex(task: Task, gva: number, operation: number, value: number, timeou
   const command = operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
   const { futexes } = task.kernel;
   const count = value | 0;
-  if ((operation & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET) return -E_NOSYS;
+  if ((operation & FUTEX_CLOCK_REALTIME) !== 0 && command !== FUTEX_WAIT_BITSET && command !== FUTEX_LOCK_PI2) return -E_NOSYS;
   switch (command) {
     case FUTEX_WAIT: return futexWait(task, gva, operation, value, timeout, MATCH_ANY);
     case FUTEX_WAIT_BITSET: return futexWait(task, gva, operation, value, timeout, value3);
@@ -35,6 +37,12 @@ function futex(task: Task, gva: number, operation: number, value: number, timeou
       return requeue(task, gva, gva2, count, timeout | 0, shared);
     }
     case FUTEX_WAKE_OP: return wakeOp(task, gva, gva2, count, timeout | 0, value3, shared);
+    case FUTEX_LOCK_PI: case FUTEX_LOCK_PI2: {
+      const deadlineNs = timeout === 0 ? Infinity : absoluteTime(task, timeout, command === FUTEX_LOCK_PI || (operation & FUTEX_CLOCK_REALTIME) !== 0);
+      return deadlineNs < 0 ? deadlineNs : lockPi(task, gva, Math.max(1, deadlineNs), shared);
+    }
+    case FUTEX_TRYLOCK_PI: return lockPi(task, gva, 0, shared);
+    case FUTEX_UNLOCK_PI: return unlockPi(task, gva, shared);
     default:
       task.kernel.count(`futex operation ${command}`);
       return -E_NOSYS;
@@ -58,6 +66,14 @@ function futexWait(task: Task, gva: number, operation: number, value: number, ti
     task.restartBlock = { call: 'futex', deadlineNs, args: [gva, value, bits, shared ? 1 : 0] };
   }
   return result;
+}
+
+/** A struct timespec of CLOCK_REALTIME or CLOCK_MONOTONIC as nanoseconds of CLOCK_MONOTONIC, at least 0; or -errno. */
+function absoluteTime(task: Task, gva: number, isReal: boolean): number {
+  const ns = readTimespec(task, gva);
+  if (typeof ns === 'number') return ns;
+  const { clock } = task.kernel;
+  return Math.max(0, isReal ? clock.monotonicNs() + Number(ns - clock.realtimeNs()) : Number(ns));
 }
 
 function requeue(task: Task, from: number, to: number, wake: number, move: number, shared: boolean): number {
@@ -96,10 +112,8 @@ function futexWaitv(task: Task, waiters: number, count: number, flags: number, t
   let deadlineNs = Infinity;
   if (timeout !== 0) {
     if (clock !== CLOCK_MONOTONIC && clock !== CLOCK_REALTIME) return -EINVAL;
-    const ns = readTimespec(task, timeout);
-    if (typeof ns === 'number') return ns;
-    const now = task.kernel.clock;
-    deadlineNs = clock === CLOCK_MONOTONIC ? Number(ns) : now.monotonicNs() + Number(ns - now.realtimeNs());
+    deadlineNs = absoluteTime(task, timeout, clock === CLOCK_REALTIME);
+    if (deadlineNs < 0) return deadlineNs;
   }
   const bytes = task.process.mm.readBytes(waiters, count * FutexWaitv.size);
   if (typeof bytes === 'number') return bytes;
@@ -135,7 +149,8 @@ function rseq(task: Task, address: number, size: number, flags: number, signatur
 }
 
 export const rows: SyscallRow[] = [
-  sys(202, 'futex', futex, PARTIAL('no priority inheritance operations'), [ADDR, UINT, UINT, ADDR, ADDR, UINT]),
+  sys(202, 'futex', futex, PARTIAL('no priorities to inherit; FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI are ENOSYS'), [
+    ADDR, UINT, UINT, ADDR, ADDR, UINT]),
   sys(273, 'set_robust_list', setRobustList, FULL, [ADDR, SIZE]),
   sys(274, 'get_robust_list', getRobustList, FULL, [PID, ADDR, ADDR]),
   sys(334, 'rseq', rseq, FULL, [ADDR, UINT, 'FLAGS', UINT]),

@@ -159,4 +159,85 @@ CASE(absent, "what makes programs fall back: interfaces that a container forbids
   SHOW(syscall(-1));
 }
 
+CASE(pi, "LOCK_PI, TRYLOCK_PI, UNLOCK_PI: words, errors, time") {
+  uint32_t word = 0;
+  pid_t tid = gettid();
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SAY(word == tid);
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex(&word, FUTEX_TRYLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex(&word, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SAY(word == 0);
+  SHOW(futex(&word, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex(&word, FUTEX_TRYLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex(&word, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  word = 1 << 22 | 99999;
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex((uint32_t *)4096, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex((uint32_t *)4096, FUTEX_UNLOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SHOW(futex((uint32_t *)((char *)&word + 2), FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  word = FUTEX_OWNER_DIED;
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, 0, 0, 0));
+  SAY(word == (tid | FUTEX_OWNER_DIED));
+  word = getppid();
+  struct timespec t = later(CLOCK_REALTIME, 20), m = later(CLOCK_MONOTONIC, 20), bad = { 0, -1 };
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, (uint64_t)&bad, 0, 0));
+  SHOW(futex(&word, FUTEX_LOCK_PI_PRIVATE, 0, 8, 0, 0));
+}
+
+static pthread_mutex_t pi_mutex;
+static int pi_sum;
+static void *adder(void *unused) {
+  for (int i = 0; i < 500; i++) { pthread_mutex_lock(&pi_mutex); int n = pi_sum; if (i % 50 == 0) sched_yield(); pi_sum = n + 1; pthread_mutex_unlock(&pi_mutex); }
+  return 0;
+}
+static void *holder(void *unused) { pthread_mutex_lock(&pi_mutex); sleep_ms(50); return 0; }
+
+static void make_pi(int robust) {
+  pthread_mutexattr_t a;
+  pthread_mutexattr_init(&a);
+  ERR(pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT));
+  if (robust) pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+  ERR(pthread_mutex_init(&pi_mutex, &a));
+}
+
+CASE(pi_mutex, "pthread mutexes with priority inheritance") {
+  make_pi(0);
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, adder, 0);
+  for (int i = 0; i < 4; i++) pthread_join(threads[i], 0);
+  printf("%d\n", pi_sum);
+  pthread_mutex_lock(&pi_mutex);
+  ERR(pthread_mutex_trylock(&pi_mutex));
+  ERR(pthread_mutex_unlock(&pi_mutex));
+  ERR(pthread_mutex_unlock(&pi_mutex));
+}
+
+CASE(pi_robust, "a priority-inheriting mutex whose owner ends while another waits") {
+  make_pi(1);
+  pthread_t t;
+  pthread_create(&t, 0, holder, 0);
+  sleep_ms(15);
+  ERR(pthread_mutex_lock(&pi_mutex));
+  ERR(pthread_mutex_consistent(&pi_mutex));
+  ERR(pthread_mutex_unlock(&pi_mutex));
+  pthread_create(&t, 0, holder, 0);
+  pthread_join(t, 0);
+  ERR(pthread_mutex_lock(&pi_mutex));
+  ERR(pthread_mutex_unlock(&pi_mutex));
+  ERR(pthread_mutex_lock(&pi_mutex));
+}
+
+static void *late(void *unused) { struct timespec t = later(CLOCK_REALTIME, 20); ERR(pthread_mutex_timedlock(&pi_mutex, &t)); return 0; }
+
+CASE(pi_timed, "waiting for one until a time") {
+  make_pi(0);
+  pthread_t t;
+  pthread_mutex_lock(&pi_mutex);
+  pthread_create(&t, 0, late, 0);
+  pthread_join(t, 0);
+  ERR(pthread_mutex_unlock(&pi_mutex));
+  ERR(pthread_mutex_lock(&pi_mutex));
+}
+
 CASES_MAIN
