@@ -77,6 +77,8 @@ export class Contexts {
   /** Interpreters of closed contexts, about to end, by program. */
   private readonly closed = new Map<number, Context>();
   private queuedBytes = 0;
+  /** Branches between the template and this sandbox: an interpreter that has seen another number makes new what must not be there twice. */
+  private generation = 0;
 
   constructor(kernel: Kernel, user: Credentials, template: LoadedTemplate, budget: LogBudget, events: ContextEvents) {
     this.kernel = kernel;
@@ -97,6 +99,7 @@ export class Contexts {
       if (program) program.control?.onMessage((message) => this.answered(copy, program, message));
       return copy;
     };
+    this.generation = source.generation + 1;
     for (const [id, context] of source.contexts) this.contexts.set(id, branch(context));
     for (const [id, context] of source.closed) this.closed.set(id, branch(context));
   }
@@ -121,7 +124,7 @@ export class Contexts {
     context.warming = 'now';
     context.token = randomBytes(16).toString('hex');
     context.program.streams.isClosed = true;
-    sendStream(context.program.control, Buffer.from(JSON.stringify({ token: context.token, ...WARM_RUN, base: null })), WARM_CODE);
+    sendStream(context.program.control, Buffer.from(JSON.stringify({ token: context.token, ...WARM_RUN, base: null, generation: this.generation })), WARM_CODE);
     return false;
   }
 
@@ -292,6 +295,7 @@ export class Contexts {
     const base = context.isTold ? null : { env: differences(this.base.env, context.init.env), cwd: context.init.cwd };
     const header = {
       token: context.token, filename: request.filename, argv: request.argv, env, cwd, stdin: job.options.hasStdin || context.hadStdin, base,
+      generation: this.generation,
     };
     sendStream(context.program.control, Buffer.from(JSON.stringify(header)), code);
   }

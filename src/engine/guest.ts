@@ -243,6 +243,11 @@ export class Guest implements Runnable {
     return (this.session ??= new Session(this.kernel, this.template));
   }
 
+  /** It has a run, or a session, that is not over. */
+  get isLive(): boolean {
+    return !this.destroyed && this.onEnd !== null;
+  }
+
   private print(stream: number, bytes: Uint8Array): void {
     if (this.session) this.session.output(stream, bytes);
     else this.outlet.write(stream, bytes);
@@ -338,9 +343,10 @@ export class Guest implements Runnable {
     return ENDED;
   }
 
-  private dirtyPages(): number {
-    const { hva, sizeBytes } = this.machine.memory;
-    return privatePages(this.host.kvm.arena, hva + AREA_BYTES, sizeBytes - AREA_BYTES);
+  /** Memory that is this guest's alone: what its end gives back. */
+  get ownBytes(): number {
+    const { hva, sizeBytes, layers } = this.machine.memory;
+    return this.destroyed ? 0 : privatePages(this.host.kvm.arena, hva + AREA_BYTES, sizeBytes - AREA_BYTES) * PAGE_SIZE + layers.ownBytes;
   }
 
   private describe(reason: EndReason | null): RunEnd {
@@ -352,7 +358,7 @@ export class Guest implements Runnable {
       limit, reason: text,
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       begunMs: this.begunMs || hostClock.monotonicNs() / 1e6, cpuTimeMs: this.kernel.cpuNs / 1e6,
-      dirtyPages: !this.countsPages || this.destroyed || this.willBeRewound ? null : this.dirtyPages(),
+      dirtyPages: !this.countsPages || this.destroyed || this.willBeRewound ? null : this.ownBytes / PAGE_SIZE,
       syscalls: this.kernel.syscallCount,
       unimplemented: Object.fromEntries(this.kernel.unimplemented),
     };

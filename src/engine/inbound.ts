@@ -33,6 +33,8 @@ export function checkedMessage(header: unknown, bytesLength: number): FromWorker
       return { type: 'trace', sandbox: count(message, 'sandbox') };
     case 'want':
       return { type: 'want', sandbox: count(message, 'sandbox'), tree: count(message, 'tree'), entry: count(message, 'entry') };
+    case 'layers':
+      return { type: 'layers', bytes: count(message, 'bytes') };
     case 'file':
       return fileMessage(message);
     case 'end':

@@ -94,6 +94,12 @@ export class Job {
     return copy;
   }
 
+  /** Nobody is there who would send more input. */
+  endInput(): void {
+    this.isInputOver = true;
+    this.program?.streams.stdin.close();
+  }
+
   /** Calls `listener` once, when it is over. */
   whenOver(listener: (end: RunEnd) => void): void {
     if (this.end) listener(this.end);

@@ -44,7 +44,7 @@ export class MemoryGuard {
     let biggest: WorkerClient | null = null;
     let most = -1;
     for (const worker of workers) {
-      const bytes = worker.pid === undefined ? 0 : this.sizeOf(worker.pid);
+      const bytes = worker.pid === undefined ? 0 : this.sizeOf(worker.pid) + worker.layerBytes;
       if (bytes > most) [biggest, most] = [worker, bytes];
     }
     if (biggest && biggest === this.asked) biggest.fail("the host's memory ran short");
@@ -53,7 +53,7 @@ export class MemoryGuard {
   }
 }
 
-/** Memory that a process shares with nobody's file: what ending it gives back. */
+/** Memory that a process shares with nobody's file, its layers (vmm/layers.ts) left out: what ending it gives back. */
 export function ownBytes(pid: number): number {
   try {
     const [, resident, shared] = readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ').map(Number);

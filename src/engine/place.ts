@@ -12,6 +12,8 @@ export interface Lease {
   readonly number: number;
   /** Another number for messages, for something in the sandbox. */
   newNumber(): number;
+  /** Room for copies of the sandbox, in the same process: all or none. Throws OffshootError. */
+  more(count: number): Lease[];
   /** Gives the room back. Safe to call twice. */
   release(): void;
 }
@@ -83,10 +85,10 @@ export class Place {
     if (this.timer) clearTimeout(this.timer);
   }
 
-  /** `newNumber` gives numbers that nobody else has. */
-  lease(newNumber: () => number, onRelease: () => void): Lease {
+  /** `newNumber` gives numbers that nobody else has; `more`: as in a lease. */
+  lease({ newNumber, more }: Pick<Lease, 'newNumber' | 'more'>, onRelease: () => void): Lease {
     const lease = {
-      place: this, number: newNumber(), newNumber,
+      place: this, number: newNumber(), newNumber, more,
       release: () => {
         if (this.leases.delete(lease)) onRelease();
       },

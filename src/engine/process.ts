@@ -57,6 +57,11 @@ export class Process {
     return new Process(place, this.job, this.pid, this.argv, this.startedAt);
   }
 
+  /** The same program in a copy of its sandbox that was made just now. */
+  copyIn(place: SandboxPlace): Process {
+    return new Process(place, this.job, this.pid, this.argv, this.startedAt);
+  }
+
   /** How it ended; null while it runs. */
   get exitCode(): number | null {
     return this.end?.exitCode ?? null;

@@ -256,6 +256,8 @@ export type Request =
   | { readonly type: 'files'; readonly sandbox: number; readonly operation: FileOperation }
   /** Answer: `measured`. */
   | { readonly type: 'measure'; readonly sandbox: number }
+  /** Copies of a stateful sandbox as it stands, with these numbers: all or none. Answer: `done`. */
+  | { readonly type: 'branch'; readonly sandbox: number; readonly branches: readonly number[] }
   /** Answer: `selftest`. */
   | { readonly type: 'selftest' };
 
@@ -302,6 +304,8 @@ export type FromWorker =
   | { readonly type: 'want'; readonly sandbox: number; readonly tree: number; readonly entry: number }
   /** Bytes: the next piece of a file copied out; `problem`: why it is not. */
   | { readonly type: 'file'; readonly sandbox: number; readonly path: string; readonly last: boolean; readonly problem: string | null }
+  /** Memory that its sandboxes share with their branches, and that no process is seen to have. */
+  | { readonly type: 'layers'; readonly bytes: number }
   /** Bytes: lines of the trace. */
   | { readonly type: 'trace'; readonly sandbox: number }
   /** A stateful sandbox is over, by a limit or a failure. */

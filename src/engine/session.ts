@@ -104,6 +104,7 @@ export class Session {
     for (const [number, job] of from.jobs) if (job.log) this.jobs.set(number, copyOf(job));
     for (const job of from.current.values()) {
       this.started(copyOf(job));
+      if (!job.log) copyOf(job).endInput();
       copyOf(job).program?.streams.letGo(); // it was held back for a reader it does not have here
     }
     this.contexts.goOnAs(from.contexts, copyOf);

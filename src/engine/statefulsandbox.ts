@@ -146,6 +146,31 @@ export class StatefulSandbox {
     return this.place.worker.call({ type: 'measure', sandbox: this.place.number });
   }
 
+  /**
+   * `count` copies of this sandbox as it stands, in the same process: each has all its interpreters with their variables, files, programs
+   * that run, timers and blocked calls, and goes on alone from here. Memory is shared until one side writes it. Runs that are under way
+   * go on in each copy too, but nobody hears of them there: their output is dropped, their input has ended; runs that wait for their
+   * turn are not copied. Each interpreter makes new what must not be the same in two places before its next run (docs/stateful.md).
+   * All or none. Rejects with 'tenant-limit', 'busy' (no room in this process), 'host-memory', 'sandbox-ended', 'worker-lost', 'bad-argument'.
+   */
+  async fork(count = 1): Promise<StatefulSandbox[]> {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new OffshootError('bad-argument', 'A sandbox is forked into a whole number of copies, at least 1.');
+    }
+    this.checkOpen();
+    const { worker, template, env } = this.place;
+    const leases = this.lease.more(count);
+    const copies = leases.map((lease) => new StatefulSandbox({ worker, number: lease.number, id: randomUUID(), template, env }, lease));
+    try {
+      await worker.call({ type: 'branch', sandbox: this.place.number, branches: leases.map(({ number }) => number) });
+      for (const copy of copies) copy.takeOver(this);
+      return copies;
+    } catch (error) {
+      for (const copy of copies) void copy.close();
+      throw error;
+    }
+  }
+
   /** Ends the sandbox with all that runs in it, and gives its memory back. Safe to call twice. */
   async close(): Promise<void> {
     this.wasClosed ||= this.endedBecause === null;
@@ -159,6 +184,12 @@ export class StatefulSandbox {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** What it is a copy of: names of contexts, background programs that run. */
+  private takeOver(source: StatefulSandbox): void {
+    for (const [id, init] of source.known) this.known.set(id, init);
+    for (const process of source.processes()) if (process.exitCode === null) this.remember(process.copyIn(this.place));
   }
 
   /** Of those that ended only as many as the worker remembers. */

@@ -7,6 +7,7 @@ import { closeSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { receiveDescriptors } from '../host/descriptors.ts';
+import { HostError } from '../host/errors.ts';
 import { exitNow } from '../host/libc.ts';
 import { openPagemap } from '../host/pagemap.ts';
 import { ImageError } from '../image/errors.ts';
@@ -28,8 +29,9 @@ import {
   type FromWorker, type Request, type RunEnd, type StatefulOptions, type ToWorker,
 } from './protocol.ts';
 import { Scheduler } from './scheduler.ts';
-import type { Session } from './session.ts';
+import type { Session, SessionEvents } from './session.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
+import { allLayers } from '../vmm/layers.ts';
 
 const scheduler = new Scheduler();
 const templates = new Map<string, LoadedTemplate>();
@@ -43,6 +45,9 @@ const reusable = new WeakMap<Guest, number>();
 const contents = new Map<string, Buffer[]>();
 /** Runs whose output is taken at its reader's speed. */
 const paced = new Map<number, Pacing>();
+/** What the caller knows of the memory in layers, and how much it may be wrong. */
+let reportedBytes = 0;
+const REPORT_BYTES = 16 << 20;
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
 const BUSY_MS = 1;
@@ -114,6 +119,14 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   if (pooled) pooledGuests.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;
+  listen(guest, sandbox);
+  guests.set(sandbox, guest);
+  if (stateful) openSession(guest, sandbox, stateful);
+  return guest;
+}
+
+/** What a guest says goes to the caller, under its number. */
+function listen(guest: Guest, sandbox: number): void {
   guest.attach({
     output: (stream, bytes, sent) => {
       const message: FromWorker = stream === TRACE_STREAM ? { type: 'trace', sandbox } : { type: 'output', sandbox, stream: stream === 2 ? 2 : 1 };
@@ -124,23 +137,50 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
     want: (tree, entry) => send({ type: 'want', sandbox, tree, entry }),
     wake: () => scheduler.wake(guest),
   });
-  guests.set(sandbox, guest);
-  if (stateful) openSession(guest, sandbox, stateful);
-  return guest;
 }
 
 /** From now on it has many runs: `program` messages. */
 function openSession(guest: Guest, sandbox: number, options: StatefulOptions): void {
-  const events = {
-    output: (number: number, stream: number, bytes: Uint8Array, sent: () => void) => {
+  guest.prepareToBranch();
+  guest.open(options, sessionEvents(guest), (end) => isOver(sandbox, end));
+  scheduler.wake(guest);
+}
+
+function sessionEvents(guest: Guest): SessionEvents {
+  return {
+    output: (number, stream, bytes, sent) => {
       const pacing = paced.get(number);
       pacing?.sent(bytes.length, sent);
       sendPieces({ type: 'output', sandbox: number, stream: stream === 2 ? 2 : 1 }, bytes, pacing ? undefined : sent);
     },
     wake: () => scheduler.wake(guest),
   };
-  guest.open(options, events, ({ limit, reason }) => send({ type: 'over', sandbox, limit, reason: reason ?? 'its first program ended.' }));
-  scheduler.wake(guest);
+}
+
+function isOver(sandbox: number, { limit, reason }: RunEnd): void {
+  send({ type: 'over', sandbox, limit, reason: reason ?? 'its first program ended.' });
+}
+
+function branch(source: Guest, numbers: readonly number[]): Guest[] {
+  try {
+    return source.branch(numbers.map((number) => (end) => isOver(number, end)));
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    throw new OffshootError('host-memory', `The host has no room for ${numbers.length} more sandboxes: ${error.message}.`);
+  }
+}
+
+/** Copies of a stateful sandbox, all or none. */
+function branchSandbox({ sandbox, branches }: Extract<ToWorker, { type: 'branch' }>): void {
+  const source = guests.get(sandbox);
+  if (!source?.session || !source.isLive) throw new OffshootError('sandbox-ended', 'This sandbox has ended.');
+  const made = branch(source, branches);
+  made.forEach((guest, i) => {
+    guests.set(branches[i], guest);
+    listen(guest, branches[i]);
+    guest.session?.listen(sessionEvents(guest));
+    scheduler.wake(guest);
+  });
 }
 
 /** Of an open stateful sandbox. Throws OffshootError. */
@@ -278,13 +318,20 @@ function volunteer(): void {
   } catch { /* a sandboxed /proc: then by size, as usual */ }
 }
 
-/** Gives memory back: ends the sandbox that has most of it. */
+/** Gives memory back: ends the sandbox of which that gives back most. */
 function shed(): void {
-  let biggest: [number, Guest] | null = null;
-  for (const entry of guests) if (!biggest || entry[1].kernel.frames.usedPages > biggest[1].kernel.frames.usedPages) biggest = entry;
-  if (!biggest) return;
-  biggest[1].stop('memory');
-  setImmediate(closeGuest, biggest[0]);
+  const sizes = [...guests].map(([sandbox, guest]) => ({ sandbox, guest, bytes: guest.ownBytes })).sort((a, b) => b.bytes - a.bytes);
+  if (sizes.length === 0) return;
+  sizes[0].guest.stop('memory');
+  setImmediate(closeGuest, sizes[0].sandbox);
+}
+
+/** The caller watches the host's memory, and cannot see what lies in layers. */
+function reportLayers(): void {
+  if (Math.abs(allLayers.bytes - reportedBytes) < REPORT_BYTES && allLayers.bytes > 0) return;
+  if (allLayers.bytes === reportedBytes) return;
+  reportedBytes = allLayers.bytes;
+  send({ type: 'layers', bytes: reportedBytes });
 }
 
 function stdin(sandbox: number, bytes: Buffer, last: boolean): void {
@@ -327,6 +374,9 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
       }
       case 'measure':
         return send({ type: 'measured', call, stats: sessionOf(message.sandbox).measure() });
+      case 'branch':
+        branchSandbox(message);
+        return send({ type: 'done', call });
       case 'selftest':
         return send({ type: 'selftest', call, report: { ...kvmHost().selfTest, confinement } });
     }
@@ -340,6 +390,7 @@ function refuse(call: number, error: unknown): void {
   send({ type: 'error', call, code, message, ...(errno === undefined ? {} : { errno }) });
 }
 
+allLayers.changed = reportLayers;
 volunteer();
 start(process.argv[2], Number(process.argv[3]));
 // The terminal's Ctrl-C reaches the whole process group; the parent decides what it means.

@@ -25,6 +25,7 @@ interface Answers {
   readonly context: null;
   readonly files: { readonly answer: FileAnswer; readonly bytes: Buffer };
   readonly measure: SandboxStats;
+  readonly branch: null;
   readonly selftest: SelfTestReport;
 }
 
@@ -53,7 +54,7 @@ export interface SandboxEvents {
 
 const ANSWERS: Readonly<Record<Request['type'], readonly Answer['type'][]>> = {
   template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], input: ['done'], await: ['end'], signal: ['signalled'], tail: ['tail'],
-  context: ['done'], files: ['files'], measure: ['measured'], selftest: ['selftest'],
+  context: ['done'], files: ['files'], measure: ['measured'], branch: ['done'], selftest: ['selftest'],
 };
 
 export class WorkerClient {
@@ -64,6 +65,8 @@ export class WorkerClient {
   private readonly sandboxes = new Map<number, SandboxEvents>();
   private nextCall = 1;
   private lostBecause: string | null = null;
+  /** Memory of its sandboxes that /proc does not show as its own. */
+  layerBytes = 0;
   /** Called once when the process has ended, by itself or by close(). */
   onGone: () => void = () => {};
   /** The process has ended, or is about to. */
@@ -140,6 +143,7 @@ export class WorkerClient {
       if (message.type === 'output') this.sandboxes.get(message.sandbox)?.output(message.stream, bytes);
       else if (message.type === 'trace') this.sandboxes.get(message.sandbox)?.trace(bytes.toString('utf8'));
       else if (message.type === 'want') this.sandboxes.get(message.sandbox)?.want(message.tree, message.entry);
+      else if (message.type === 'layers') this.layerBytes = message.bytes;
       else if (message.type === 'file') this.sandboxes.get(message.sandbox)?.file(message.path, bytes, message.last, message.problem);
       else if (message.type === 'over') this.sandboxes.get(message.sandbox)?.over?.(message.limit, message.reason);
       else this.settle(message, bytes);

@@ -229,7 +229,11 @@ export class Workers {
   private tryPlace(request: PlaceRequest): Lease | null {
     if (!this.isWithinLimits(request)) return null;
     const place = this.choose(request);
-    if (!place) return null;
+    return place ? this.placeIn(place, request) : null;
+  }
+
+  /** Throws OffshootError 'host-memory'. */
+  private placeIn(place: Place, request: PlaceRequest): Lease {
     this.init.memory.admit(SANDBOX_BYTES);
     const { tenant, memoryBytes } = request;
     const usage = this.usage.get(tenant) ?? { sandboxes: 0, memoryBytes: 0 };
@@ -237,13 +241,34 @@ export class Workers {
     usage.sandboxes++;
     usage.memoryBytes += memoryBytes;
     this.guard.start();
-    return place.lease(() => this.nextNumber++, () => {
+    return place.lease({ newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);
       if (place.sandboxes === 0) this.idle(place);
       this.pump();
     });
+  }
+
+  /** Room for `count` more sandboxes like the one `request` was for, beside it: all or none. Throws OffshootError. */
+  private more(place: Place, request: PlaceRequest, count: number): Lease[] {
+    this.checkOpen();
+    const room = place.isDraining ? 0 : Math.max(0, this.init.slots - place.sandboxes);
+    if (count > room) {
+      throw new OffshootError('busy', `The process of this sandbox has room for ${room} more of at most ${this.init.slots}, not for ${count}: `
+        + 'close some of those in it first.');
+    }
+    const leases: Lease[] = [];
+    try {
+      for (let i = 0; i < count; i++) {
+        this.isWithinLimits({ ...request, kind: 'fork' });
+        leases.push(this.placeIn(place, request));
+      }
+      return leases;
+    } catch (error) {
+      for (const lease of leases) lease.release();
+      throw error;
+    }
   }
 
   private isWithinLimits({ tenant, kind, memoryBytes }: PlaceRequest): boolean {

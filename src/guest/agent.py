@@ -29,6 +29,8 @@ STRIKES_MAX = 3
 WARM_RUNS = 20
 KEY_BYTES = 2496
 FUNCTIONS = []
+BRANCH_FUNCTIONS = []
+generation = 0
 
 
 def _preload(usual, names):
@@ -52,10 +54,39 @@ def after_fork(function):
     return function
 
 
+def after_branch(function):
+    """Calls function() in an interpreter of a branch of a running sandbox, before its next run. Returns function: also a decorator."""
+    BRANCH_FUNCTIONS.append(function)
+    return function
+
+
+def _leave_twin(now):
+    """
+    In a branch of a running sandbox everything random that was made before is there twice. What Python makes new after os.fork() is made
+    new here too, numpy's global generator unless it was seeded on purpose, and OpenSSL's, which would notice nothing.
+    """
+    global generation
+    generation = now
+    random.seed()
+    rand = _global_generator()
+    if rand is not None and not _seeded_on_purpose():
+        key = sys.modules["numpy"].frombuffer(os.urandom(KEY_BYTES), dtype="uint32")
+        rand.set_state(("MT19937", key, KEY_BYTES // 4))
+    ssl = sys.modules.get("_ssl")
+    if ssl is not None:
+        ssl.RAND_add(os.urandom(64), 64.0)
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile._name_sequence = None
+    for function in BRANCH_FUNCTIONS:
+        function()
+
+
 def _offer_module():
     """The module `offshoot`: what a template's setup, or a module it loads, can ask of us."""
     module = types.ModuleType("offshoot", "Offshoot, seen from inside.")
     module.after_fork = after_fork
+    module.after_branch = after_branch
     sys.modules["offshoot"] = module
 
 
@@ -74,7 +105,7 @@ def _warm(main):
         request, source = _parse(b"<string>\0\0\0001\0-c", b"print(1+1, 'a', 2.5, [None])")
         _prepare(request, source, main)
         _execute(source, "<string>", main)
-        _run_cell({"filename": "<string>", "argv": None, "cwd": None, "env": {}, "stdin": False}, source, main)
+        _run_cell({"filename": "<string>", "argv": None, "cwd": None, "env": {}, "stdin": False, "generation": 0}, source, main)
         json.loads('{"a": [1, null, true, "b"]}')
         _clear(main)
     sys.stdout.close()
@@ -243,6 +274,8 @@ def _run_cell(request, source, main, before=()):
     filename = request["filename"]
 
     def enter():
+        if request["generation"] != generation:
+            _leave_twin(request["generation"])
         if request["stdin"]:
             _renew_stdin()
         undo.update(_change(request["env"]))

@@ -29,6 +29,18 @@ const PROT = PROT_READ | PROT_WRITE;
 /** Runs of pages by gpa: [first gpa, bytes, …], ascending. */
 export type PageRuns = readonly number[];
 
+/** The memory in all layers of this process. */
+export const allLayers = {
+  bytes: 0,
+  /** Called when it has changed. */
+  changed: (): void => {},
+};
+
+function count(bytes: number): void {
+  allLayers.bytes += bytes;
+  allLayers.changed();
+}
+
 /** A file of which each granule is used by so many machines. */
 class Layer {
   readonly fd: number;
@@ -49,12 +61,15 @@ class Layer {
   }
 
   hold(granule: number): void {
-    if (this.#users[granule]++ === 0) this.#used++;
+    if (this.#users[granule]++ > 0) return;
+    this.#used++;
+    count(this.#granuleBytes);
   }
 
   /** Nothing maps the granule any more on behalf of one of its users. */
   letGo(granule: number): void {
     if (--this.#users[granule] > 0) return;
+    count(-this.#granuleBytes);
     if (--this.#used === 0) close(this.fd);
     else punchHole(this.fd, granule * this.#granuleBytes, this.#granuleBytes);
   }

@@ -31,8 +31,8 @@ test('what is kept free by default', () => {
 });
 
 /** A worker that notes what it is told. */
-function fake(pid: number, log: string[]): WorkerClient {
-  const told = { pid, post: (notice: { type: string }) => log.push(`${pid} ${notice.type}`), fail: () => log.push(`${pid} fail`) };
+function fake(pid: number, log: string[], layerBytes = 0): WorkerClient {
+  const told = { pid, layerBytes, post: (notice: { type: string }) => log.push(`${pid} ${notice.type}`), fail: () => log.push(`${pid} fail`) };
   return told as unknown as WorkerClient;
 }
 
@@ -57,4 +57,12 @@ test('short memory: the biggest worker ends a sandbox, and is ended when that do
   availableBytes = 90 * MB;
   guard.look();
   assert.deepEqual(log, ['1 shed']);
+});
+
+test('short memory: what lies in layers counts, which no process is seen to have', () => {
+  const log: string[] = [];
+  const memory = new HostMemory(200 * MB, () => ({ totalBytes: 4000 * MB, availableBytes: 90 * MB }));
+  const workers = [fake(1, log), fake(2, log, 60), fake(3, log)];
+  new MemoryGuard(memory, () => workers, (pid) => 10 * pid).look();
+  assert.deepEqual(log, ['2 shed']);
 });
