@@ -25,7 +25,8 @@ test('good messages pass unchanged', () => {
   for (const message of [
     end({}), end({ exitCode: 137, signal: 'SIGRT_3', limit: 'memory', reason: 'full.' }), { type: 'output', sandbox: 1, stream: 2 },
     { type: 'trace', sandbox: 7 }, { type: 'done', call: 2 }, { type: 'error', call: 2, code: 'kvm-missing', message: 'It is not there.' },
-    { type: 'fits', call: 1, fits: false }, { type: 'layers', bytes: 2 ** 40 }, end({ contextLost: true, contextFresh: false }), { type: 'started', call: 1, pid: 300 },
+    { type: 'layers', bytes: 2 ** 40 },
+    { type: 'fits', call: 1, fits: false }, end({ contextLost: true, contextFresh: false }), { type: 'started', call: 1, pid: 300 },
     { type: 'signalled', call: 1, isAlive: true }, { type: 'tail', call: 1, stream: 0, at: 5 },
     { type: 'over', sandbox: 1, limit: 'cpu', reason: 'used up.' },
     files({}), files({ name: 'é\n\x1b', type: 'symlink', target: '../x\n' }), { type: 'measured', call: 1, stats: STATS },
