@@ -302,6 +302,7 @@ export class Session {
     if (typeof result !== 'number') {
       kernel.programs.begun(program, result);
       job.begin(kernel, program, result);
+      job.feed(program);
       return;
     }
     const why = isThere ? `${argv[0]}: ${whyNotRun(result)}` : `${directory}: no such directory`;
