@@ -6,6 +6,7 @@ import { Engine } from '../engine/engine.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import { OffshootError } from '../engine/errors.ts';
+import { offshootHome } from '../image/home.ts';
 import { UsageError, fail, say } from './fail.ts';
 import { visibleFiles } from './files.ts';
 import { environment } from './flags.ts';
@@ -43,8 +44,16 @@ export function exec(argv: string[], flags: RunFlags): Promise<void> {
 /** offshoot shell: on a terminal, a terminal of its own inside; otherwise bash reads what comes. */
 export async function shell(flags: RunFlags): Promise<void> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY && flags.server === undefined && !flags.json;
-  if (isTerminal) return launch(flags, null, (await import('./terminal.ts')).terminalShell);
-  return exec(['bash', '--norc', '--noprofile', '--noediting', ...(process.stdin.isTTY ? ['-i'] : [])], flags);
+  const onPipes = ['bash', '--norc', '--noprofile', '--noediting', ...(process.stdin.isTTY ? ['-i'] : [])];
+  if (!isTerminal) return exec(onPipes, flags);
+  const { terminalShell } = await import('./terminal.ts');
+  return launch(flags, null, async (sandbox, init) => (await hasPython(flags.template) ? terminalShell(sandbox, init) : sandbox.exec(onPipes, init)));
+}
+
+/** Templates with Python have modules loaded. */
+async function hasPython(template: string): Promise<boolean> {
+  const { templateEntry } = await import('../engine/usage.ts');
+  return (templateEntry(offshootHome(), template).header?.about.modules.length ?? 0) > 0;
 }
 
 async function remotely(...args: Parameters<typeof remote>): Promise<void> {

@@ -14,9 +14,23 @@ signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 pid, master = pty.fork()
 if pid == 0:
     os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+# What bash leaves running may hold the terminal, and print on: bash's end is what counts.
+ended, wake = os.pipe()
+os.set_blocking(wake, False)
+signal.set_wakeup_fd(wake)
+signal.signal(signal.SIGCHLD, lambda *_: None)
+status, last = None, 64
 frames, keys = b'', b''
 while True:
-    readable, writable, _ = select.select([0, master], [master] if keys else [], [])
+    if status is None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        status = os.waitpid(pid, 0)[1]
+    readable, writable, _ = select.select([0, master, ended], [master] if keys else [], [], None if status is None else 0)
+    if status is not None:
+        last -= 1
+        if last < 0 or master not in readable:
+            break
+    if ended in readable:
+        os.read(ended, 4096)
     if 0 in readable:
         piece = os.read(0, 65536)
         frames += piece
@@ -37,7 +51,8 @@ while True:
             os.write(1, os.read(master, 65536))
         except OSError:
             break
-_, status = os.waitpid(pid, 0)
+if status is None:
+    status = os.waitpid(pid, 0)[1]
 os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 `;
 const FRAME_BYTES_MAX = 60_000;

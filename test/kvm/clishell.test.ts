@@ -43,6 +43,7 @@ type(b'\\x03', b'ready> ')
 fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 88, 0, 0))
 time.sleep(1)
 type(b'stty size\\n', b'ready> ')
+type(b'sleep 500 &\\n', b'ready> ')
 type(b'exit 7\\n', b'no such mark')
 print('code', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
