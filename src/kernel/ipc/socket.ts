@@ -10,7 +10,7 @@ import {
 import { FIONREAD, SIOCATMARK } from '../../abi/linux/ioctl.ts';
 import { TIOCOUTQ } from '../../abi/linux/termios.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/linux/poll.ts';
-import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_LINGER } from '../../abi/linux/socket.ts';
+import { AF_NETLINK, AF_UNIX, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SOMAXCONN, SO_LINGER, SO_RCVBUF, SO_SNDBUF } from '../../abi/linux/socket.ts';
 import { File } from '../fs/file.ts';
 import { DEV_SOCKFS, PseudoInode, S_IFSOCK } from '../fs/pseudo.ts';
 import type { Task } from '../process/task.ts';
@@ -265,7 +265,14 @@ export class SocketFile extends File {
 
   /** Room for the peer to write: unix_writable's quarter rule, so that writers are not woken for every byte. */
   get hasRoom(): boolean {
-    return this.isDatagram ? this.inbox.length <= DATAGRAMS_MAX : this.inboxCharge * 4 <= SOCKET_BUFFER;
+    return this.isDatagram ? this.inbox.length <= DATAGRAMS_MAX : this.inboxCharge * 4 <= this.streamCapacity;
+  }
+
+  /** How much of a stream may be under way to this end: over the loopback both ends' buffers, where they were made small. */
+  get streamCapacity(): number {
+    if (this.domain === AF_UNIX) return SOCKET_BUFFER;
+    const bytes = (socket: SocketFile | null, option: number): number => socket?.options.get(`${SOL_SOCKET}:${option}`) ?? SOCKET_BUFFER;
+    return Math.min(SOCKET_BUFFER, bytes(this, SO_RCVBUF) + bytes(this.peer, SO_SNDBUF));
   }
 
   override poll(): number {

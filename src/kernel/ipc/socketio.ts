@@ -108,7 +108,7 @@ function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: Se
     return total;
   }
   if (socket.outShut || !peer || (peer.inShut && socket.domain === AF_UNIX)) return pipeError(socket, task, options, written);
-  const room = Math.max(0, SOCKET_BUFFER - peer.inboxCharge - MESSAGE_OVERHEAD);
+  const room = Math.max(0, peer.streamCapacity - peer.inboxCharge - MESSAGE_OVERHEAD);
   const n = Math.min(room, rest.length);
   if (n > 0) {
     // The last byte of a send with MSG_OOB is the urgent one.

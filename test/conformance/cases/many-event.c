@@ -2,6 +2,7 @@
 #include "case.h"
 #include <linux/futex.h>
 #include <poll.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -520,6 +521,30 @@ CASE(unixlisten, "a unix listener: bind, listen, accept, connect, names, errnos"
   SHOW(setsockopt(c, SOL_SOCKET, 9999, &type, 4));
   SHOW(getsockopt(99, SOL_SOCKET, SO_TYPE, &type, &length));
   SHOW(getsockopt(0, SOL_SOCKET, SO_TYPE, &type, &length));
+}
+
+CASE(tcp_buffers, "small buffers: a sender that does not block is held back early") {
+  int listener = socket(AF_INET, SOCK_STREAM, 0), size = 4096;
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  socklen_t length = sizeof at;
+  SHOW(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size, sizeof size));
+  SHOW(bind(listener, (void *)&at, sizeof at));
+  SHOW(listen(listener, 1));
+  getsockname(listener, (void *)&at, &length);
+  int sender = socket(AF_INET, SOCK_STREAM, 0);
+  SHOW(setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+  SHOW(connect(sender, (void *)&at, sizeof at));
+  int receiver = accept(listener, NULL, NULL);
+  static char big[1 << 18];
+  ssize_t sent = send(sender, big, sizeof big, MSG_DONTWAIT);
+  SAY(sent > 0 && sent < 150000);
+  while (send(sender, big, sizeof big, MSG_DONTWAIT) > 0) ;
+  SAY(errno == EAGAIN);
+  ssize_t got = 0, n;
+  while ((n = recv(receiver, big, sizeof big, MSG_DONTWAIT)) > 0) got += n;
+  SAY(got >= sent);
+  struct pollfd p = { sender, POLLOUT };
+  SHOW(poll(&p, 1, 1000));
 }
 
 CASES_MAIN
