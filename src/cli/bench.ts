@@ -22,9 +22,9 @@ interface Bench {
   readonly notes: string[];
 }
 
-const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live', 'syscall', 'compile', 'stateful'] as const;
+const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live', 'syscall', 'compile', 'stateful', 'branch'] as const;
 /** Samples by default. */
-const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000, compile: 5, stateful: 50 };
+const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000, compile: 5, stateful: 50, branch: 50 };
 const CASES = [
   { name: 'print', code: 'print(1+1)', output: /^2\n$/ },
   { name: 'numpy', code: 'import numpy as np; print(np.random.rand(3))', output: /^\[\s*\d\S*\s+\d\S*\s+\d\S*\s*\]\n$/ },
@@ -55,6 +55,7 @@ const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<R
   syscall: async ({ engine, template, samples }) => (await import('./bench-syscall.ts')).benchSyscall(engine, template, samples),
   compile: async ({ engine, samples, notes }) => (await import('./bench-compile.ts')).benchCompile(engine, samples, notes),
   stateful: async ({ engine, template, samples }) => (await import('./bench-stateful.ts')).benchStateful(engine, template, samples),
+  branch: async ({ template, samples }) => (await import('./bench-branch.ts')).benchBranch(template, samples),
   live: async ({ engine, samples }) => (await import('./bench-live.ts')).benchLive(engine, samples),
 };
 
