@@ -55,6 +55,12 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
   for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
   app.decorateRequest('caller', null);
   app.addHook('onRequest', async (request, reply) => {
+    service.open++;
+    reply.raw.once('close', () => { // answered, or the client is gone
+      service.open--;
+      request.raw.socket.setTimeout(0);
+      logRequest(service, request, reply);
+    });
     void reply.header('x-request-id', request.id);
     checkHost(settings, request.headers.host);
     checkOrigin(settings, request.headers.origin, request.headers.host);
@@ -69,10 +75,6 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
   });
   app.addHook('onSend', async (request) => {
     request.raw.socket.setTimeout(settings.stall_seconds * 1000);
-  });
-  app.addHook('onResponse', async (request, reply) => {
-    request.raw.socket.setTimeout(0);
-    logRequest(service, request, reply);
   });
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(service, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerError(service, new ServiceError('not-found', 'There is nothing at this address.'), request, reply));
@@ -145,6 +147,6 @@ function logRequest({ metrics }: Service, request: FastifyRequest, reply: Fastif
   metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, reply.elapsedTime / 1000);
   request.log.info({
     method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode,
-    ms: Math.round(reply.elapsedTime * 10) / 10, caller: request.caller?.name, from: request.ip,
+    ms: Math.round(reply.elapsedTime * 10) / 10, caller: request.caller?.name, from: request.ip, ...(reply.raw.writableFinished ? {} : { aborted: true }),
   }, 'request');
 }

@@ -31,4 +31,6 @@ export interface Service {
   readonly log: Log;
   /** No new work is taken. */
   isStopping: boolean;
+  /** Requests that have no whole answer yet. */
+  open: number;
 }

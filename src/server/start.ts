@@ -30,6 +30,7 @@ export interface Running {
 }
 
 const STOP_MS = 3000;
+const LOOK_MS = 20;
 
 /** Resolves when it listens; templates are loaded meanwhile (/v1/ready). Throws SettingsError, KeyFileError, OffshootError. */
 export async function startService({ settings, home, keyFile, logTo = process.stderr }: StartInit): Promise<Running> {
@@ -48,7 +49,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   callers.onGone = (tenant) => sandboxes.endAll(tenant);
   const service: Service = {
     engine, settings, callers, builders, stop: stop.signal, log: app.log, version: version(), startedMs: performance.now(),
-    loading: new Map(), isStopping: false,
+    loading: new Map(), isStopping: false, open: 0,
     sandboxes, metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
   };
   try {
@@ -104,19 +105,18 @@ async function shutDown(app: App, service: Service, stop: AbortController, drain
   service.isStopping = true;
   app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
   const closed = app.close();
-  await orAfter(closed, drainSeconds * 1000);
+  await allAnswered(service, drainSeconds * 1000);
   stop.abort();
-  await orAfter(closed, STOP_MS);
+  await allAnswered(service, STOP_MS);
   app.server.closeAllConnections();
   await closed;
   service.callers.close();
   await service.engine.close();
 }
 
-async function orAfter(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))]);
-  clearTimeout(timer);
+/** Until no request is open, or the time is over. Connections without one may stay open for ever: their ends are not waited for. */
+async function allAnswered(service: Service, ms: number): Promise<void> {
+  for (const end = performance.now() + ms; service.open > 0 && performance.now() < end;) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 }
 
 function once<A>(run: (arg?: A) => Promise<void>): (arg?: A) => Promise<void> {
