@@ -226,6 +226,8 @@ export class Guest implements Runnable {
     this.startedMs = performance.now();
     applyRunLimits(this.kernel, options.limits);
     this.startSession().open(options, events);
+    // What was done in advance is not the sandbox's.
+    this.kernel.cpuNs = this.kernel.syscallCount = 0;
     this.onEnd = onEnd;
   }
 

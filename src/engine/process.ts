@@ -89,7 +89,11 @@ export class Process {
   async wait(): Promise<RunResult> {
     const end = await this.ending;
     const kept = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-    for await (const { stream, bytes } of this.output()) kept[stream].push(bytes);
+    try {
+      for await (const { stream, bytes } of this.output()) kept[stream].push(bytes);
+    } catch (error) {
+      if (!(error instanceof OffshootError && error.code === 'bad-argument')) throw error; // it ended long ago, and is forgotten there
+    }
     return resultOf(this.place, end, this.askedMs, Buffer.concat(kept.stdout), Buffer.concat(kept.stderr));
   }
 
