@@ -111,12 +111,14 @@ export class Contexts {
 
   /**
    * Starts the default context's interpreter before anybody wants it; called again and again, between slices, until true: it waits for its
-   * first run. It has run something of ours then, which prints nothing, because what a run touches first costs ten times the run.
+   * first run, or has it already, or cannot be. It has run something of ours then, which prints nothing, because what a run touches first
+   * costs ten times the run.
    */
   prepare(): boolean {
     const context = this.known(DEFAULT_CONTEXT);
-    if (!context.program && isHeld(this.kernel)) this.start(context);
-    if (!context.program?.control?.isParked || context.job) return context.job !== null;
+    if (context.job || context.queue.length > 0) return true;
+    if (!context.program && isHeld(this.kernel) && this.start(context) < 0) return true;
+    if (!context.program?.control?.isParked) return false;
     if (context.warming !== 'never') {
       if (this.template.interpreterPages.size === 0 && context.process) this.template.interpreterPages = writtenPages(context.process.mm, PAGES_MAX);
       return true;

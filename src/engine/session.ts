@@ -11,7 +11,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Credentials } from '../kernel/process/credentials.ts';
 import { exitGroup } from '../kernel/process/exit.ts';
 import { describeFault } from '../kernel/process/fault.ts';
-import { holdMain, isHeld } from '../kernel/process/heldfork.ts';
+import { holdMain } from '../kernel/process/heldfork.ts';
 import type { Process } from '../kernel/process/process.ts';
 import type { Program } from '../kernel/process/programs.ts';
 import { spawn } from '../kernel/process/spawn.ts';
@@ -59,7 +59,7 @@ export class Session {
   private readonly budget = new LogBudget(LOGS_BYTES);
   private readonly hasPython: boolean;
   private visitor: Visitor | null = null;
-  /** The first interpreter was started, or could not be. */
+  /** The first interpreter is ready, or in use, or cannot be. */
   private hasFirst = false;
   /** Everything that is not over, and the last background programs that are, by the caller's number. */
   private readonly jobs = new Map<number, Job>();
@@ -238,10 +238,7 @@ export class Session {
   settle(): void {
     this.contexts.pumpAll();
     // Most sandboxes will want it soon: it starts while nobody waits.
-    if (!this.hasFirst && isHeld(this.kernel)) {
-      this.hasFirst = true;
-      this.prepare();
-    }
+    if (!this.hasFirst) this.hasFirst = this.prepare();
     for (const job of this.current.values()) {
       job.outlet.flush();
       job.settle();
