@@ -164,7 +164,8 @@ export class SandboxFiles {
 /** Those that people meet; others are shown by name. */
 const SENTENCES: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory', EACCES: 'permission denied', EPERM: 'operation not permitted', EEXIST: 'it exists already',
-  ENOTDIR: 'a part of the path is no directory', EISDIR: 'it is a directory', ENOTEMPTY: 'the directory is not empty', ENOSPC: 'no room is left: the disk limit, or the memory that its files count as',
+  ENOTDIR: 'a part of the path is no directory', EISDIR: 'it is a directory', ENOTEMPTY: 'the directory is not empty',
+  ENOSPC: 'no room is left: the disk limit, or the memory that its files count as',
   EINVAL: 'it is no regular file, or the path cannot be', EROFS: 'it is on a read-only file system', ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long', EXDEV: 'it is on another file system', EFBIG: 'the file would be too large', ENOMEM: 'the memory limit is reached',
   EBUSY: 'it is in use', ETXTBSY: 'it is a program that runs',
