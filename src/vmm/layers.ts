@@ -56,6 +56,10 @@ class Layer {
     this.#granuleBytes = granuleBytes;
   }
 
+  closeIfUnused(): void {
+    if (this.#used === 0) close(this.fd);
+  }
+
   isOnlyUser(granule: number): boolean {
     return this.#users[granule] === 1;
   }
@@ -132,8 +136,7 @@ export class Layers {
     if (own) this.#forRuns((layer, start, bytes) => {
       if (layer === own) this.#mapPrivately(layer, start, bytes);
     });
-    const rewritten = this.#toRewrite(changed);
-    if (rewritten.size > 0) this.#rewrite(rewritten, end);
+    const rewritten = this.#rewrite(this.#toRewrite(changed), end);
     return without(changed, rewritten, this.granuleBytes);
   }
 
@@ -218,18 +221,31 @@ export class Layers {
     return [...sizes].sort(([, a], [, b]) => a - b).slice(0, sizes.size / 2).map(([layer]) => layer);
   }
 
-  /** Writes granules to a new layer, as far as something is mapped there, and maps that. */
-  #rewrite(granules: ReadonlySet<number>, mappedEnd: number): void {
-    const layer = this.#newLayer();
-    for (const granule of granules) {
-      const start = this.#startOf(granule);
-      pwriteAll(layer.fd, this.#hva + start, Math.min(this.#endOf(granule), mappedEnd) - start, start);
-      this.#mapPrivately(layer, start, this.#endOf(granule) - start);
-      layer.hold(granule);
-      this.#of[granule]?.letGo(granule);
-      this.#of[granule] = layer;
-      this.#copied[granule] = 0;
+  /**
+   * Writes granules to a new layer, as far as something is mapped there, and maps that. Returns which: when the host has no room for more,
+   * the rest stays as it is, to be copied.
+   */
+  #rewrite(granules: ReadonlySet<number>, mappedEnd: number): Set<number> {
+    const done = new Set<number>();
+    if (granules.size === 0) return done;
+    let layer: Layer | null = null;
+    try {
+      layer = this.#newLayer();
+      for (const granule of granules) {
+        const start = this.#startOf(granule);
+        pwriteAll(layer.fd, this.#hva + start, Math.min(this.#endOf(granule), mappedEnd) - start, start);
+        this.#mapPrivately(layer, start, this.#endOf(granule) - start);
+        layer.hold(granule);
+        this.#of[granule]?.letGo(granule);
+        this.#of[granule] = layer;
+        this.#copied[granule] = 0;
+        done.add(granule);
+      }
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
     }
+    layer?.closeIfUnused();
+    return done;
   }
 
   /** The area at gpa 0 is mapped by the machine and in no layer. */
@@ -247,12 +263,23 @@ export class Layers {
  * long. Where it cannot, all small ones together: that is a fault less for each. Throws HostError when there is no memory.
  */
 function fill(hva: number, sizeBytes: number): void {
-  madvise(hva, PAGE, MADV_POPULATE_WRITE); // nothing is made huge that nobody has touched
+  if (!populate(hva, PAGE)) return; // nothing is made huge that nobody has touched
   try {
     madvise(hva, sizeBytes, MADV_COLLAPSE);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
+    populate(hva, sizeBytes);
+  }
+}
+
+/** False: a host before Linux 5.14, which cannot. */
+function populate(hva: number, sizeBytes: number): boolean {
+  try {
     madvise(hva, sizeBytes, MADV_POPULATE_WRITE);
+    return true;
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'EINVAL') return false;
+    throw error;
   }
 }
 
