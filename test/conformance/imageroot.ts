@@ -4,6 +4,9 @@
 // Interface: imageRoot (the directory, or null), inImageRoot (the command that runs a command there).
 
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { offshootHome } from '../../src/image/home.ts';
 import { findImage, openImage } from '../../src/image/store.ts';
 import { nativeRoot } from '../../tools/sides/image.ts';
@@ -24,9 +27,19 @@ export function imageRoot(): string | null {
   root = null;
   const home = offshootHome();
   const ref = findImage(home, 'python');
-  const can = process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
-  if (can && ref) root = nativeRoot(home, 'python', openImage(home, ref.id));
+  if (process.getuid?.() !== 0 || !ref) return root;
+  const unpacked = nativeRoot(home, 'python', openImage(home, ref.id));
+  if (canEnter(unpacked)) root = unpacked;
   return root;
+}
+
+function canEnter(rootDir: string): boolean {
+  const dir = mkdtempSync(join(tmpdir(), 'conformance-'));
+  mkdirSync(join(dir, 'work'));
+  const [program, ...args] = inImageRoot(rootDir, dir, { uid: 0, env: {} }, () => ['/bin/true']);
+  const { status } = spawnSync(program, args);
+  rmSync(dir, { recursive: true });
+  return status === 0;
 }
 
 /** `command` in the root as `uid` with `env`, the directory `dir` of the host in its place and its `work` current; `command` gets paths there. */
