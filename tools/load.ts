@@ -38,7 +38,7 @@ const KINDS: readonly (readonly [string, number, (work: Work) => Promise<void>])
 async function run({ client, note }: Work): Promise<void> {
   const nonce = randomUUID();
   const { stdout, ended } = await client.run(`print(${JSON.stringify(nonce)})`);
-  note('run', stdout === `${nonce}\n` && ended === 'exit', stdout);
+  note('run', stdout === `${nonce}\n` && ended === 'exit', `${ended} ${stdout}`);
 }
 
 async function stream({ client, note }: Work): Promise<void> {
@@ -78,7 +78,8 @@ interface Served { readonly child: ChildProcess; readonly url: string }
 
 async function serve(keyFile: string): Promise<Served> {
   const child = spawn(process.execPath, ['--no-warnings', resolve(import.meta.dirname, '../src/cli/main.ts'), 'serve', '--port', '0', '--keys', keyFile], {
-    stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, OFFSHOOT_SANDBOXES: '1000' },
+    stdio: ['ignore', 'ignore', 'pipe'], // One that has to wait for 200 others is not ended for it.
+    env: { ...process.env, OFFSHOOT_SANDBOXES: '1000', OFFSHOOT_TIMEOUT_SECONDS: '600', OFFSHOOT_TIMEOUT_SECONDS_MAX: '600' },
   });
   let log = '';
   return new Promise((found, failed) => {

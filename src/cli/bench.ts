@@ -22,7 +22,7 @@ interface Bench {
   readonly notes: string[];
 }
 
-const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live', 'syscall', 'compile', 'stateful', 'branch'] as const;
+const NAMES = ['fork', 'exec', 'template', 'dispatch', 'rate', 'live', 'syscall', 'compile', 'stateful', 'branch', 'http'] as const;
 /** Samples by default. */
 const SAMPLES: Readonly<Record<string, number>> = { template: 5, live: 1000, compile: 5, stateful: 50, branch: 50 };
 const CASES = [
@@ -35,7 +35,7 @@ export async function bench(name: string, flags: { readonly json?: boolean; read
   if (!NAMES.includes(name as (typeof NAMES)[number])) throw new UsageError(`unknown benchmark "${name}": there is ${NAMES.join(', ')}.`);
   const samples = Number(flags.n ?? SAMPLES[name] ?? 200);
   if (!Number.isInteger(samples) || samples < 1) throw new UsageError(`-n needs a whole number above 0, not "${flags.n}".`);
-  const many = name === 'rate' || name === 'live';
+  const many = name === 'rate' || name === 'live' || name === 'http';
   const engine = await Engine.open({ ...(many ? {} : { workers: 1 }), onProgress: progressPrinter(process.stderr) });
   try {
     const template = await engine.template('python');
@@ -56,6 +56,7 @@ const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<R
   compile: async ({ engine, samples, notes }) => (await import('./bench-compile.ts')).benchCompile(engine, samples, notes),
   stateful: async ({ engine, template, samples }) => (await import('./bench-stateful.ts')).benchStateful(engine, template, samples),
   branch: async ({ template, samples }) => (await import('./bench-branch.ts')).benchBranch(template, samples),
+  http: async ({ engine, samples }) => (await import('./bench-http.ts')).benchHttp(engine, samples),
   live: async ({ engine, samples }) => (await import('./bench-live.ts')).benchLive(engine, samples),
 };
 

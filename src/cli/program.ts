@@ -144,7 +144,7 @@ function program(): Command {
   const template = templateCommands(root);
   const image = imageCommands(root);
   const keys = serviceCommands(root);
-  root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live | syscall | compile | stateful | branch')
+  root.command('bench').argument('<name>', 'fork | exec | template | dispatch | rate | live | syscall | compile | stateful | branch | http')
     .option('--json', 'print JSON').option('-n <count>', 'samples')
     .description('measure on this machine; every sample runs the VM and checks its output')
     .action(async (name: string, flags: { json?: boolean; n?: string }) => (await import('./bench.ts')).bench(name, flags));

@@ -5,7 +5,7 @@ import type { ErrorBody } from '../api/error.ts';
 import { OffshootError } from '../engine/errors.ts';
 
 /** Codes of the service's own; docs/errors.md explains each. */
-export type ServiceErrorCode = 'bad-request' | 'unauthorized' | 'forbidden' | 'not-found' | 'method-not-allowed' | 'conflict' | 'too-large'
+export type ServiceErrorCode = 'bad-request' | 'unauthorized' | 'forbidden' | 'not-found' | 'conflict' | 'too-large'
   | 'unsupported-media-type' | 'invalid' | 'rate-limit' | 'concurrency-limit' | 'quota' | 'stopping' | 'request-timeout';
 
 const SERVICE: Readonly<Record<ServiceErrorCode, { readonly status: number; readonly hint: string }>> = {
@@ -13,7 +13,6 @@ const SERVICE: Readonly<Record<ServiceErrorCode, { readonly status: number; read
   'unauthorized': { status: 401, hint: 'Send "Authorization: Bearer KEY" with a key made by "offshoot keys create".' },
   'forbidden': { status: 403, hint: 'Use a key, a Host and an Origin that may do this.' },
   'not-found': { status: 404, hint: 'Check the address; /docs lists what there is.' },
-  'method-not-allowed': { status: 405, hint: 'Use one of the methods in the Allow header.' },
   'conflict': { status: 409, hint: 'Look at its state first, then try again.' },
   'request-timeout': { status: 408, hint: 'Send the whole request without pausing.' },
   'too-large': { status: 413, hint: 'Send less at once, or ask the operator to raise the limit.' },

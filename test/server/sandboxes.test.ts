@@ -108,6 +108,20 @@ test('background: it goes on without its client; output from any position, by an
   assert.equal((await call('POST', `${path}/signal`, { signal: 'SIGNOPE' })).status, 422);
 });
 
+test('fork: copies with its variables and files, which go their own ways', async () => {
+  await call('POST', `${box}/run`, { code: 'forked = [1]; open("of", "w").write("all")' });
+  const { status, json, text } = await call('POST', `${box}/fork`, { count: 2 });
+  assert.equal(status, 201, text);
+  const ids = (json['sandboxes'] as { id: string }[]).map(({ id }) => id);
+  assert.equal(new Set([box, ...ids]).size, 3);
+  await call('POST', `${ids[0]}/run`, { code: 'forked.append(2); open("of", "w").write("one")' });
+  const code = 'print(forked, open("of").read())';
+  const said = await Promise.all([box, ...ids].map(async (id) => (await call('POST', `${id}/run`, { code })).json['stdout']));
+  assert.deepEqual(said, ['[1] all\n', '[1, 2] one\n', '[1] all\n']);
+  assert.equal((await call('POST', `${box}/fork`, { count: 20 })).json['code'], 'tenant-limit');
+  for (const id of ids) assert.equal((await call('DELETE', id)).status, 204);
+});
+
 /** The first that comes of a stream; then its client leaves. */
 async function firstOf(path: string): Promise<string> {
   const stop = new AbortController();

@@ -1,7 +1,6 @@
 // Sandboxes that stay: made, found, extended, ended, forked.
 
 import type { SandboxDetails, SandboxInfo, SandboxList, SandboxPatch, SandboxQuery, SandboxRequest } from '../../api/sandbox.ts';
-import type { StatefulSandbox } from '../../engine/statefulsandbox.ts';
 import type { Caller } from '../callers.ts';
 import { ServiceError } from '../errors.ts';
 import type { Entry, Lifetime } from '../sandboxes.ts';
@@ -82,16 +81,12 @@ export function endSandbox({ sandboxes }: Service, { tenant }: Caller, id: strin
   sandboxes.end(sandboxes.get(tenant, id), 'it was deleted.');
 }
 
-/** Engines that can copy a running sandbox have this. */
-interface Forks { fork(count: number): Promise<StatefulSandbox[]> }
-
 /** Copies of a running sandbox: each with its own lifetime, which begins now. */
 export async function forkSandbox({ sandboxes }: Service, caller: Caller, id: string, count: number): Promise<SandboxInfo[]> {
   return sandboxes.use(caller.tenant, id, async ({ box, idleSeconds, lifetimeSeconds, metadata }) => {
-    if (typeof (box as Partial<Forks>).fork !== 'function') throw new ServiceError('not-found', 'This version cannot fork a running sandbox.');
     const done = sandboxes.reserve(caller.tenant, count, caller.sandboxesMax);
     try {
-      const copies = await (box as unknown as Forks).fork(count);
+      const copies = await box.fork(count);
       return copies.map((copy) => infoOf(sandboxes.add(copy, caller.tenant, { idleSeconds, lifetimeSeconds }, { ...metadata })));
     } finally {
       done();

@@ -1,0 +1,155 @@
+// `offshoot bench http`: what the service costs beside the engine. The service is a process of its own; the client writes requests and
+// reads answers on kept connections itself, so that little of what is measured is the client. In-process runs, requests and the bare
+// route (/v1/health) are measured in turn.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Engine } from '../engine/engine.ts';
+import { check, ratio, row, single, type Row } from './benchrow.ts';
+
+const CODE = 'print(1+1)';
+const OUTPUT = /^2\n$/;
+const CONNECTIONS = [1, 16, 64] as const;
+const TURNS = 6;
+const WARM_UP = 50;
+const REST_MS = 10;
+
+/** `samples`: of each single request, and requests in one turn of a rate. */
+export async function benchHttp(engine: Engine, samples: number): Promise<Row[]> {
+  const { child, port } = await startServer();
+  try {
+    return [...await overhead(engine, port, samples), ...await rates(port, samples)];
+  } finally {
+    child.kill('SIGKILL'); // its workers end with it
+  }
+}
+
+/** One at a time, all at rest before each. */
+async function overhead(engine: Engine, port: number, samples: number): Promise<Row[]> {
+  const connection = await Connection.open(port);
+  const inProcess: number[] = [];
+  const overHttp: number[] = [];
+  const hello: number[] = [];
+  for (let i = -WARM_UP; i < samples; i++) {
+    await rest();
+    let begun = performance.now();
+    check((await engine.run('python', CODE)).stdout.toString(), OUTPUT);
+    if (i >= 0) inProcess.push(performance.now() - begun);
+    await rest();
+    begun = performance.now();
+    checkRun(await connection.request(RUN));
+    if (i >= 0) overHttp.push(performance.now() - begun);
+    await rest();
+    begun = performance.now();
+    await connection.request(HELLO);
+    if (i >= 0) hello.push(performance.now() - begun);
+  }
+  connection.close();
+  const [a, b] = [row('http.inprocess', 'ms', inProcess), row('http.exec', 'ms', overHttp)];
+  return [a, b, row('http.hello', 'ms', hello), single('http.overhead', 'ms', b.p50 - a.p50)];
+}
+
+async function rates(port: number, samples: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const count of CONNECTIONS) {
+    const connections = await Promise.all(Array.from({ length: count }, () => Connection.open(port)));
+    const exec: number[] = [];
+    const hello: number[] = [];
+    await perSecond(connections, RUN, samples, checkRun);
+    for (let turn = 0; turn < TURNS; turn++) {
+      exec.push(await perSecond(connections, RUN, samples, checkRun));
+      hello.push(await perSecond(connections, HELLO, samples * 10, () => {}));
+    }
+    connections.forEach((connection) => connection.close());
+    rows.push(row(`exec.rate.${count}`, 'req/s', exec), row(`hello.rate.${count}`, 'req/s', hello), ratio(`exec.rate.${count}.ratio`, exec, hello));
+  }
+  return rows;
+}
+
+async function perSecond(connections: readonly Connection[], request: Buffer, count: number, look: (body: string) => void): Promise<number> {
+  let left = count;
+  const begun = performance.now();
+  await Promise.all(connections.map(async (connection) => {
+    while (left-- > 0) look(await connection.request(request));
+  }));
+  return count / ((performance.now() - begun) / 1000);
+}
+
+function checkRun(body: string): void {
+  check((JSON.parse(body) as { readonly stdout?: string }).stdout ?? body, OUTPUT);
+}
+
+const BODY = JSON.stringify({ code: CODE });
+const RUN = Buffer.from(`POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`);
+const HELLO = Buffer.from('GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n');
+
+function rest(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, REST_MS));
+}
+
+/** One kept connection, one request at a time. */
+class Connection {
+  private readonly socket: Socket;
+  private received = '';
+  private take: (body: string) => void = () => {};
+  private fail: (error: Error) => void = () => {};
+
+  private constructor(socket: Socket) {
+    this.socket = socket.setNoDelay(true);
+    socket.setEncoding('latin1').on('data', (text: string) => this.receive(text));
+    socket.on('error', (error) => this.fail(error)).on('close', () => this.fail(new Error('the service closed the connection')));
+  }
+
+  static open(port: number): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(new Connection(socket))).once('error', reject);
+    });
+  }
+
+  request(bytes: Buffer): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.take = resolve;
+      this.fail = reject;
+      this.socket.write(bytes);
+    });
+  }
+
+  close(): void {
+    this.fail = () => {};
+    this.socket.destroy();
+  }
+
+  private receive(text: string): void {
+    this.received += text;
+    const head = this.received.indexOf('\r\n\r\n');
+    if (head < 0) return;
+    const length = Number(/^content-length: (\d+)/im.exec(this.received)?.[1]);
+    if (this.received.length < head + 4 + length) return;
+    const body = this.received.slice(head + 4);
+    this.received = '';
+    this.take(body);
+  }
+}
+
+/** The service as a process of its own, on a free port, without keys, when its template is loaded. */
+async function startServer(): Promise<{ child: ChildProcess; port: number }> {
+  const main = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : 'main.js', import.meta.url));
+  const env = { ...process.env, OFFSHOOT_LOG_LEVEL: 'info', OFFSHOOT_KEYS: '', OFFSHOOT_WORKERS: '' };
+  const child = spawn(process.execPath, ['--no-warnings', main, 'serve', '--port', '0'], { stdio: ['ignore', 'ignore', 'pipe'], env: withoutEmpty(env) });
+  let log = '';
+  const port = await new Promise<number>((resolve, reject) => {
+    child.on('exit', () => reject(new Error(`the service ended: ${log.slice(-500)}`)));
+    child.stderr?.on('data', (bytes: Buffer) => {
+      if (log.length < 10_000) log += bytes.toString();
+      const [, found] = /"url":"http:\/\/[^"]+:(\d+)"/.exec(log) ?? [];
+      if (found !== undefined) resolve(Number(found));
+    });
+  });
+  while (!(await fetch(`http://127.0.0.1:${port}/v1/ready`)).ok) await rest();
+  return { child, port };
+}
+
+function withoutEmpty(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''));
+}
