@@ -27,8 +27,10 @@ export interface EngineInit {
   readonly workers?: number;
   /** Most worker processes at a time, of all tenants; default 64, or four for each processor where that is more. */
   readonly processes?: number;
-  /** Most live sandboxes in one worker process; default 32. A tenant that forks more gets more processes. */
+  /** Most runs at a time in one worker process; default 32. */
   readonly slots?: number;
+  /** Most live sandboxes in one worker process; default 256. A tenant that forks more gets more processes. */
+  readonly sandboxes?: number;
   /** A worker process without sandboxes is ended after so many milliseconds, but for the last; default 60,000. */
   readonly idleMs?: number;
   /** What may wait for a worker. Beyond: error 'busy'. Default 4,096 runs, 1,024 of one tenant, 256 MiB of code. */
@@ -68,6 +70,7 @@ export class Engine {
     this.workers = new Workers({
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
       processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
+      sandboxes: atLeastOne(init, 'sandboxes', 256),
       idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: { ...TENANT_LIMITS, ...init.tenantLimits },
       layouts: init.layouts ?? {},
     });
@@ -182,7 +185,7 @@ function usualHome(): string {
   }
 }
 
-function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots', otherwise: number): number {
+function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots' | 'sandboxes', otherwise: number): number {
   const value = init[name] ?? otherwise;
   if (Number.isInteger(value) && value >= 1) return value;
   throw new OffshootError('bad-argument', `${name} must be a whole number from 1.`);

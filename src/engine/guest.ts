@@ -25,6 +25,7 @@ import type { LimitReached, RunEnd, RunOptions, StatefulOptions } from './protoc
 import { errnoOf, mountGiven } from './given.ts';
 import { applyRunLimits, begin } from './request.ts';
 import { STOPPED_EXIT, explainEnd } from './runend.ts';
+import { dropUnchanged } from './rest.ts';
 import { rewind } from './rewind.ts';
 import { KeptPages } from './rewindheat.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
@@ -316,6 +317,18 @@ export class Guest implements Runnable {
   stop(reason: 'cancelled' | 'memory'): void {
     this.stopReason ??= reason;
     this.events.wake();
+  }
+
+  /**
+   * It has nothing to run for a while: the VM is closed until it has, and pages that are the template's again are given back (reference
+   * counts that went up and down, above all). Between two slices.
+   */
+  rest(): void {
+    const { machine, template, host } = this;
+    if (this.destroyed) return;
+    machine.giveUpSlot();
+    const base = template.rewindBase(host.kvm.arena);
+    if (base) dropUnchanged(machine.memory, base);
   }
 
   /** Closes the VM and gives its memory back. */

@@ -41,6 +41,8 @@ export class Place {
   }
 
   get sandboxes(): number { return this.leases.size; }
+  /** Of them those that are one run. */
+  runs = 0;
   /** Nothing lives in it or is about to. */
   get isUnused(): boolean { return this.leases.size === 0 && this.loading === 0; }
 
@@ -86,14 +88,18 @@ export class Place {
   }
 
   /** `newNumber` gives numbers that nobody else has; `more`: as in a lease. */
-  lease({ newNumber, more }: Pick<Lease, 'newNumber' | 'more'>, onRelease: () => void): Lease {
+  lease(kind: 'run' | 'fork', { newNumber, more }: Pick<Lease, 'newNumber' | 'more'>, onRelease: () => void): Lease {
+    const runs = kind === 'run' ? 1 : 0;
     const lease = {
       place: this, number: newNumber(), newNumber, more,
       release: () => {
-        if (this.leases.delete(lease)) onRelease();
+        if (!this.leases.delete(lease)) return;
+        this.runs -= runs;
+        onRelease();
       },
     };
     this.leases.add(lease);
+    this.runs += runs;
     return lease;
   }
 

@@ -14,39 +14,52 @@ export interface Runnable {
   step(budgetNs: number): StepState;
 }
 
+/** Hears who runs. */
+export interface RunObserver<G> {
+  /** It runs, or is about to. */
+  runs(guest: G): void;
+  /** It has nothing to run now, or is over. */
+  waits(guest: G): void;
+}
+
+const NOBODY: RunObserver<unknown> = { runs: () => {}, waits: () => {} };
+
 const SLICE_MS = 10;
 
-interface Entry {
-  readonly guest: Runnable;
+interface Entry<G> {
+  readonly guest: G;
   isReady: boolean;
   /** It has the slice of one that used up its last. */
   isSpent: boolean;
   timer: NodeJS.Timeout | null;
 }
 
-export class Scheduler {
-  private readonly entries = new Map<Runnable, Entry>();
+export class Scheduler<G extends Runnable = Runnable> {
+  private readonly entries = new Map<G, Entry<G>>();
   /** New or just woken, in the order they came. */
-  private readonly woken = new Set<Entry>();
+  private readonly woken = new Set<Entry<G>>();
   /** Those that used up their slice, in turn. */
-  private readonly spent = new Set<Entry>();
+  private readonly spent = new Set<Entry<G>>();
   /** Time that woken ones have had since a spent one had a slice. */
   private wokenMs = 0;
   private turning = false;
+  private readonly observer: RunObserver<G>;
   private readonly now: () => number;
 
   /** `now`: milliseconds; tests have their own. */
-  constructor(now = (): number => performance.now()) {
+  constructor(observer: RunObserver<G> = NOBODY, now = (): number => performance.now()) {
+    this.observer = observer;
     this.now = now;
   }
 
   /** Makes a guest runnable: newly started, or something it waits for has happened. */
-  wake(guest: Runnable): void {
+  wake(guest: G): void {
     const entry = this.entries.get(guest) ?? { guest, isReady: false, isSpent: false, timer: null };
     this.entries.set(guest, entry);
     this.stopTimer(entry);
     if (entry.isReady) return;
     entry.isReady = true;
+    this.observer.runs(guest);
     this.woken.add(entry);
     if (this.turning) return;
     this.turning = true;
@@ -59,7 +72,7 @@ export class Scheduler {
   }
 
   /** Forgets a guest. */
-  remove(guest: Runnable): void {
+  remove(guest: G): void {
     const entry = this.entries.get(guest);
     if (!entry) return;
     this.stopTimer(entry);
@@ -81,7 +94,7 @@ export class Scheduler {
     if (this.turning) setImmediate(() => this.turn());
   }
 
-  private next(): Entry | undefined {
+  private next(): Entry<G> | undefined {
     const isTurnOfSpent = this.spent.size > 0 && (this.woken.size === 0 || this.wokenMs >= SLICE_MS);
     const from = isTurnOfSpent ? this.spent : this.woken;
     const [entry] = from;
@@ -93,21 +106,27 @@ export class Scheduler {
     return entry;
   }
 
-  private settle(entry: Entry, state: StepState): void {
+  private settle(entry: Entry<G>, state: StepState): void {
     if (!this.entries.has(entry.guest)) return;
-    if (state.kind === 'ended') return this.remove(entry.guest);
+    if (state.kind === 'ended') {
+      this.remove(entry.guest);
+      return this.observer.waits(entry.guest);
+    }
     // Something may have woken it during its own slice.
     if (entry.isReady) return;
     if (state.kind === 'more') {
       entry.isReady = true;
       this.spent.add(entry);
-    } else if (state.wakeAtMs !== Infinity) {
-      const delay = Math.max(0, state.wakeAtMs - performance.now());
+      return;
+    }
+    this.observer.waits(entry.guest);
+    if (state.wakeAtMs !== Infinity) {
+      const delay = Math.ceil(Math.max(0, state.wakeAtMs - performance.now())); // a timer's fraction is cut off
       entry.timer = setTimeout(() => this.wake(entry.guest), Math.min(delay, 2 ** 31 - 1));
     }
   }
 
-  private stopTimer(entry: Entry): void {
+  private stopTimer(entry: Entry<G>): void {
     if (entry.timer) clearTimeout(entry.timer);
     entry.timer = null;
   }

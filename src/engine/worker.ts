@@ -28,12 +28,15 @@ import {
   CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
   type FromWorker, type Request, type RunEnd, type StatefulOptions, type ToWorker,
 } from './protocol.ts';
+import { Slots } from './rest.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Session, SessionEvents } from './session.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
 import { allLayers } from '../vmm/layers.ts';
 
-const scheduler = new Scheduler();
+/** VMs that are open, beside those of the pools. */
+const slots = new Slots(32);
+const scheduler = new Scheduler(slots);
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();
 const pools = new Map<string, Pool>();
@@ -121,6 +124,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   guest.willBeRewound = reuse;
   listen(guest, sandbox);
   guests.set(sandbox, guest);
+  slots.waits(guest);
   if (stateful) openSession(guest, sandbox, stateful);
   return guest;
 }
@@ -283,6 +287,7 @@ function closeGuest(sandbox: number): void {
   guests.delete(sandbox);
   paced.delete(sandbox);
   scheduler.remove(guest);
+  slots.forget(guest);
   const pool = pooledGuests.get(guest);
   const memoryBytes = reusable.get(guest);
   if (!pool || memoryBytes === undefined) return guest.destroy();

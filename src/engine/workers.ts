@@ -2,8 +2,7 @@
 // when one ends.
 //
 // A worker serves one tenant in its life: no two tenants share a heap or a mapping, and a worker that is not needed is ended, never
-// passed on. Each holds a bounded number of sandboxes, because live VMs of one process slow each other; so the cost of a run does
-// not grow with what lives elsewhere. Who finds no room waits (queue.ts); when all processes are taken, the tenant with the most
+// passed on. Each holds a bounded number of sandboxes; so the cost of a run does not grow with what lives elsewhere. Who finds no room waits (queue.ts); when all processes are taken, the tenant with the most
 // gives one up as soon as nothing runs in it.
 
 import { OffshootError } from './errors.ts';
@@ -42,8 +41,9 @@ export interface WorkersInit {
   readonly workers: number;
   /** Most processes of all tenants. */
   readonly processes: number;
-  /** Sandboxes in one process. */
+  /** Runs at a time in one process, and live sandboxes. */
   readonly slots: number;
+  readonly sandboxes: number;
   /** A worker without sandboxes is ended after so long. */
   readonly idleMs: number;
   readonly queue: QueueLimits;
@@ -241,7 +241,7 @@ export class Workers {
     usage.sandboxes++;
     usage.memoryBytes += memoryBytes;
     this.guard.start();
-    return place.lease({ newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
+    return place.lease(request.kind, { newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);
@@ -253,9 +253,9 @@ export class Workers {
   /** Room for `count` more sandboxes like the one `request` was for, beside it: all or none. Throws OffshootError. */
   private more(place: Place, request: PlaceRequest, count: number): Lease[] {
     this.checkOpen();
-    const room = place.isDraining ? 0 : Math.max(0, this.init.slots - place.sandboxes);
+    const room = place.isDraining ? 0 : Math.max(0, this.init.sandboxes - place.sandboxes);
     if (count > room) {
-      throw new OffshootError('busy', `The process of this sandbox has room for ${room} more of at most ${this.init.slots}, not for ${count}: `
+      throw new OffshootError('busy', `The process of this sandbox has room for ${room} more of at most ${this.init.sandboxes}, not for ${count}: `
         + 'close some of those in it first.');
     }
     const leases: Lease[] = [];
@@ -284,7 +284,8 @@ export class Workers {
   /** The least loaded worker that has room. Another one is started when that one is busy, or there is none. */
   private choose({ tenant, kind, template }: PlaceRequest): Place | null {
     const mine = this.placesOf(tenant);
-    const open = mine.filter((place) => place.sandboxes < this.init.slots);
+    const { slots, sandboxes } = this.init;
+    const open = mine.filter((place) => place.sandboxes < sandboxes && (kind === 'fork' || place.runs < slots));
     const ready = open.filter((place) => place.has(template));
     const best = leastLoaded(ready.length > 0 ? ready : open);
     const mayGrow = mine.length < this.init.workers || (kind === 'fork' && !best);

@@ -162,6 +162,11 @@ export class Layers {
     return this.#of.reduce((sum, layer, granule) => (layer?.isOnlyUser(granule) ? sum + this.granuleBytes : sum), 0);
   }
 
+  /** Whether something of [start, end) lies in a layer. */
+  isIn(start: number, end: number): boolean {
+    return this.#of.some((layer, granule) => layer !== null && this.#startOf(granule) < end && this.#endOf(granule) > start);
+  }
+
   /** Layers and mappings: for tests. */
   get counts(): { readonly layers: number; readonly mappings: number } {
     let mappings = 0;

@@ -10,6 +10,7 @@ import { VcpuEvents } from '../abi/kvm/structs.ts';
 import { EINTR } from '../abi/linux/errno.ts';
 import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
+import { HostError } from '../host/errors.ts';
 import type { AddressSpace, Context, FrameSource, Machine, Trap } from '../platform.ts';
 import type { HostKind } from './area.ts';
 import { byteAt, decodeExit, failed } from './exits.ts';
@@ -52,9 +53,12 @@ export class KvmMachine implements Machine {
   readonly kind: HostKind;
   /** Pending replays and free table frames; public for tests and for rewinding. */
   readonly paging: Paging;
-  readonly #vm: Vm;
-  readonly vcpu: Vcpu;
-  readonly #fpu: Fpu;
+  readonly #kvm: Kvm;
+  #vm: Vm;
+  #vcpu: Vcpu;
+  #fpu: Fpu;
+  /** The VM and the vCPU are there. */
+  #hasSlot = true;
   readonly kicker: Kicker;
   readonly start: StartState;
   #loaded: Context | null = null;
@@ -74,12 +78,73 @@ export class KvmMachine implements Machine {
     const { vm, vcpu, memory, start } = parts;
     this.kind = vm.kvm.kind;
     this.kicker = vm.kvm.kicker;
+    this.#kvm = vm.kvm;
     this.#vm = vm;
     this.memory = memory;
-    this.vcpu = vcpu;
+    this.#vcpu = vcpu;
     this.start = start;
     this.#fpu = new Fpu(vcpu, vm.kvm);
     this.paging = new Paging(memory, this.kind === 'hardware');
+  }
+
+  /** The vCPU; made anew when it was given up. Throws HostError when the host refuses. */
+  get vcpu(): Vcpu {
+    if (!this.#hasSlot) this.#takeSlot();
+    return this.#vcpu;
+  }
+
+  /**
+   * Closes the VM and the vCPU until there is something to run again: memory and contexts stay as they are. What KVM held for it, its
+   * translations above all, is the host's again.
+   */
+  giveUpSlot(): void {
+    if (!this.#hasSlot) return;
+    if (this.#loaded !== null) this.#fpu.save(this.#loaded);
+    this.#forgetVcpu();
+    this.#hasSlot = false;
+    this.#vcpu.close();
+    this.#vm.close();
+    this.memory.attach(null);
+    this.paging.pending.length = 0; // no processor has seen what they replace
+  }
+
+  #takeSlot(): void {
+    const vm = new Vm(this.#kvm);
+    let vcpu: Vcpu | null = null;
+    try {
+      this.memory.attach(vm);
+      vcpu = new Vcpu(vm);
+      this.start.apply(vcpu);
+    } catch (error) {
+      vcpu?.close();
+      vm.close();
+      this.memory.attach(null);
+      throw error;
+    }
+    this.#vm = vm;
+    this.#vcpu = vcpu;
+    this.#fpu = new Fpu(vcpu, this.#kvm);
+    this.#hasSlot = true;
+  }
+
+  /** Null, or the trap that ends the sandbox. */
+  #retakeSlot(): Trap | null {
+    try {
+      this.#takeSlot();
+      return null;
+    } catch (error) {
+      if (error instanceof HostError) return failed(`the host has no other VM for it: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** The next run loads everything. */
+  #forgetVcpu(): void {
+    this.#loaded = null;
+    this.#fpu.invalidate();
+    this.#needsSegments = true;
+    this.#root = -1;
+    this.#bases.fill(0);
   }
 
   /** All of guest memory, as it is now: what a template file holds. A view, not a copy. */
@@ -120,11 +185,7 @@ export class KvmMachine implements Machine {
 
   /** The vCPU is as new: what ran before is forgotten, the next run loads everything. */
   reset(): void {
-    this.#loaded = null;
-    this.#fpu.invalidate();
-    this.#needsSegments = true;
-    this.#root = -1;
-    this.#bases.fill(0);
+    this.#forgetVcpu();
     this.#kicked = false;
     this.start.reset(this.vcpu);
     this.vcpu.regs.fill(0n);
@@ -147,8 +208,10 @@ export class KvmMachine implements Machine {
     if (!this.#alive) return;
     this.#alive = false;
     this.#loaded = null;
-    this.vcpu.close();
-    this.#vm.close();
+    if (this.#hasSlot) {
+      this.#vcpu.close();
+      this.#vm.close();
+    }
     this.memory.destroy();
   }
 
@@ -158,6 +221,10 @@ export class KvmMachine implements Machine {
       return KICK;
     }
     if (context.regs32[RIP + 1] >= 0x8000) return failed('RIP is not a user address');
+    if (!this.#hasSlot) {
+      const problem = this.#retakeSlot();
+      if (problem !== null) return problem;
+    }
     if (this.paging.pending.length !== 0) {
       this.#needsSegments = true;
       const trap = replay(this, this.paging.pending, space.root, this.#gotKick);
@@ -177,7 +244,7 @@ export class KvmMachine implements Machine {
 
   /** Puts `context` into the vCPU. */
   #load(context: Context, root: number): void {
-    const { regs, regs32, sregs32 } = this.vcpu;
+    const { regs, regs32, sregs32 } = this.#vcpu;
     let dirty = KVM_SYNC_X86_REGS;
     regs.set(context.regs);
     regs32[RFLAGS] = (regs32[RFLAGS] & USER_FLAGS) | X.RFLAGS_RESERVED1 | X.RFLAGS_IF;
@@ -191,7 +258,7 @@ export class KvmMachine implements Machine {
     this.#fpu.load(context);
     const bases = this.#bases64;
     if (this.#needsSegments || root !== this.#root || context.fsBase !== bases[0] || context.gsBase !== bases[1]) {
-      if (this.#needsSegments) this.start.loadUser(this.vcpu);
+      if (this.#needsSegments) this.start.loadUser(this.#vcpu);
       bases[0] = context.fsBase;
       bases[1] = context.gsBase;
       sregs32[FS_BASE] = this.#bases[0];
@@ -203,12 +270,12 @@ export class KvmMachine implements Machine {
       this.#root = root;
       this.#needsSegments = false;
     }
-    this.vcpu.dirty = dirty;
+    this.#vcpu.dirty = dirty;
   }
 
   /** Runs ring 3 until it traps; brings `context` up to date. */
   #enter(context: Context, space: AddressSpace): Trap {
-    const vcpu = this.vcpu;
+    const vcpu = this.#vcpu;
     for (let attempt = 0; attempt < SETTLE_MAX; attempt++) {
       const result = vcpu.runOnce();
       vcpu.dirty = 0;
@@ -234,10 +301,10 @@ export class KvmMachine implements Machine {
 
   /** Whether an interrupted run stands in ring 3 proper, with no exception half delivered. */
   #isSettled(): boolean {
-    const { regs32 } = this.vcpu;
-    if (this.vcpu.cpl !== 3) return false;
+    const { regs32 } = this.#vcpu;
+    if (this.#vcpu.cpl !== 3) return false;
     if (this.kind === 'pvm' && beforeUserStub(regs32[RIP], regs32[RIP + 1])) return false;
-    this.vcpu.getVcpuEvents(events.u8);
+    this.#vcpu.getVcpuEvents(events.u8);
     return VcpuEvents.get.exception_pending(events.view, 0) === 0 && VcpuEvents.get.exception_injected(events.view, 0) === 0;
   }
 
@@ -247,7 +314,7 @@ export class KvmMachine implements Machine {
    */
   #lostBreakpoint(space: AddressSpace): boolean {
     if (this.kind !== 'pvm' || VcpuEvents.get.exception_nr(events.view, 0) !== X.VECTOR_BP) return false;
-    const rip = this.vcpu.regs32[RIP] + this.vcpu.regs32[RIP + 1] * 2 ** 32;
+    const rip = this.#vcpu.regs32[RIP] + this.#vcpu.regs32[RIP + 1] * 2 ** 32;
     if (byteAt(this.memory, space, rip - 1) !== INT3) return false;
     this.#kicked = true; // reported at the next run
     this.#forgetBreakpoint();
@@ -257,15 +324,15 @@ export class KvmMachine implements Machine {
   /** The last exception queued is no #BP any more: one seen there later is one that was dropped. */
   #forgetBreakpoint(): void {
     if (this.kind !== 'pvm') return;
-    this.vcpu.getVcpuEvents(events.u8);
+    this.#vcpu.getVcpuEvents(events.u8);
     VcpuEvents.set.exception_nr(events.view, 0, 0);
     VcpuEvents.set.flags(events.view, 0, 0); // nothing else is changed
-    this.vcpu.setVcpuEvents(events.u8);
+    this.#vcpu.setVcpuEvents(events.u8);
   }
 
   /** Copies FS and GS bases from the vCPU into the context, allocating nothing when they are what they were. */
   #readBases(context: Context): void {
-    const { sregs32 } = this.vcpu;
+    const { sregs32 } = this.#vcpu;
     const bases = this.#bases;
     if (sregs32[FS_BASE] !== bases[0] || sregs32[FS_BASE + 1] !== bases[1]) {
       bases[0] = sregs32[FS_BASE];

@@ -4,6 +4,7 @@
 // fresh zero pages. The end of a template may be shared text: KVM sees other host pages there, the same for all VMs of the process,
 // read-only and huge (slot 1); our own view of it is the file. Growth appends memslots that follow on both in hva and in gpa, so all
 // of memory is one range of the arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
+// The VM may be closed and another one take its place (`attach`): the contents are the mappings', not KVM's.
 
 import { KVM_MEM_READONLY } from '../abi/kvm/constants.ts';
 import {
@@ -45,7 +46,9 @@ export class Memory implements GuestMemory {
   sizeBytes: number;
   readonly limitBytes: number;
   readonly firstFrame = L.FIRST_FRAME;
-  readonly #vm: Vm;
+  readonly #kvm: Kvm;
+  /** Null: it has no slots now. */
+  #vm: Vm | null;
   readonly #region: Region;
   /** Bytes of the source, and of them in slot 0. */
   readonly #sourceBytes: number;
@@ -53,9 +56,8 @@ export class Memory implements GuestMemory {
   readonly #shared: SharedMemory | null;
   /** Slots of the source. */
   readonly #sourceSlots: number;
-  #slots: number;
-  /** Where the last slot ends. */
-  #slotsEnd: number;
+  /** Where each slot that was added ends. */
+  readonly #ends: number[] = [];
   #step = GROW_MIN_BYTES;
   /** Set: what this memory grows by can be shared with branches. */
   growsInLayers = false;
@@ -66,6 +68,7 @@ export class Memory implements GuestMemory {
     if (size % 4096 !== 0 || limitBytes % 4096 !== 0 || size < L.FIRST_FRAME || limitBytes > L.DIRECT_MAX_BYTES) {
       throw new RangeError(`guest memory of ${size} bytes, limit ${limitBytes}`);
     }
+    this.#kvm = kvm;
     this.#vm = vm;
     this.limitBytes = Math.max(limitBytes, size);
     this.sizeBytes = size;
@@ -73,8 +76,7 @@ export class Memory implements GuestMemory {
     this.#shared = shared;
     this.#sourceBytes = size;
     this.#firstBytes = shared ? shared.gpa : size;
-    this.#slots = this.#sourceSlots = shared ? 2 : 1;
-    this.#slotsEnd = size;
+    this.#sourceSlots = shared ? 2 : 1;
     this.#region = kvm.arena.take(this.limitBytes);
     const { hva } = this.#region;
     this.layers = new Layers(hva, this.limitBytes);
@@ -97,6 +99,23 @@ export class Memory implements GuestMemory {
     return this.#region.hva;
   }
 
+  /** Where the last slot ends. */
+  get #slotsEnd(): number {
+    return this.#ends.at(-1) ?? this.#sourceBytes;
+  }
+
+  /** The VM whose memory it is from now on, a new one; null: none. Throws HostError. */
+  attach(vm: Vm | null): void {
+    this.#vm = vm;
+    if (vm === null) return;
+    this.#addSourceSlots();
+    let start = this.#sourceBytes;
+    this.#ends.forEach((end, i) => {
+      vm.setUserMemoryRegion(this.#sourceSlots + i, start, end - start, this.#region.hva + start);
+      start = end;
+    });
+  }
+
   grow(sizeBytes: number): boolean {
     if (sizeBytes <= this.sizeBytes) return true;
     if (!(sizeBytes <= this.limitBytes)) return false;
@@ -117,9 +136,9 @@ export class Memory implements GuestMemory {
     const { granuleBytes } = this.layers;
     const wanted = Math.max(sizeBytes, this.#slotsEnd + this.#step);
     const end = Math.min(this.limitBytes, Math.ceil(wanted / granuleBytes) * granuleBytes);
-    this.#vm.setUserMemoryRegion(this.#slots, this.#slotsEnd, end - this.#slotsEnd, this.#region.hva + this.#slotsEnd);
-    this.#slots++;
-    this.#slotsEnd = end;
+    const start = this.#slotsEnd;
+    this.#vm?.setUserMemoryRegion(this.#sourceSlots + this.#ends.length, start, end - start, this.#region.hva + start);
+    this.#ends.push(end);
     this.#step = Math.min(this.#step * 2, GROW_MAX_BYTES);
   }
 
@@ -153,9 +172,8 @@ export class Memory implements GuestMemory {
   shrink(sizeBytes: number): boolean {
     if (sizeBytes === this.sizeBytes) return false;
     if (sizeBytes !== this.#sourceBytes) throw new RangeError(`guest memory cannot shrink to ${sizeBytes} bytes`);
-    while (this.#slots > this.#sourceSlots) this.#vm.setUserMemoryRegion(--this.#slots, 0, 0, 0);
+    while (this.#ends.pop() !== undefined) this.#vm?.setUserMemoryRegion(this.#sourceSlots + this.#ends.length, 0, 0, 0);
     mmap(this.#region.hva + sizeBytes, this.limitBytes - sizeBytes, PROT_NONE, ANONYMOUS, -1, 0);
-    this.#slotsEnd = sizeBytes;
     this.#step = GROW_MIN_BYTES;
     this.sizeBytes = sizeBytes;
     this.#review();
@@ -168,14 +186,14 @@ export class Memory implements GuestMemory {
    * fault for each page.
    */
   forgetTranslations(): void {
-    for (let slot = 0; slot < this.#sourceSlots; slot++) this.#vm.setUserMemoryRegion(slot, 0, 0, 0);
+    for (let slot = 0; slot < this.#sourceSlots; slot++) this.#vm?.setUserMemoryRegion(slot, 0, 0, 0);
     this.#addSourceSlots();
   }
 
   #addSourceSlots(): void {
-    this.#vm.setUserMemoryRegion(0, 0, this.#firstBytes, this.#region.hva);
+    this.#vm?.setUserMemoryRegion(0, 0, this.#firstBytes, this.#region.hva);
     const shared = this.#shared;
-    if (shared) this.#vm.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
+    if (shared) this.#vm?.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
   }
 
   /** Gives the content of [gpa, gpa+sizeBytes) back: what the source has, or zeros, is there again. */
@@ -185,7 +203,7 @@ export class Memory implements GuestMemory {
 
   /** Gives the address range back. Nothing may touch the memory any more. */
   destroy(): void {
-    this.#vm.kvm.arena.release(this.#region);
+    this.#kvm.arena.release(this.#region);
     this.layers.release();
     this.u8 = new Uint8Array(0);
     this.view = new DataView(new ArrayBuffer(0));

@@ -78,6 +78,31 @@ test('extended state is each context\'s own', () => {
   guest.machine.destroy();
 });
 
+test('a machine that gave up its VM and its vCPU goes on with the same state, and with page tables changed meanwhile', () => {
+  const { guest, c } = fpuGuest();
+  guest.prepare(c, 7);
+  c.fsBase = 0x1234n;
+  guest.machine.giveUpSlot();
+  guest.machine.giveUpSlot();
+  guest.check(c, 7);
+  assert.equal(c.fsBase, 0x1234n);
+  guest.space.unmap(DATA, 4096);
+  assert.notEqual(guest.machine.paging.pending.length, 0);
+  guest.machine.giveUpSlot();
+  c.regs[REG.rip] = BigInt(CODE);
+  const trap = guest.run(c);
+  assert.equal(trap.kind === 'exception' && trap.address, DATA, 'nothing is left of the translation');
+  assert.equal(guest.machine.memory.grow(40 * 2 ** 20), true);
+  guest.machine.giveUpSlot();
+  assert.equal(guest.machine.memory.grow(56 * 2 ** 20), true, 'memory grows without a VM');
+  guest.data = 50 * 2 ** 20;
+  guest.space.map(DATA, guest.data, RW);
+  guest.prepare(c, 9);
+  guest.check(c, 9);
+  guest.machine.giveUpSlot();
+  guest.machine.destroy();
+});
+
 test('a new context starts from the initial state, whatever ran before', () => {
   const { guest, c } = fpuGuest();
   guest.prepare(c, 5);

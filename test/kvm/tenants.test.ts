@@ -127,7 +127,7 @@ withEngine('a tenant has so many live sandboxes and so much memory', {
   await (await template.fork()).close();
 });
 
-withEngine('more sandboxes than a process may hold: more processes', { workers: 1, slots: 3 }, async (engine) => {
+withEngine('more sandboxes than a process may hold: more processes', { workers: 1, sandboxes: 3 }, async (engine) => {
   const template = await engine.template('python');
   const sandboxes = await Promise.all(Array.from({ length: 8 }, () => template.fork()));
   assert.equal(workerPids().length, 3);

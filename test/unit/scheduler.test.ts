@@ -44,7 +44,7 @@ async function until(done: () => boolean): Promise<void> {
 
 test('a short run waits for two slices at most, however many compute', async () => {
   const log: string[] = [];
-  const scheduler = new Scheduler(clock);
+  const scheduler = new Scheduler(undefined, clock);
   for (let i = 0; i < 10; i++) scheduler.wake(new Load(log, `hog${i}`, 40));
   await until(() => log.length >= 27);
   for (let i = 0; i < 30; i++) { // many, because small unfairness adds up
@@ -58,7 +58,7 @@ test('a short run waits for two slices at most, however many compute', async () 
 
 test('those that compute share alike', async () => {
   const log: string[] = [];
-  const scheduler = new Scheduler(clock);
+  const scheduler = new Scheduler(undefined, clock);
   for (const name of ['a', 'b', 'c']) scheduler.wake(new Load(log, name, 30));
   await until(() => log.length >= 60);
   for (const name of ['a', 'b', 'c']) {
@@ -69,7 +69,7 @@ test('those that compute share alike', async () => {
 
 test('a stream of short runs does not starve one that computes', async () => {
   const log: string[] = [];
-  const scheduler = new Scheduler(clock);
+  const scheduler = new Scheduler(undefined, clock);
   const hogLoad = new Load(log, 'hog', 1000, SLICE_MS);
   scheduler.wake(hogLoad);
   let streaming = true;
@@ -87,7 +87,7 @@ test('a stream of short runs does not starve one that computes', async () => {
 
 test('one that sleeps does not save up time', async () => {
   const log: string[] = [];
-  const scheduler = new Scheduler(clock);
+  const scheduler = new Scheduler(undefined, clock);
   const sleeper = new Load(log, 'sleeper', 1000);
   const hog = new Load(log, 'hog', 1000);
   scheduler.wake(hog);
@@ -101,7 +101,7 @@ test('one that sleeps does not save up time', async () => {
 });
 
 test('blocked: not run before its time or a wake; removed: never again', async () => {
-  const scheduler = new Scheduler(clock);
+  const scheduler = new Scheduler(undefined, clock);
   let steps = 0;
   const guest: Runnable = {
     step: () => {
