@@ -2,8 +2,8 @@
 // when one ends.
 //
 // A worker serves one tenant in its life: no two tenants share a heap or a mapping, and a worker that is not needed is ended, never
-// passed on. Each holds a bounded number of sandboxes; so the cost of a run does not grow with what lives elsewhere. Who finds no room waits (queue.ts); when all processes are taken, the tenant with the most
-// gives one up as soon as nothing runs in it.
+// passed on. Each holds a bounded number of sandboxes, so the cost of a run does not grow with what lives elsewhere. Who finds no room
+// waits (queue.ts); when all processes are taken, the tenant with the most gives one up as soon as nothing runs in it.
 
 import { OffshootError } from './errors.ts';
 import type { HostMemory } from './hostmemory.ts';
