@@ -41,7 +41,7 @@ test('input that nobody reads holds its writer back', () => using(async (box) =>
   const big = Buffer.alloc(3 << 20);
   let isDone = false;
   const writing = process.stdin.write(big).then(() => isDone = true);
-  await box.exec(['sleep', '0.3']);
+  await box.exec(['sleep', '1']);
   assert.equal(isDone, false);
   await process.kill('SIGKILL');
   await writing;
