@@ -9,7 +9,7 @@ import {
 } from '../../abi/linux/errno.ts';
 import { SIGPIPE } from '../../abi/linux/signal.ts';
 import {
-  AF_NETLINK, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_OOBINLINE, SO_RCVTIMEO, SO_SNDTIMEO,
+  AF_NETLINK, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOL_SOCKET, SO_OOBINLINE, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
 } from '../../abi/linux/socket.ts';
 import type { File } from '../fs/file.ts';
 import type { Task } from '../process/task.ts';
@@ -103,9 +103,10 @@ function sendStream(socket: SocketFile, task: Task, src: Uint8Array, options: Se
   const rest = options.stream ? src : src.subarray(written);
   const { peer } = socket;
   if (!peer && !socket.outShut && socket.domain !== AF_UNIX) {
+    // The peer's end has closed: what fits into the buffer is taken and lost, its answer is a reset.
     socket.outShut = true;
     socket.changed();
-    return total;
+    return Math.min(total, written + (socket.options.get(`${SOL_SOCKET}:${SO_SNDBUF}`) ?? SOCKET_BUFFER));
   }
   if (socket.outShut || !peer || (peer.inShut && socket.domain === AF_UNIX)) return pipeError(socket, task, options, written);
   const room = Math.max(0, peer.streamCapacity - peer.inboxCharge - MESSAGE_OVERHEAD);
