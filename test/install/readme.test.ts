@@ -40,9 +40,12 @@ function blocks(page: string, language: string): readonly string[] {
   return [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter((match) => match[1] === language).map((match) => match[2]);
 }
 
+/** What starts the service, or talks to it: test/server does. */
+const SERVICE = /^offshoot (serve|keys)\b|--server\b|\bcurl\b/;
+
 /** The lines of a page's shell blocks, without comments. */
 function lines(page: string): readonly string[] {
-  return blocks(page, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/ +# .*$/, '').trim()).filter((line) => line !== '');
+  return blocks(page, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/ +# .*$/, '').trim()).filter((line) => line !== '' && !SERVICE.test(line));
 }
 
 /** Lines that only a checkout of the sources, or another program, can do. */
