@@ -45,7 +45,8 @@ const SERVICE = /^offshoot (serve|keys)\b|--server\b|\bcurl\b/;
 
 /** The lines of a page's shell blocks, without comments. */
 function lines(page: string): readonly string[] {
-  return blocks(page, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/ +# .*$/, '').trim()).filter((line) => line !== '' && !SERVICE.test(line));
+  return blocks(page, 'sh').flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/ +# .*$/, '').trim()).filter((line) => line !== '' && !SERVICE.test(line));
 }
 
 /** Lines that only a checkout of the sources, or another program, can do. */
