@@ -98,7 +98,7 @@ export class Layers {
     while (limitBytes / size > GRANULES_MAX) size *= 2;
     this.granuleBytes = size;
     const granules = Math.ceil(limitBytes / size);
-    this.#of = Array.from({ length: granules }, () => null);
+    this.#of = new Array<Layer | null>(granules).fill(null);
     this.#copied = new Uint32Array(granules);
   }
 
