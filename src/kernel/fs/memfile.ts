@@ -92,6 +92,11 @@ export class MemFile extends MemInode {
     return this.fs.lower.bytes(this.ino, pos, end - pos);
   }
 
+  /** See mm/backing.ts. */
+  cachedPage(index: number): number {
+    return gpaOf(this.pages.get(index));
+  }
+
   override write(pos: number, src: Uint8Array): number {
     if (src.length === 0) return 0;
     if (pos >= FILE_SIZE_MAX) return -EFBIG;

@@ -2,6 +2,7 @@
 
 import { EFBIG, EINVAL, EISDIR } from '../../abi/linux/errno.ts';
 import { SIGXFSZ } from '../../abi/linux/signal.ts';
+import type { Backing } from '../mm/backing.ts';
 import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import type { Inode } from './inode.ts';
@@ -26,9 +27,14 @@ export function truncateFile(task: Task, inode: Inode, sizeBytes: number): numbe
 }
 
 /** Takes the pages of a byte range (page-aligned) out of every address space. */
-export function zapMappings(task: Task, inode: Inode, from: number, to: number): void {
+function zapMappings(task: Task, inode: Inode, from: number, to: number): void {
   // Open files alone do not need it: the holder that is opening or cutting it counts once.
   for (const process of task.kernel.processes.values()) process.mm.zap(inode, from, to);
+}
+
+/** The same before a hole is made there: private copies stay. */
+export function punchMappings(task: Task, inode: Backing, from: number, to: number): void {
+  for (const process of task.kernel.processes.values()) process.mm.punch(inode, from, to);
 }
 
 /** Whether some process has the file open for writing: it can't be executed (ETXTBSY). */

@@ -17,6 +17,8 @@ export interface Backing {
   users: number;
   /** gpa of page `index` with a reference for the caller; -EFAULT beyond the end (SIGBUS), -ENOMEM, other -errno. */
   mapPage(index: number, forWrite: boolean): number;
+  /** gpa of page `index` in the page cache, without a reference; 0 when it is not there. Of files. */
+  cachedPage?(index: number): number;
   /** fallocate(2), of files. */
   fallocate?(mode: number, pos: number, length: number): number;
   release(): void;

@@ -213,6 +213,18 @@ export class Mm extends UserMemory {
     }
   }
 
+  /** A file is about to get a hole in the byte range: its pages leave the mappings, private copies of them stay. */
+  punch(inode: Backing, from: number, to: number): void {
+    for (const vma of this.list.all) {
+      if (vma.inode !== inode) continue;
+      const start = Math.max(vma.start, pageDown(vma.start + from - vma.offset));
+      const end = Math.min(vma.end, vma.start + to - vma.offset);
+      if (start >= end) continue;
+      if (isShared(vma)) this.pages.drop(start, end);
+      else this.pages.dropThose(start, end, (gva, gpa) => inode.cachedPage?.((gva - vma.start + vma.offset) / PAGE_SIZE) === gpa);
+    }
+  }
+
   // limits, for map.ts, remap.ts, lock.ts
 
   /** may_expand_vm(): RLIMIT_AS and RLIMIT_DATA. */

@@ -94,6 +94,15 @@ export class Pages {
     }
   }
 
+  /** Takes some pages of [start, end) away. */
+  dropThose(start: number, end: number, wanted: (gva: number, gpa: number) => boolean): void {
+    const found: number[] = [];
+    this.space.forEach(start, end - start, (gva, entry) => {
+      if (wanted(gva, entryGpa(entry))) found.push(gva);
+    });
+    for (const gva of found) this.drop(gva, gva + PAGE_SIZE);
+  }
+
   /** Brings the pages of an area in line with its (new) permissions. */
   reprotect(vma: Vma): void {
     this.flush();

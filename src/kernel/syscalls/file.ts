@@ -13,7 +13,7 @@ import { File } from '../fs/file.ts';
 import { hasUnknownFlags, openAt } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
 import { MAY_WRITE, permission } from '../fs/perm.ts';
-import { isRunning, truncateFile, zapMappings } from '../fs/truncate.ts';
+import { isRunning, punchMappings, truncateFile } from '../fs/truncate.ts';
 import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import type { Wait } from '../wait.ts';
@@ -114,13 +114,12 @@ function fallocate(task: Task, fd: number, mode: number, offset: number, length:
     sendSignalToTask(task, SIGXFSZ);
     return -EFBIG;
   }
-  const error = file.inode.fallocate(mode, offset, length);
-  if (error === 0 && (mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
+  if ((mode & FALLOC_FL_PUNCH_HOLE) !== 0) {
     const first = Math.ceil(offset / PAGE) * PAGE;
     const last = Math.floor((offset + length) / PAGE) * PAGE;
-    if (first < last) zapMappings(task, file.inode, first, last);
+    if (first < last) punchMappings(task, file.inode, first, last);
   }
-  return error;
+  return file.inode.fallocate(mode, offset, length);
 }
 
 /** Everything is in memory: there is nothing to write back, but the descriptor is checked. */

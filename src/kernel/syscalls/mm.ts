@@ -8,11 +8,13 @@ import {
 } from '../../abi/linux/mman.ts';
 import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '../../abi/linux/fcntl.ts';
 import type { File } from '../fs/file.ts';
+import { punchMappings } from '../fs/truncate.ts';
 import type { Backing } from '../mm/backing.ts';
 import { sync } from '../mm/advise.ts';
 import { pageUp, isPageAligned } from '../mm/gap.ts';
 import { inCore, lock, lockAll, unlock, unlockAll } from '../mm/lock.ts';
 import type { Mm } from '../mm/mm.ts';
+import { isShared } from '../mm/vma.ts';
 import { mmLimits } from '../process/exec.ts';
 import type { Task } from '../process/task.ts';
 import { ADDR, ENOSYS, FD, FLAGS, FULL, INT, MAP, OFF, PARTIAL, PROT, SIZE, STRUCT, UINT, sys } from './row.ts';
@@ -77,13 +79,13 @@ function mremap(task: Task, addr: number, oldLength: number, newLength: number, 
 
 function madvise(task: Task, addr: number, length: number, advice: number): number {
   const { mm } = task.process;
-  const areas = advice === MADV_REMOVE && isPageAligned(addr) ? mm.list.clipped(addr, addr + pageUp(length)) : [];
-  const result = mm.madvise(addr, length, advice);
-  // Whoever maps a file that got holes sees them.
-  for (const { inode, start, end, offset } of areas) {
-    if (inode) for (const process of task.kernel.processes.values()) process.mm.zap(inode, offset, offset + end - start);
+  if (advice === MADV_REMOVE && isPageAligned(addr)) {
+    // Whoever maps a file that gets holes sees them.
+    for (const vma of mm.list.clipped(addr, addr + pageUp(length))) {
+      if (vma.inode && isShared(vma)) punchMappings(task, vma.inode, vma.offset, vma.offset + vma.end - vma.start);
+    }
   }
-  return result;
+  return mm.madvise(addr, length, advice);
 }
 
 function msync(task: Task, addr: number, length: number, flags: number): number {

@@ -189,6 +189,28 @@ CASE(remove, "MADV_REMOVE: holes in shared memory and files, seen by all who map
   SHOW(madvise(map, 4096, MADV_REMOVE));
 }
 
+CASE(holes, "private copies of a file's pages outlive its holes, what was only read does not; refused removals change nothing") {
+  int fd = file_of_pages("f", 3);
+  char *shared = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  memset(shared, 'x', 3 * 4096);
+  char *private = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+  private[0] = 'p';
+  printf("%c %c %c\n", private[0], private[4096], private[8192]);
+  SHOW(madvise(private, 3 * 4096, MADV_REMOVE));
+  printf("%c %c\n", private[0], private[4096]);
+  SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192));
+  printf("%c %c %d %c\n", private[0], private[1], private[4096], private[8192]);
+  private[8192] = 'q';
+  SHOW(madvise(shared + 8192, 4096, MADV_REMOVE));
+  printf("%c %d\n", private[8192], shared[8192]);
+  static char data[3 * 4096] = "data of the program";
+  data[4096] = 'd';
+  SHOW(madvise((char *)((long)(data + 4095) & -4096), 4096, MADV_REMOVE));
+  printf("%s %c\n", data, data[4096]);
+  ftruncate(fd, 0);
+  touch("a private copy beyond the end", private + 8192, 0);
+}
+
 CASE(filemap, "file mappings: beyond the end, truncation, coherence with read and write") {
   int fd = file_of_pages("f", 2);
   ftruncate(fd, 5000);
