@@ -14,7 +14,7 @@ import { allGone, commandLine, descendants } from './prochelp.ts';
 
 interface Killed { readonly reached: boolean; readonly said: string; readonly left: readonly string[] }
 
-/** Starts the command, kills it alone when it has said `mark` (at once when empty) or started what `mark` names, and looks at what goes on running. */
+/** Starts the command, kills it alone when it has said `mark` or started what it names (at once when it is ''), looks at what is left. */
 async function killAlone(args: readonly string[], mark: string | RegExp, env: Record<string, string> = {}, afterMs = 0): Promise<Killed> {
   const child = spawn(process.execPath, ['--no-warnings', resolve(ROOT, 'src/cli/main.ts'), ...args], {
     stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env },
