@@ -35,7 +35,7 @@ import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
 import { allLayers } from '../vmm/layers.ts';
 
 /** VMs that are open, beside those of the pools. */
-const slots = new Slots(32);
+const slots = new Slots(8);
 const scheduler = new Scheduler(slots);
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();

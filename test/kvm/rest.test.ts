@@ -23,8 +23,8 @@ function openVms(): number {
 
 /** So many a pool may hold, forks on their way into it included. */
 const POOLED = 6;
-const OPEN_MAX = 32;
-const COUNT = 40;
+const OPEN_MAX = 8;
+const COUNT = 24;
 
 async function withMany(count: number, action: (boxes: readonly StatefulSandbox[]) => Promise<void>): Promise<void> {
   await using engine = await Engine.open({ workers: 1 });
