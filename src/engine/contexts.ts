@@ -97,7 +97,6 @@ export class Contexts {
       const process = context.process && (this.kernel.processes.get(context.process.pid) ?? null);
       const copy = { ...context, program, process, job: context.job && copyOf(context.job), queue: [], log: context.log.copy(this.budget) };
       if (program) program.control?.onMessage((message) => this.answered(copy, program, message));
-      if (program && copy.warming === 'now') program.streams.isClosed = true; // what our own run prints is nobody's
       return copy;
     };
     this.generation = source.generation + 1;

@@ -1,8 +1,7 @@
 // A background program of a stateful sandbox as the caller holds it.
 
 import { OffshootError } from './errors.ts';
-import { resultOf } from './program.ts';
-import { monotonicMs, type RunResult, type SandboxPlace } from './run.ts';
+import { monotonicMs, resultOf, type RunResult, type SandboxPlace } from './run.ts';
 import type { RunEnd } from './protocol.ts';
 import { signalNumber } from './signals.ts';
 
@@ -52,11 +51,6 @@ export class Process {
     this.ended.catch(() => { /* who waits is told */ });
   }
 
-  /** The same program in a branch of its sandbox. */
-  in(place: SandboxPlace): Process {
-    return new Process(place, this.job, this.pid, this.argv, this.startedAt);
-  }
-
   /** The same program in a copy of its sandbox that was made just now. */
   copyIn(place: SandboxPlace): Process {
     return new Process(place, this.job, this.pid, this.argv, this.startedAt);
@@ -94,7 +88,7 @@ export class Process {
     } catch (error) {
       if (!(error instanceof OffshootError && error.code === 'bad-argument')) throw error; // it ended long ago, and is forgotten there
     }
-    return resultOf(this.place, end, this.askedMs, Buffer.concat(kept.stdout), Buffer.concat(kept.stderr));
+    return resultOf(this.place, end, this.askedMs, kept);
   }
 
   /**

@@ -3,7 +3,7 @@
 
 import { OffshootError } from './errors.ts';
 import type { ProgramOptions, RunEnd } from './protocol.ts';
-import { Gathered, REQUEST_BYTES_MAX, feed, monotonicMs, number, type RunInit, type RunResult, type SandboxPlace } from './run.ts';
+import { Gathered, checkedSize, feed, monotonicMs, number, resultOf, type RunInit, type RunResult, type SandboxPlace } from './run.ts';
 
 /** Options that belong to the sandbox as a whole, or to sandboxes of one run. */
 const NOT_HERE: Readonly<Record<string, string>> = {
@@ -22,8 +22,7 @@ export function programOptions(
     throw new OffshootError('bad-argument', `${name} cannot be set for one run of a stateful sandbox: ${instead}.`);
   }
   const texts = [...request.argv ?? [], ...Object.entries(env).flat(), init.cwd ?? ''];
-  const sizeBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), code.length);
-  if (sizeBytes > REQUEST_BYTES_MAX) throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
+  checkedSize(texts, code);
   if (texts.some((text) => text.includes('\0'))) throw new OffshootError('bad-argument', 'Arguments, environment and directory may not contain NUL.');
   return {
     request, env, cwd: init.cwd ?? null, timeoutMs: number(init, 'timeoutMs', 0), outputBytes: number(init, 'outputBytes', 0),
@@ -42,7 +41,7 @@ export async function performProgram(place: SandboxPlace, job: number, options: 
     const ending = worker.call({ type: 'program', sandbox, number: job, options }, code);
     if (init.stdin !== undefined) feedProgram(place, job, init.stdin);
     if (init.signal?.aborted) cancel();
-    return resultOf(place, await ending as RunEnd, askedMs, Buffer.concat(output.stdout), Buffer.concat(output.stderr));
+    return resultOf(place, await ending as RunEnd, askedMs, output);
   } finally {
     init.signal?.removeEventListener('abort', cancel);
     worker.detach(job);
@@ -52,12 +51,4 @@ export async function performProgram(place: SandboxPlace, job: number, options: 
 /** Sends all of its standard input, as it is read. */
 export function feedProgram({ worker, number: sandbox }: SandboxPlace, job: number, stdin: RunInit['stdin']): void {
   feed(stdin, (bytes, last) => worker.call({ type: 'input', sandbox, number: job, last }, bytes)).catch(() => { /* it is over */ });
-}
-
-/** A run's result. */
-export function resultOf(place: SandboxPlace, { begunMs, ...end }: RunEnd, askedMs: number, stdout: Buffer, stderr: Buffer): RunResult {
-  return {
-    id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - askedMs), timedOut: end.limit === 'timeout',
-    stdout, stderr, collected: new Map(), notCollected: [],
-  };
 }

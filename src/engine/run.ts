@@ -102,7 +102,7 @@ const MEMORY_BYTES_MIN = 16 << 20;
 const COLLECT_BYTES = 64 << 20;
 const COLLECT_BYTES_MAX = 1 << 30;
 /** Code, arguments and environment of one run. */
-export const REQUEST_BYTES_MAX = 16 << 20;
+const REQUEST_BYTES_MAX = 16 << 20;
 /** What Python has in sys.argv[0] for programs that are no file. */
 const ARGV0: Readonly<Record<string, string>> = { '<string>': '-c', '<stdin>': '-' };
 /** Problems with files to copy out that a result names. */
@@ -133,12 +133,18 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
     throw new OffshootError('bad-argument', 'memoryBytes may not pass what the sandbox was forked with: give it to fork().');
   }
   const texts = [...request.argv, ...Object.entries(init.env ?? {}).flat(), init.cwd ?? ''];
-  const sizeBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), request.kind === 'code' ? request.code.length : 0);
+  const sizeBytes = checkedSize(texts, request.kind === 'code' ? request.code : NO_CODE);
+  const cwd = init.cwd ?? '/home/user';
+  return { request, init, limits, askedMs: monotonicMs(), sizeBytes, cwd, collect: collectOptions(init, cwd) };
+}
+
+/** Bytes of a request. Throws OffshootError 'bad-argument' when there are too many. */
+export function checkedSize(texts: readonly string[], code: Uint8Array): number {
+  const sizeBytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), code.length);
   if (sizeBytes > REQUEST_BYTES_MAX) {
     throw new OffshootError('bad-argument', 'The program with its arguments and environment is larger than 16 MiB.');
   }
-  const cwd = init.cwd ?? '/home/user';
-  return { request, init, limits, askedMs: monotonicMs(), sizeBytes, cwd, collect: collectOptions(init, cwd) };
+  return sizeBytes;
 }
 
 /** All limits. Throws OffshootError 'bad-argument'. */
@@ -211,16 +217,26 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
     void feed(init.stdin, (bytes, last) => new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last }, bytes, sent)));
     if (init.signal?.aborted) cancel();
-    const { begunMs, ...end } = await ending;
-    return {
-      id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - run.askedMs), timedOut: end.limit === 'timeout',
-      stdout: Buffer.concat(output.stdout), stderr: Buffer.concat(output.stderr),
-      collected: output.collected, notCollected: output.notCollected,
-    };
+    return resultOf(place, await ending, run.askedMs, output);
   } finally {
     init.signal?.removeEventListener('abort', cancel);
     worker.detach(sandbox);
   }
+}
+
+/** A run's result. */
+export function resultOf(place: SandboxPlace, { begunMs, ...end }: RunEnd, askedMs: number, output: RunOutput): RunResult {
+  const { stdout, stderr, collected, notCollected } = output;
+  return {
+    id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - askedMs), timedOut: end.limit === 'timeout',
+    stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), collected: collected ?? new Map(), notCollected: notCollected ?? [],
+  };
+}
+
+/** What a run left: pieces of what it printed, and files copied out. */
+interface RunOutput extends Partial<Pick<RunResult, 'collected' | 'notCollected'>> {
+  readonly stdout: readonly Buffer[];
+  readonly stderr: readonly Buffer[];
 }
 
 /** The result of a run that was cancelled before it began. */

@@ -45,8 +45,7 @@ export class StatefulSandbox {
   private wasClosed = false;
   private endedBecause: string | null = null;
 
-  /** `from`: the sandbox it is a branch of, whose contexts and background programs it has once more. */
-  constructor(place: SandboxPlace, lease: Lease, from: StatefulSandbox | null = null) {
+  constructor(place: SandboxPlace, lease: Lease) {
     this.place = place;
     this.lease = lease;
     this.id = place.id;
@@ -59,8 +58,6 @@ export class StatefulSandbox {
       output: () => {}, trace: () => {}, want: () => {}, file: () => {},
       over: (_limit, reason) => this.over(reason),
     });
-    for (const [id, init] of from?.known ?? []) this.known.set(id, init);
-    for (const process of from?.processes() ?? []) this.started.set(process.pid, process.in(place));
   }
 
   /**

@@ -54,7 +54,7 @@ const KEPT = ['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'OFFSHOOT
 
 function workerEnvironment(home: string): NodeJS.ProcessEnv {
   const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  return { ...compileCache(home), UV_USE_IO_URING: '0', ...Object.fromEntries(kept) };
+  return { ...compileCache(home), ...Object.fromEntries(kept) };
 }
 
 /** Where Node keeps compiled code; nowhere before there is a home: Node tries for ever to make a directory below /proc. */

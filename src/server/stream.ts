@@ -33,6 +33,21 @@ export function outputEvent(type: 'stdout' | 'stderr', bytes: Uint8Array): { rea
   return { type, ...(isUtf8(buffer) ? { text: buffer.toString('utf8') } : { base64: buffer.toString('base64') }) };
 }
 
+/** Answers with events: those of `work` on its way, then what it resolves with, or `describe` of its error once the stream has begun. */
+export async function answerWith(
+  reply: FastifyReply, stream: EventStream, work: () => Promise<{ readonly type: string }>, describe: (error: unknown) => unknown,
+): Promise<FastifyReply> {
+  try {
+    await stream.send(await work());
+  } catch (error) {
+    if (!stream.hasBegun) throw error;
+    await stream.send({ type: 'error', error: describe(error) } as { type: string });
+  } finally {
+    stream.end();
+  }
+  return reply;
+}
+
 export class EventStream {
   private readonly reply: FastifyReply;
   private readonly format: StreamFormat;

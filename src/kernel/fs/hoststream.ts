@@ -106,6 +106,7 @@ export interface HostStreamsState {
   readonly stdin: StdinState;
   readonly outQueue: number;
   readonly outputBytes: number;
+  readonly isClosed: boolean;
 }
 
 /** Programs' streams have numbers of their own for the host: this times the program's id, and 1 or 2. */
@@ -137,6 +138,7 @@ export class HostStreams {
     this.stdin = state ? StdinQueue.restore(state.stdin, kernel.waits) : new StdinQueue(kernel.waits);
     this.outQueue = state ? state.outQueue : kernel.waits.newQueue();
     this.outputBytes = state ? state.outputBytes : 0;
+    this.isClosed = state ? state.isClosed : false;
   }
 
   openStdin(): HostInputFile {
@@ -176,8 +178,8 @@ export class HostStreams {
   }
 
   save(): HostStreamsState {
-    const { id, bytesMax, outQueue, outputBytes } = this;
-    return { id, bytesMax, stdin: this.stdin.save(), outQueue, outputBytes };
+    const { id, bytesMax, outQueue, outputBytes, isClosed } = this;
+    return { id, bytesMax, stdin: this.stdin.save(), outQueue, outputBytes, isClosed };
   }
 }
 

@@ -205,23 +205,24 @@ export class Mm extends UserMemory {
 
   /** A file was cut (truncate): its pages in the byte range leave the mappings, private copies too. */
   zap(inode: Backing, from: number, to: number): void {
-    for (const vma of this.list.all) {
-      if (vma.inode !== inode) continue;
-      const start = Math.max(vma.start, pageDown(vma.start + from - vma.offset));
-      const end = Math.min(vma.end, vma.start + to - vma.offset);
-      if (start < end) this.pages.drop(start, end);
-    }
+    this.forEachMapping(inode, from, to, (_vma, start, end) => this.pages.drop(start, end));
   }
 
   /** A file is about to get a hole in the byte range: its pages leave the mappings, private copies of them stay. */
   punch(inode: Backing, from: number, to: number): void {
+    this.forEachMapping(inode, from, to, (vma, start, end) => {
+      if (isShared(vma)) this.pages.drop(start, end);
+      else this.pages.dropThose(start, end, (gva, gpa) => inode.cachedPage?.((gva - vma.start + vma.offset) / PAGE_SIZE) === gpa);
+    });
+  }
+
+  /** Calls back for each area that shows some of the byte range, with where: [start, end). */
+  private forEachMapping(inode: Backing, from: number, to: number, visit: (vma: Vma, start: number, end: number) => void): void {
     for (const vma of this.list.all) {
       if (vma.inode !== inode) continue;
       const start = Math.max(vma.start, pageDown(vma.start + from - vma.offset));
       const end = Math.min(vma.end, vma.start + to - vma.offset);
-      if (start >= end) continue;
-      if (isShared(vma)) this.pages.drop(start, end);
-      else this.pages.dropThose(start, end, (gva, gpa) => inode.cachedPage?.((gva - vma.start + vma.offset) / PAGE_SIZE) === gpa);
+      if (start < end) visit(vma, start, end);
     }
   }
 

@@ -14,7 +14,7 @@ import {
 import { errorOf, type ExecInit } from '../operations/exec.ts';
 import { bytesOf } from '../operations/run.ts';
 import type { Service } from '../service.ts';
-import { disconnection, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
+import { answerWith, disconnection, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
 
 const tags = ['commands'];
 const ERRORS = { '4xx': ErrorBody, '5xx': ErrorBody };
@@ -107,14 +107,6 @@ function answer(service: Service, request: FastifyRequest, reply: FastifyReply, 
 }
 
 /** Ends the stream with the result, or with what went wrong. */
-async function streamed(service: Service, reply: FastifyReply, stream: EventStream, run: () => Promise<RunResult>): Promise<FastifyReply> {
-  try {
-    await stream.send({ type: 'result', result: await run() } as { type: string });
-  } catch (error) {
-    if (!stream.hasBegun) throw error;
-    await stream.send({ type: 'error', error: errorOf(service, error) } as { type: string });
-  } finally {
-    stream.end();
-  }
-  return reply;
+function streamed(service: Service, reply: FastifyReply, stream: EventStream, run: () => Promise<RunResult>): Promise<FastifyReply> {
+  return answerWith(reply, stream, async () => ({ type: 'result', result: await run() }), (error) => errorOf(service, error));
 }

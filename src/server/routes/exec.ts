@@ -5,7 +5,7 @@ import { ErrorBody } from '../../api/error.ts';
 import { callerOf, type App } from '../http.ts';
 import { errorOf, exec, execBatch } from '../operations/exec.ts';
 import type { Service } from '../service.ts';
-import { disconnection, EventStream, streamFormat } from '../stream.ts';
+import { answerWith, disconnection, EventStream, streamFormat } from '../stream.ts';
 
 const STREAMS = 'With `Accept: application/x-ndjson` or `text/event-stream`, events as they happen (ExecEvent).';
 
@@ -22,17 +22,10 @@ export function execRoutes(app: App, service: Service): void {
     const format = streamFormat(request);
     if (format === null) return exec(service, callerOf(request), request.body, { signal });
     const stream = new EventStream(reply, format, stallMs);
-    const send = (event: ExecEvent): Promise<void> => stream.send(event);
-    try {
+    return answerWith(reply, stream, async () => {
       const result = await exec(service, callerOf(request), request.body, { signal, onOutput: (name, bytes) => stream.output(name, bytes) });
-      await send({ type: 'result', result });
-    } catch (error) {
-      if (!stream.hasBegun) throw error;
-      await send({ type: 'error', error: errorOf(service, error) });
-    } finally {
-      stream.end();
-    }
-    return reply;
+      return { type: 'result', result } satisfies ExecEvent;
+    }, (error) => errorOf(service, error));
   });
 
   app.post('/v1/exec/batch', {

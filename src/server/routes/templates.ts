@@ -7,7 +7,7 @@ import { callerOf, type App } from '../http.ts';
 import { errorOf } from '../operations/exec.ts';
 import { buildTemplate, removeTemplate, template, templates } from '../operations/templates.ts';
 import type { Service } from '../service.ts';
-import { EventStream, streamFormat } from '../stream.ts';
+import { answerWith, EventStream, streamFormat } from '../stream.ts';
 
 const ERRORS = { '4xx': ErrorBody, '5xx': ErrorBody };
 
@@ -32,16 +32,10 @@ export function templateRoutes(app: App, service: Service): void {
       return reply.status(201).send(built);
     }
     const stream = new EventStream(reply, format, service.settings.stall_seconds * 1000);
-    try {
-      const built = await buildTemplate(service, callerOf(request), request.body, (event) => void stream.send(event));
-      await stream.send({ type: 'result', template: built } as { type: string });
-    } catch (error) {
-      if (!stream.hasBegun) throw error;
-      await stream.send({ type: 'error', error: errorOf(service, error) } as { type: string });
-    } finally {
-      stream.end();
-    }
-    return reply;
+    return answerWith(reply, stream, async () => {
+      const template = await buildTemplate(service, callerOf(request), request.body, (event) => void stream.send(event));
+      return { type: 'result', template };
+    }, (error) => errorOf(service, error));
   });
 
   app.delete('/v1/templates/:name', {
