@@ -2,7 +2,8 @@
 //
 // Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range.
 // A trap costs tens of microseconds and mapping a page less than one, so a fault maps neighbours as well: 64 KB around it
-// while memory is plenty, ahead of it when faults come in sequence. Frames never touched cost the host nothing.
+// while memory is plenty (of what the page cache has, 256 KB), ahead of it when memory is used in sequence. Frames never touched cost
+// the host nothing. The data of a program or library is copied by 256 KB: relocation writes to most of it, in any order.
 
 import { EFAULT, ENOMEM } from '../../abi/linux/errno.ts';
 import {
@@ -33,7 +34,11 @@ const OOM: Fault = { signo: SIGKILL, code: 'oom' };
 const PF_WRITE = 2, PF_RSVD = 8, PF_INSTR = 16;
 /** Pages a fault maps around itself. */
 const AROUND_PAGES = 16;
-/** Pages a fault maps ahead at most, once faults walk through anonymous memory: the window doubles from AROUND_PAGES. */
+/** The same where all they need is an entry, and of a program's data. */
+const AROUND_PAGES_CHEAP = 64;
+/** A larger area is a file that somebody works on, not a program's data. */
+const PROGRAM_DATA_BYTES_MAX = 2 << 20;
+/** Pages a fault maps ahead at most, where anonymous memory is used in sequence: the window doubles from AROUND_PAGES. */
 const AHEAD_PAGES_MAX = 256;
 /** Keep so many frames out of the reach of optional mapping. */
 const RESERVE_PAGES = 256;
@@ -62,17 +67,34 @@ export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number 
   if (mm.pages.hidden.size > 0 && mm.pages.hidden.has(page) && !mm.pages.unhide(vma, page)) return -ENOMEM;
   const entry = mm.pages.space.entry(page);
   if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) return 0;
-  const result = resolve(mm, vma, page, write, entry, false);
+  const free = mm.kernel.frames.freePages - RESERVE_PAGES;
+  const isPlenty = free >= mm.kernel.frames.limitPages / 2;
+  const isData = isPlenty && isProgramData(mm, vma);
+  const result = resolve(mm, vma, page, write || isData, entry, false);
   if (result !== 0) return result;
-  const ahead = window(mm, vma, page, write, entry);
-  for (let gva = ahead.start; gva < ahead.end; gva += PAGE_SIZE) {
-    if (gva === page || mm.pages.hidden.has(gva)) continue;
-    const other = mm.pages.space.entry(gva);
-    if (other !== 0 && (!write || (other & PAGE_WRITE) !== 0)) continue;
-    if (resolve(mm, vma, gva, write, other, true) !== 0) break;
-  }
+  const ahead = isData ? around(vma, page, AROUND_PAGES_CHEAP) : window(mm, vma, page, write, entry, free);
+  mapNeighbours(mm, vma, ahead, write || isData);
+  if (isPlenty && !write && !isData && isFile(vma)) mapCached(mm, vma, around(vma, page, AROUND_PAGES_CHEAP));
   mm.nextFault = ahead.end;
   return 0;
+}
+
+function mapNeighbours(mm: Mm, vma: Vma, { start, end }: Range, write: boolean): void {
+  for (let gva = start; gva < end; gva += PAGE_SIZE) {
+    if (mm.pages.hidden.has(gva)) continue;
+    const entry = mm.pages.space.entry(gva);
+    if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) continue;
+    if (resolve(mm, vma, gva, write, entry, true) !== 0) return;
+  }
+}
+
+/** Maps what the page cache has (filemap_map_pages() of Linux). */
+function mapCached(mm: Mm, vma: Vma, { start, end }: Range): void {
+  for (let gva = start; gva < end; gva += PAGE_SIZE) {
+    if (mm.pages.space.entry(gva) !== 0 || mm.pages.hidden.has(gva)) continue;
+    if (!vma.inode?.cachedPage?.((vma.offset + gva - vma.start) / PAGE_SIZE)) continue;
+    if (resolve(mm, vma, gva, false, 0, true) !== 0) return;
+  }
 }
 
 /** Faults in all of [start, end) that is mapped and accessible, as MAP_POPULATE does. 0, or the first error. */
@@ -117,25 +139,60 @@ function growStack(mm: Mm, page: number): Vma | null {
   return mm.list.find(page);
 }
 
-/** The pages worth mapping together with `page`. */
-function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number): { start: number; end: number } {
-  const sequential = page === mm.nextFault;
-  const free = mm.kernel.frames.freePages - RESERVE_PAGES;
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The pages worth mapping together with `page`; so many are `free`. */
+function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number, free: number): Range {
+  const { limitPages } = mm.kernel.frames;
+  const walked = vma.inode === null && entry === 0 ? pagesBefore(mm, vma, page) : 0;
+  const sequential = page === mm.nextFault || walked > 0;
   let pages = AROUND_PAGES;
   if (free < AROUND_PAGES || (vma.flags & VM_RAND_READ) !== 0) pages = 1;
   else if (!sequential) {
     // Copies and pages of shared files cost more than a table entry: make them only for who goes through them in order.
-    const costly = write && vma.inode !== null && !(vma.inode instanceof Shmem);
-    const limit = mm.kernel.frames.limitPages;
-    if (costly || (write && entry !== 0) || free < limit / 4) pages = 1;
-    else if (free < limit / 2) pages = 4;
+    const costly = write && isFile(vma);
+    if (costly || (write && entry !== 0) || free < limitPages / 4) pages = 1;
+    else if (free < limitPages / 2) pages = 4;
   } else if (vma.inode === null) {
-    pages = Math.min(Math.max(mm.aheadPages, AROUND_PAGES / 2) * 2, AHEAD_PAGES_MAX, Math.max(AROUND_PAGES, free >> 3));
+    const before = Math.max(walked, page === mm.nextFault ? mm.aheadPages : 0, AROUND_PAGES / 2);
+    pages = Math.min(before * 2, AHEAD_PAGES_MAX, Math.max(AROUND_PAGES, free >> 3));
   }
   mm.aheadPages = pages;
-  const size = pages * PAGE_SIZE;
-  const start = sequential ? page : page - page % size;
-  return { start: Math.max(vma.start, start), end: Math.min(vma.end, start + size) };
+  return sequential ? { start: page, end: Math.min(vma.end, page + pages * PAGE_SIZE) } : around(vma, page, pages);
+}
+
+/** The aligned block of so many pages that `page` is in, cut to the area. */
+function around(vma: Vma, page: number, pages: number): Range {
+  const start = page - page % (pages * PAGE_SIZE);
+  return { start: Math.max(vma.start, start), end: Math.min(vma.end, start + pages * PAGE_SIZE) };
+}
+
+/** About how many pages are mapped right before `page`, at most half of AHEAD_PAGES_MAX; 0: less than AROUND_PAGES. */
+function pagesBefore(mm: Mm, vma: Vma, page: number): number {
+  let pages = 0;
+  if (page === vma.start || mm.pages.space.entry(page - PAGE_SIZE) === 0) return 0;
+  for (let at = AROUND_PAGES; at < AHEAD_PAGES_MAX && page - at * PAGE_SIZE >= vma.start; at *= 2) {
+    if (mm.pages.space.entry(page - at * PAGE_SIZE) === 0) break;
+    pages = at;
+  }
+  return pages;
+}
+
+function isFile(vma: Vma): boolean {
+  return vma.inode !== null && !(vma.inode instanceof Shmem);
+}
+
+/**
+ * Whether an area is the data of a program or library: private, writable, right behind other parts of the same file. Only there may pages be
+ * copied that nobody wrote to, because a file that is not run may change meanwhile, and a private mapping shows that.
+ */
+function isProgramData(mm: Mm, vma: Vma): boolean {
+  if (!isFile(vma) || isShared(vma) || (vma.prot & PROT_WRITE) === 0 || vma.end - vma.start > PROGRAM_DATA_BYTES_MAX) return false;
+  const before = mm.list.at(mm.list.indexAbove(vma.start) - 1);
+  return before !== undefined && before.end === vma.start && before.inode === vma.inode;
 }
 
 /** Makes one page present or writable; `entry` is what is mapped there now. `ahead`: nobody asked for it yet. */
