@@ -110,7 +110,7 @@ export function accepted(result: SelfTest): SelfTest {
 /** The self-test's result for this kernel build, from the cache or by running it. */
 function knownSelfTest(home: string): SelfTest {
   const path = `${home}/selftest.json`;
-  const key = `1 ${readFileSync('/proc/version', 'utf8').trim()}`;
+  const key = `2 ${readFileSync('/proc/version', 'utf8').trim()}`;
   try {
     const cached = JSON.parse(readFileSync(path, 'utf8')) as { key: string; result: SelfTest };
     if (cached.key === key) return cached.result;

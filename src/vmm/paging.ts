@@ -4,15 +4,17 @@
 // The replay rule. Every entry is written by the host at once. If that removed or changed a *present* entry, the entry is
 // also queued, and before ring 3 next runs the machine has the guest store it again at CPL 0 (stub.ts, PTE_WRITER), because
 // KVM's shadow page tables do not notice host writes (PVM-style) and TLBs must be flushed (hardware). A new entry where none
-// was present needs nothing: the processor faults and looks again.
+// was present needs nothing: the processor faults and looks again. A store that is not aligned to 8 bytes makes KVM drop its shadow of
+// the whole table (detect_write_misaligned() in arch/x86/kvm/mmu/mmu.c; self-test, 'a shadow table can be dropped'): one store
+// for a table of which everything changed.
 //
 // Large pages. One entry of level 2 may map 2 MB of shared text (kernel/mm/sharedtext.ts): one fault instead of hundreds in a fork. It
 // is split into 4 KB entries before anything in it changes.
 //
 // Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
 // marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
-// queued, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became tables
-// since the machine's memory was last that of its template: what a rewind must look at.
+// their shadow is dropped, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became
+// tables since the machine's memory was last that of its template: what a rewind must look at.
 
 import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
 import type { AddressSpace, FrameSource } from '../platform.ts';
@@ -27,6 +29,7 @@ const GPA_LOW = 0xffff_f000;
 /** In a freed table's entry 0, which is not present: what was there before is not known any more. */
 const FREED = 1 << 9;
 const LARGE_BYTES = 2 ** 21;
+const TABLE_BYTES = 4096;
 const LARGE_GPA_LOW = 0xffe0_0000;
 
 /** What a walk does to what it finds: only large pages that are just looked at stay whole; 'prune' also frees empty tables. */
@@ -42,7 +45,7 @@ export class Paging {
   readonly memory: TableMemory;
   /** Also replay what only adds a permission (hardware may have the old one cached). */
   readonly strict: boolean;
-  /** Runs of entries to be stored again: [gpa of the first, count, …]. */
+  /** Runs of entries to be stored again: [gpa of the first, count, …]; for a whole table one at gpa + 1. */
   readonly pending: number[] = [];
   /** gpas of frames that were made page tables. */
   readonly made: number[] = [];
@@ -56,8 +59,20 @@ export class Paging {
   changed(gpa: number): void {
     const { pending } = this;
     const last = pending.length - 2;
-    if (last >= 0 && pending[last] + pending[last + 1] * 8 === gpa) pending[last + 1]++;
+    if (last >= 0 && gpa % TABLE_BYTES !== 0 && pending[last] + pending[last + 1] * 8 === gpa) pending[last + 1]++;
     else pending.push(gpa, 1);
+  }
+
+  /** Notes that any entry of the table at `gpa` may have been removed or changed. */
+  allChanged(gpa: number): void {
+    this.#forgetChanges(gpa);
+    this.pending.push(gpa + 1, 1);
+  }
+
+  /** Of the table that changed last, nothing needs to be stored. */
+  #forgetChanges(table: number): void {
+    const { pending } = this;
+    while (pending.length > 0 && pending[pending.length - 2] - table < TABLE_BYTES && pending[pending.length - 2] >= table) pending.length -= 2;
   }
 
   /** A table whose 512 entries are 0; 0 when memory is exhausted. */
@@ -67,12 +82,8 @@ export class Paging {
     if (gpa === 0) return this.#makeTable(frames);
     const base = gpa >>> 2;
     words[L.STATE_GPA >>> 2] = (words[base] & GPA_LOW) >>> 0;
-    this.changed(gpa);
-    for (let i = 0; i < 1024; i += 2) {
-      if (i !== 0 && (words[base + i] & PTE_P) !== 0) this.changed(gpa + i * 4);
-      words[base + i] = 0;
-      words[base + i + 1] = 0;
-    }
+    words.fill(0, base, base + TABLE_BYTES / 4);
+    this.allChanged(gpa);
     return gpa;
   }
 
@@ -84,14 +95,15 @@ export class Paging {
 
   /**
    * The table at `gpa` is about to become what `target` holds at the same place: queues every entry of which a translation may
-   * be in use that is not `target`'s. Those that were changed before were queued then.
+   * be in use that is not `target`'s. Those that were changed before were queued then, unless the table is free: all of it is.
    */
   changing(gpa: number, target: Uint32Array): void {
     const { words } = this.memory;
     const base = gpa >>> 2;
-    for (let i = base; i < base + 1024; i += 2) {
+    if ((words[base] & (PTE_P | FREED)) === FREED) return this.allChanged(gpa);
+    for (let i = base; i < base + TABLE_BYTES / 4; i += 2) {
       const low = words[i];
-      if ((low & PTE_P) !== 0 ? low !== target[i] || words[i + 1] !== target[i + 1] : i === base && (low & FREED) !== 0) this.changed(i * 4);
+      if ((low & PTE_P) !== 0 && (low !== target[i] || words[i + 1] !== target[i + 1])) this.changed(i * 4);
     }
   }
 
@@ -110,9 +122,13 @@ export class Paging {
     for (let gpa = words[L.STATE_GPA >>> 2]; gpa !== 0; gpa = (words[gpa >>> 2] & GPA_LOW) >>> 0) visit(gpa);
   }
 
-  /** Takes a table back. Its entries may still be there; nothing may point to it any more. */
+  /**
+   * Takes a table back. Its entries may still be there; nothing may point to it any more, or the entry that does changes before the
+   * next run: then no translation in it can be found.
+   */
   freeTable(gpa: number): void {
     const { words } = this.memory;
+    this.#forgetChanges(gpa);
     words[gpa >>> 2] = words[L.STATE_GPA >>> 2] | FREED;
     words[(gpa >>> 2) + 1] = 0;
     words[L.STATE_GPA >>> 2] = gpa;
@@ -165,8 +181,8 @@ export class PageTables implements AddressSpace {
   mapLarge(gva: number, gpa: number, prot: number): void {
     const at = this.#tableOf(gva, 2) + index(gva, 2) * 8;
     const old = this.#paging.memory.words[at >>> 2];
-    this.#write(at, gpa | LEAF_BITS | PTE_PS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);
     if ((old & PTE_P) !== 0) this.#paging.freeTable((old & GPA_LOW) >>> 0);
+    this.#write(at, gpa | LEAF_BITS | PTE_PS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);
   }
 
   unmap(gva: number, sizeBytes: number): void {
@@ -312,8 +328,8 @@ export class PageTables implements AddressSpace {
       if (child === 0) continue;
       this.#visit(child, level - 1, gva, start, end, leaf, walk);
       if (walk === 'prune' && this.#isEmpty(child)) {
-        this.#write(at, 0, 0);
         this.#paging.freeTable(child);
+        this.#write(at, 0, 0);
       }
     }
   }

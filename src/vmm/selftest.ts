@@ -133,6 +133,7 @@ const CHECKS: Readonly<Record<string, CheckFunction>> = {
     return [trap.kind === 'exception' && trap.vector === 14, `a read of supervisor memory is ${show(trap)}`];
   },
   'removed translations are gone': checkRemoval,
+  'a shadow table can be dropped': checkDrop,
   'extended state follows its context': checkXsave,
   'memory can grow': (probe) => {
     const grown = probe.machine.memory.grow(4 * 2 ** 20);
@@ -189,6 +190,27 @@ function checkRemoval(probe: Probe): Outcome {
     }
   }
   return [true, '64 pages came and went through reused page tables'];
+}
+
+/** Reads through pages whose table is freed with all of them in it, and used again for them in another order. */
+function checkDrop(probe: Probe): Outcome {
+  const { space, machine } = probe;
+  const frames = Array.from({ length: 64 }, () => probe.frame());
+  frames.forEach((gpa, i) => machine.memory.view.setUint32(gpa, i + 1, true));
+  const context = probe.context('load');
+  for (const last of [0, 63, 5]) {
+    frames.forEach((gpa, i) => space.map(DATA + (i ^ last) * 4096, gpa, RW));
+    for (let i = 0; i < 64; i++) {
+      context.regs[REG.rip] = BigInt(CODE);
+      context.regs[REG.rdi] = BigInt(DATA + i * 4096);
+      const trap = probe.run(context);
+      const read = context.regs[REG.rbx];
+      if (trap.kind !== 'syscall' || read !== BigInt((i ^ last) + 1)) return [false, `page ${i} in order ${last}: ${show(trap)}, read ${read}`];
+    }
+    space.unmap(DATA, 64 * 4096);
+    if (machine.paging.pending.length > 6) return [false, 'the entries of a free table are stored one by one'];
+  }
+  return [true, 'a table was used for 64 pages in three orders'];
 }
 
 function checkXsave(probe: Probe): Outcome {

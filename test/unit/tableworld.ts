@@ -36,7 +36,8 @@ export class World {
     const { pending } = this.paging;
     const runs = pending.length / 2;
     for (let i = 0; i < pending.length; i += 2) {
-      for (let j = 0; j < pending[i + 1]; j++) this.cache.delete(pending[i] + j * 8);
+      const whole = pending[i] % 8 !== 0;
+      for (let j = 0; j < (whole ? 512 : pending[i + 1]); j++) this.cache.delete(pending[i] - (whole ? 1 : 0) + j * 8);
     }
     pending.length = 0;
     return runs;
