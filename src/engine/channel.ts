@@ -3,7 +3,8 @@
 //
 // A frame is its length and its header's length (two 32-bit little-endian numbers, the first counts what follows it), a header
 // in JSON, and bytes as they are: code, input, output. What is sent in one turn of the event loop leaves in one write, so that
-// the other side wakes up once. Neither side trusts the other's lengths; what a header says is checked by who gets it.
+// the other side wakes up once; what somebody waits for is flushed by who sends it. Neither side trusts the other's lengths; what a
+// header says is checked by who gets it.
 
 import type { Socket } from 'node:net';
 
@@ -74,7 +75,8 @@ export class Channel {
     this.init.onClose(why);
   }
 
-  private flush(): void {
+  /** Sends now what would leave at the end of this turn. */
+  flush(): void {
     if (this.closed || this.pieces.length === 0) return;
     const { pieces, waiting, socket } = this;
     const sent = (): void => this.release(waiting);

@@ -206,7 +206,6 @@ export class Guest implements Runnable {
 
   /** Sets up one run; `onEnd` is called exactly once. The caller then wakes the guest. */
   start(options: RunOptions, onEnd: (end: RunEnd) => void): void {
-    this.host.refreshClock();
     this.startedMs = performance.now();
     if (this.isParked) this.forkTimeMs = 0; // it was there
     this.timeoutMs = options.limits.timeoutMs;
@@ -223,7 +222,6 @@ export class Guest implements Runnable {
 
   /** Makes it a stateful sandbox: `session` is what it does from now on. `onEnd`: it is over, by a limit or a failure. The caller wakes it. */
   open(options: StatefulOptions, events: SessionEvents, onEnd: (end: RunEnd) => void): void {
-    this.host.refreshClock();
     this.startedMs = performance.now();
     applyRunLimits(this.kernel, options.limits);
     this.startSession().open(options, events);

@@ -47,6 +47,8 @@ export class Layouts {
   private readonly init: Required<LayoutInit>;
   private readonly onProgress: ((progress: Progress) => void) | undefined;
   private readonly current = new Map<string, Promise<Layout>>();
+  /** Those of `current` that are there. */
+  private readonly made = new Map<string, Layout>();
   private readonly replacing = new Set<string>();
   /** A tenant has a new build of a template: all its workers should have it. */
   onRotated: (tenant: string, template: string, offer: Offer) => Promise<void> = async () => {};
@@ -72,22 +74,18 @@ export class Layouts {
   }
 
   /** A sandbox is forked. In the background a build that has served its time is replaced. */
-  async noteFork(tenant: string, template: string): Promise<void> {
+  noteFork(tenant: string, template: string): void {
     const key = keyOf(tenant, template);
-    const layout = await this.current.get(key)?.catch(() => null);
+    const layout = this.made.get(key);
     if (!layout) return;
     layout.forks++;
     const { forks, ms } = this.init;
     const isDue = (forks > 0 && layout.forks >= forks) || (ms > 0 && performance.now() - layout.sinceMs >= ms);
     if (!isDue || this.replacing.has(key) || this.closed) return;
     this.replacing.add(key);
-    try {
-      await this.replace(tenant, template, layout);
-    } catch {
+    this.replace(tenant, template, layout).catch(() => {
       Object.assign(layout, newLayout(layout.offer)); // the old build goes on for as long again
-    } finally {
-      this.replacing.delete(key);
-    }
+    }).finally(() => this.replacing.delete(key));
   }
 
   /** A template is another one now: builds of the old one are given up, and who forks next gets a new one. */
@@ -106,21 +104,21 @@ export class Layouts {
     const made = await this.make(template);
     if (this.closed || !made.offer) return;
     await this.onRotated(tenant, template, made.offer);
-    this.current.set(keyOf(tenant, template), Promise.resolve(made));
+    this.start(keyOf(tenant, template), Promise.resolve(made));
     if (old.offer) closeOffer(old.offer);
   }
 
   private start(key: string, made: Promise<Layout>): Promise<Layout> {
     this.current.set(key, made);
-    made.catch(() => {
-      if (this.current.get(key) === made) this.current.delete(key);
-    });
+    const isCurrent = (): boolean => this.current.get(key) === made;
+    made.then((layout) => isCurrent() && this.made.set(key, layout), () => isCurrent() && this.current.delete(key));
     return made;
   }
 
   private async forget(key: string): Promise<void> {
     const layout = this.current.get(key);
     this.current.delete(key);
+    this.made.delete(key);
     const { offer } = await layout?.catch(() => null) ?? { offer: null };
     if (offer) closeOffer(offer);
   }

@@ -156,6 +156,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly limits: RunLimits;
   readonly strace: boolean;
+  /** Standard input is empty: no `stdin` messages follow. */
+  readonly noStdin?: boolean;
   /** The caller says what it has taken of the output (`taken`): it is held back meanwhile. */
   readonly paced?: boolean;
   /** Count the pages the run made its own: some 0.1 ms. */

@@ -210,12 +210,14 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
   const options = {
     request: header, limits, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
-    countPages: init.countPages ?? false, ...(init.paced ? { paced: true } : {}),
+    countPages: init.countPages ?? false, ...(init.paced ? { paced: true } : {}), ...(init.stdin === undefined ? { noStdin: true } : {}),
     ...(given.listings.length > 0 ? { given: given.listings } : {}), ...(collect ? { collect } : {}),
   };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
-    void feed(init.stdin, (bytes, last) => new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last }, bytes, sent)));
+    if (init.stdin !== undefined) {
+      void feed(init.stdin, (bytes, last) => new Promise<void>((sent) => worker.post({ type: 'stdin', sandbox, last }, bytes, sent)));
+    }
     if (init.signal?.aborted) cancel();
     return resultOf(place, await ending, run.askedMs, output);
   } finally {

@@ -63,7 +63,7 @@ export class Scheduler<G extends Runnable = Runnable> {
     this.woken.add(entry);
     if (this.turning) return;
     this.turning = true;
-    setImmediate(() => this.turn());
+    process.nextTick(() => this.turn());
   }
 
   /** Somebody wants to run. */

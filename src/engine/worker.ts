@@ -225,6 +225,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
     send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
+    channel.flush();
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
@@ -236,6 +237,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
     throw error;
   }
   pool?.noteStart(whole);
+  if (options.noStdin) guest.stdin(null);
   scheduler.wake(guest);
 }
 

@@ -99,6 +99,7 @@ export class WorkerClient {
         this.socket.ref();
       }
       this.channel.send({ ...request, call }, bytes);
+      this.channel.flush(); // the worker is to wake up while this side goes on
     });
   }
 

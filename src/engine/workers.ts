@@ -111,7 +111,7 @@ export class Workers {
     try {
       const isThere = lease.place.has(template) || await unlessAborted(this.loadInto(lease.place, template, false), signal);
       if (isThere) {
-        void this.layouts.noteFork(request.tenant, template);
+        this.layouts.noteFork(request.tenant, template);
         return lease;
       }
     } catch (error) {
