@@ -5,6 +5,7 @@
 //
 // Interface: `take`, `takeSession` and `noteStart`/`noteEnd` on a run's way; `isFull` and `step` when idle.
 
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { Guest } from './guest.ts';
 import { NO_HOT_PAGES, learnHotPages, type HotPages, type Rehearse } from './hot.ts';
 import type { KvmHost } from './kvmhost.ts';
@@ -86,17 +87,10 @@ export class Pool {
     this.sample = options.given ? { ...options, given: [], cwd: this.template.header.cwd } : options;
   }
 
-  /** Whether the pages of the next run should be counted: of some, to see whether what was learned still fits. */
-  get wantsCount(): boolean {
-    return this.hot !== null && this.runsSinceLearned % COUNTED_OF === 0;
-  }
-
-  /** A run of code has ended. */
-  noteEnd(dirtyPages: number | null): void {
-    if (!this.hot) return;
-    this.runsSinceLearned++;
-    if (dirtyPages === null) return;
-    this.misses = dirtyPages > this.hot.writtenPages + MISS_PAGES ? this.misses + 1 : 0;
+  /** A run of code has ended in it. The pages of some are counted, to see whether what was learned still fits. */
+  noteEnd(guest: Guest): void {
+    if (!this.hot || this.runsSinceLearned++ % COUNTED_OF !== 0) return;
+    this.misses = guest.ownBytes / PAGE_SIZE > this.hot.writtenPages + MISS_PAGES ? this.misses + 1 : 0;
   }
 
   /** Whether `step` has nothing to do. */

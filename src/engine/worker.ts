@@ -220,13 +220,12 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const { request } = options;
   if (options.paced) paced.set(sandbox, new Pacing());
   const pool = pooledGuests.get(guest);
-  const countPages = options.countPages || (request.kind === 'code' && pool?.wantsCount === true);
-  const whole = { ...options, countPages, request: request.kind === 'code' ? { ...request, code } : request };
+  const whole = { ...options, request: request.kind === 'code' ? { ...request, code } : request };
   const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
-    send({ type: 'end', call, end: options.countPages ? end : { ...end, dirtyPages: null } });
+    send({ type: 'end', call, end });
     channel.flush();
-    if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(end.dirtyPages);
+    if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(guest);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
   };
