@@ -29,13 +29,18 @@ const SLEW_NS = 1e9;
 const SLEW_MAX = 0.05;
 /** Measured rates are used once they span this much. */
 const RATE_SPAN_NS = 5e8;
-/** Two readings of the distance between the clocks that differ less are the same distance. */
-const REALTIME_JITTER_NS = 100_000n;
-const SAMPLES = 4;
+/** Each reading of two clocks is tried so often, and the tightest counts: this thread may be held up between the two. */
+const TRIES = 4;
 
 interface Sample {
   readonly tsc: bigint;
   readonly ns: number;
+}
+
+/** CLOCK_REALTIME minus CLOCK_MONOTONIC, known within `widthNs`. */
+interface Distance {
+  readonly ns: bigint;
+  readonly widthNs: number;
 }
 
 /** The published line: nanoseconds at `tsc`, and per tick. */
@@ -55,7 +60,7 @@ export class Vvar {
   readonly #nominalRate: number;
   #first: Sample | null = null;
   #line: Line | null = null;
-  #realtimeOffset: bigint | null = null;
+  #realtime: Distance | null = null;
   #refreshedNs = -Infinity;
 
   /** `source` names the host's clock source. */
@@ -77,7 +82,7 @@ export class Vvar {
     const vcpu = this.#vcpu;
     if (vcpu === null || clock.monotonicNs() - this.#refreshedNs < INTERVAL_MIN_NS) return;
     if (this.#source() !== 'tsc') return this.#giveUp(vcpu);
-    const sample = bestSample(vcpu, clock);
+    const sample = readSample(vcpu, clock);
     this.#refreshedNs = sample.ns;
     this.#first ??= sample;
     const rate = this.#rate(sample);
@@ -108,14 +113,12 @@ export class Vvar {
     return rate;
   }
 
-  /** CLOCK_REALTIME minus CLOCK_MONOTONIC; the same value until somebody sets the clock. */
+  /** CLOCK_REALTIME minus CLOCK_MONOTONIC; the same value until a reading shows that somebody has set the clock. */
   #toRealtime(clock: HostClock): bigint {
-    const before = clock.monotonicNs();
-    const realtime = clock.realtimeNs();
-    const offset = realtime - BigInt(Math.round((before + clock.monotonicNs()) / 2));
-    const known = this.#realtimeOffset;
-    const isSame = known !== null && offset - known < REALTIME_JITTER_NS && known - offset < REALTIME_JITTER_NS;
-    return isSame ? known : (this.#realtimeOffset = offset);
+    const known = this.#realtime;
+    const found = readDistance(clock);
+    const isSame = known !== null && Math.abs(Number(found.ns - known.ns)) <= known.widthNs + found.widthNs;
+    return (isSame ? known : (this.#realtime = found)).ns;
   }
 
   #publish(line: Line, realtimeNs: bigint): void {
@@ -143,17 +146,25 @@ function valueAt(line: Line, tsc: bigint): number {
   return line.ns + Number(((tsc - line.tsc) * BigInt(line.mult)) >> BigInt(line.shift)) + 1;
 }
 
-/** The TSC and the clock at nearly the same moment: the tightest of a few tries. */
-function bestSample(vcpu: Vcpu, clock: HostClock): Sample {
-  let best: Sample = { tsc: 0n, ns: 0 };
-  let width = Infinity;
-  for (let i = 0; i < SAMPLES; i++) {
+/** The TSC and the clock at nearly the same moment. */
+function readSample(vcpu: Vcpu, clock: HostClock): Sample {
+  const { value, middleNs } = readBetween(clock, () => vcpu.getMsr(MSR_IA32_TSC));
+  return { tsc: value, ns: middleNs };
+}
+
+function readDistance(clock: HostClock): Distance {
+  const { value, middleNs, widthNs } = readBetween(clock, () => clock.realtimeNs());
+  return { ns: value - BigInt(Math.round(middleNs)), widthNs };
+}
+
+/** `read` between two readings of CLOCK_MONOTONIC: the tightest of a few tries. */
+function readBetween(clock: HostClock, read: () => bigint): { readonly value: bigint; readonly middleNs: number; readonly widthNs: number } {
+  let best = { value: 0n, middleNs: 0, widthNs: Infinity };
+  for (let i = 0; i < TRIES; i++) {
     const before = clock.monotonicNs();
-    const tsc = vcpu.getMsr(MSR_IA32_TSC);
+    const value = read();
     const after = clock.monotonicNs();
-    if (after - before >= width) continue;
-    width = after - before;
-    best = { tsc, ns: (before + after) / 2 };
+    if (after - before < best.widthNs) best = { value, middleNs: (before + after) / 2, widthNs: after - before };
   }
   return best;
 }

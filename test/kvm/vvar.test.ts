@@ -71,20 +71,45 @@ test('time never goes backwards across renewals', (t) => {
   assert.ok(biggestStepBack(new Vvar(kvm()), jittery, 700) <= 0);
 });
 
+/** The published distance from CLOCK_MONOTONIC to CLOCK_REALTIME. */
+function toRealtime(): bigint {
+  const page = VvarPage.read(kvm().area.vvar, 0);
+  return page.realtimeNsAtBase - page.monotonicNsAtBase;
+}
+
+const soon = (): Promise<void> => new Promise((done) => setTimeout(done, 100)); // one sooner is skipped
+
 test('a renewal takes the host\'s clock over when somebody has set it', async (t) => {
   const vvar = new Vvar(kvm());
   if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
   const hourNs = 3_600_000_000_000n;
-  const toRealtime = (): bigint => {
-    const page = VvarPage.read(kvm().area.vvar, 0);
-    return page.realtimeNsAtBase - page.monotonicNsAtBase;
-  };
   vvar.refresh(hostClock);
   const before = toRealtime();
-  await new Promise((done) => setTimeout(done, 100)); // one sooner is skipped
+  await soon();
   vvar.refresh({ ...hostClock, realtimeNs: () => hostClock.realtimeNs() + hourNs });
   const moved = toRealtime() - before - hourNs;
   assert.ok(moved < 10_000_000n * BigInt(SLOW) && moved > -10_000_000n * BigInt(SLOW), String(moved));
+});
+
+test('a renewal that is held up between two readings does not take the clock for set', async (t) => {
+  const vvar = new Vvar(kvm());
+  if (!vvar.isFast) return t.skip('the host\'s clock is not the TSC');
+  let heldUp = 0;
+  const clock: HostClock = { ...hostClock, realtimeNs: () => {
+    const ns = hostClock.realtimeNs();
+    const end = performance.now() + 3;
+    while (heldUp > 0 && performance.now() < end);
+    heldUp--;
+    return ns;
+  } };
+  vvar.refresh(clock);
+  const before = toRealtime();
+  for (const readings of [1, Infinity]) {
+    await soon();
+    heldUp = readings;
+    vvar.refresh(clock);
+    assert.equal(toRealtime(), before, `${readings} held up`);
+  }
 });
 
 test('a host that stops trusting its TSC: guests ask the kernel from then on', async (t) => {
