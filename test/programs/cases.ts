@@ -3,6 +3,7 @@
 //   slow: yes                   (left out of a plain `npm test`)
 //   timeout: seconds            (default 120; natively and in a sandbox)
 //   memory: MiB                 (default 1024)
+//   exit: code                  (default 0; natively too, or the case proves nothing)
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,6 +19,8 @@ export interface Case {
   readonly name: string;
   readonly image: ImageName;
   readonly slow: boolean;
+  /** What it ends with. */
+  readonly exitCode: number;
   readonly program: Program;
 }
 
@@ -37,10 +40,13 @@ function withoutPids(stderr: string): string {
 export interface Timed { readonly outcome: Outcome; readonly timeMs: number; readonly notes: string }
 
 const CASES = join(import.meta.dirname, 'cases');
-/** Puts the script's text into a file and runs it in an empty directory on a tmpfs. */
+/**
+ * Puts the script's text into a file and runs it in an empty directory on a tmpfs. Not called as the case is: Python finds modules beside
+ * the script, and one called pandas.py is not the pandas it is to import.
+ */
 const START = `umask 022
-export HOME=/tmp/case TZ=UTC text=$1 file=$2
-mkdir -p /tmp/case/work && cd /tmp/case/work && printf %s "$text" > "../$file" && unset text && shift 2 && exec "$@" "../$file" </dev/null`;
+export HOME=/tmp/case TZ=UTC text=$1
+mkdir -p /tmp/case/work && cd /tmp/case/work && printf %s "$text" > ../script && unset text && shift && exec "$@" ../script </dev/null`;
 const INTERPRETERS: Readonly<Record<string, readonly string[]>> = { sh: ['/bin/bash'], py: ['/usr/bin/python3'], pl: ['/usr/bin/perl'] };
 
 function readCase(file: string): Case {
@@ -50,8 +56,9 @@ function readCase(file: string): Case {
   const timeoutMs = Number(directive('timeout') ?? 120) * 1000 * Number(process.env['OFFSHOOT_TEST_SLOW'] ?? '1');
   return {
     name, image: directive('image') === 'science' ? 'science' : 'programs', slow: directive('slow') === 'yes',
+    exitCode: Number(directive('exit') ?? 0),
     program: {
-      argv: ['/bin/bash', '-c', START, 'bash', text, file, ...INTERPRETERS[extension]],
+      argv: ['/bin/bash', '-c', START, 'bash', text, ...INTERPRETERS[extension]],
       timeoutMs, memoryBytes: Number(directive('memory') ?? 1024) << 20,
     },
   };

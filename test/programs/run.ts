@@ -42,10 +42,12 @@ for (const one of loadCases().filter(({ name }) => pattern.test(name))) {
   const native = await side.native(one);
   const other = values.native ? await side.native(one) : await side.sandbox(one);
   const found = difference(native.outcome, other.outcome);
-  if (found !== '') failed++;
+  const isBroken = native.outcome.exitCode !== one.exitCode;
+  if (found !== '' || isBroken) failed++;
   const ms = (timeMs: number): string => `${timeMs.toFixed(0)} ms`;
-  console.log(`${found === '' ? 'ok  ' : 'FAIL'} ${one.name}  native ${ms(native.timeMs)}, sandbox ${ms(other.timeMs)}  ${other.notes}`);
+  console.log(`${found === '' && !isBroken ? 'ok  ' : 'FAIL'} ${one.name}  native ${ms(native.timeMs)}, sandbox ${ms(other.timeMs)}  ${other.notes}`);
   if (found !== '') console.log(found.slice(0, DIFFERENCE_CHARS));
+  if (isBroken) console.log(`it fails natively: exit code ${native.outcome.exitCode}\n${native.outcome.stderr}`);
   if (values.print) console.log(text(other.outcome));
 }
-console.log(`${failed} differ`);
+console.log(`${failed} differ or fail natively`);

@@ -14,6 +14,7 @@ export function compareAll(name: string, cases: readonly Case[]): void {
         const opened = sides.get(one.image) ?? Sides.open(one.image);
         sides.set(one.image, opened);
         const expected = await (await opened).native(one);
+        assert.equal(expected.outcome.exitCode, one.exitCode, `natively: ${expected.outcome.stderr}`); // two that fail alike prove nothing
         const actual = await (await opened).sandbox(one);
         assert.deepEqual(actual.outcome, expected.outcome);
       });

@@ -1,4 +1,5 @@
 # bash: traps of signals, EXIT, ERR, DEBUG and RETURN; wait interrupted by a trap; kill.
+# exit: 5
 trap 'echo "on exit $?"' EXIT
 trap 'echo usr1' USR1
 kill -USR1 $$

@@ -1,4 +1,5 @@
 # coreutils: files, text, numbers, permissions, links, disk use, dates.
+# exit: 2
 echo one >a
 cp a b
 cp -p a c

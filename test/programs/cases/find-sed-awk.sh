@@ -1,4 +1,5 @@
 # findutils, sed, awk (gawk and mawk), grep.
+# exit: 1
 mkdir -p t/{a,b}/{c,d}
 for f in t/a/x.c t/a/c/y.h t/b/d/z.c 't/b/sp ace.txt'; do echo "content of $f" >"$f"; done
 ln -s ../a t/b/link

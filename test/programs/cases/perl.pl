@@ -1,4 +1,5 @@
 # perl: files, processes, pipes, signals, sockets, sorting, regular expressions, modules.
+# exit: 9
 use strict;
 use warnings;
 use POSIX qw(:sys_wait_h :fcntl_h floor strftime);

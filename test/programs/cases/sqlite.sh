@@ -1,4 +1,5 @@
 # sqlite3: schema, transactions, WAL, two processes and their locks, backup, dump, full text, a crash in the middle.
+# exit: 26
 sqlite3 -version | cut -c1-2
 sqlite3 db 'create table t(id integer primary key, name text unique, x real); insert into t(name, x) values (1, 1.5), (2, 2.5); select * from t;'
 sqlite3 db 'pragma journal_mode=wal; insert into t(name) values (3); select count(*) from t;'
