@@ -273,6 +273,7 @@ export class Contexts {
     const { program, process } = context;
     if (!program || !process) return;
     context.job = job;
+    if (context.warming === 'never') context.warming = 'done'; // nobody's code and ours in one interpreter
     context.lastToken = context.token;
     context.token = randomBytes(16).toString('hex');
     context.resends = 0;

@@ -23,9 +23,16 @@ for line in sys.stdin:
 const SLICE_NS = 10_000_000;
 const ANSWER_MS_MAX = 60_000;
 
-let template: Promise<{ readonly host: KvmHost; readonly template: LoadedTemplate }> | null = null;
+interface Opened { readonly host: KvmHost; readonly template: LoadedTemplate }
 
-async function openTemplate(): Promise<{ readonly host: KvmHost; readonly template: LoadedTemplate }> {
+let template: Promise<Opened> | null = null;
+
+/** The Python template in this process. */
+export function opened(): Promise<Opened> {
+  return (template ??= openTemplate());
+}
+
+async function openTemplate(): Promise<Opened> {
   const host = KvmHost.open(offshootHome());
   await provision(host, 'python', false, () => {});
   return { host, template: LoadedTemplate.open(host, templatePath(host.home, 'python')) };
@@ -45,9 +52,9 @@ export class Talker {
 
   /** A new one, waiting for its first line. */
   static async start(memoryBytes = 512 << 20, canBranch = true): Promise<Talker> {
-    const opened = await (template ??= openTemplate());
+    const { host, template: python } = await opened();
     const talker = new Talker();
-    const guest = Guest.fork(opened.host, opened.template, memoryBytes);
+    const guest = Guest.fork(host, python, memoryBytes);
     if (canBranch) guest.prepareToBranch();
     talker.listen(guest);
     guest.start({

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { soak } from '../../tools/soak.ts';
 
 test('random runs of three tenants: none wrong, none crossed, nothing left', { timeout: 120_000 }, async () => {
-  const report = await soak(150, 6, 60);
+  const report = await soak({ runs: 150, clients: 6, killEvery: 60 });
   assert.deepEqual(report.wrong, []);
   assert.equal(report.processesLeft, 0);
   const right = Object.values(report.done).reduce((sum, count) => sum + count, 0);

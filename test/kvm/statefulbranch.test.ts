@@ -3,77 +3,11 @@
 
 import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
-import { Guest } from '../../src/engine/guest.ts';
-import { templatePath } from '../../src/engine/home.ts';
-import { KvmHost } from '../../src/engine/kvmhost.ts';
-import { LoadedTemplate } from '../../src/engine/loaded.ts';
-import { RUN_LIMITS, type ProgramOptions, type RunEnd } from '../../src/engine/protocol.ts';
-import { provision } from '../../src/engine/provision.ts';
-import type { SessionEvents } from '../../src/engine/session.ts';
+import type { RunEnd } from '../../src/engine/protocol.ts';
 import { ENVIRONMENT } from '../../src/engine/spec.ts';
-import { offshootHome } from '../../src/image/home.ts';
+import { Side } from './sidehelp.ts';
 
-const SLICE_NS = 10_000_000;
-let nextNumber = 1;
-const open: Guest[] = [];
-after(() => open.forEach((guest) => guest.destroy()));
-
-/** A session and what its runs print, by number. */
-class Side {
-  readonly guest: Guest;
-  readonly printed = new Map<number, string>();
-  readonly events: SessionEvents = {
-    output: (number, _stream, bytes, sent) => {
-      this.printed.set(number, (this.printed.get(number) ?? '') + Buffer.from(bytes).toString());
-      sent();
-    },
-    wake: () => {},
-  };
-
-  constructor(guest: Guest) {
-    this.guest = guest;
-    open.push(guest);
-  }
-
-  static async start(): Promise<Side> {
-    const host = KvmHost.open(offshootHome());
-    await provision(host, 'python', false, () => {});
-    const side = new Side(Guest.fork(host, LoadedTemplate.open(host, templatePath(host.home, 'python')), 512 << 20));
-    side.guest.prepareToBranch();
-    side.guest.open({ limits: RUN_LIMITS, env: ENVIRONMENT }, side.events, () => {});
-    return side;
-  }
-
-  add(request: ProgramOptions['request'], code = ''): number {
-    const number = nextNumber++;
-    const options = { request, env: request.kind === 'exec' ? ENVIRONMENT : {}, cwd: null, timeoutMs: 0, outputBytes: 1 << 20, hasStdin: false };
-    this.guest.session?.add(number, options, Buffer.from(code)).whenOver((end) => this.ends.set(number, end));
-    return number;
-  }
-
-  readonly ends = new Map<number, RunEnd>();
-
-  /** Steps until it holds. */
-  until(holds: () => boolean): void {
-    const endMs = performance.now() + 60_000;
-    while (!holds()) {
-      if (performance.now() > endMs) throw new Error('it does not come to that');
-      if (this.guest.step(SLICE_NS).kind === 'blocked' && !holds()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
-    }
-  }
-
-  run(code: string, context = 'default'): string {
-    const number = this.add({ kind: 'cell', context, filename: '<string>', argv: null }, code);
-    this.until(() => this.ends.has(number));
-    return this.printed.get(number) ?? '';
-  }
-
-  branch(): Side {
-    const side = new Side(this.guest.branch([() => {}])[0]);
-    side.guest.session?.listen(side.events);
-    return side;
-  }
-}
+after(() => Side.closeAll());
 
 test('variables of each context, background programs and their output are there once more', async () => {
   const source = await Side.start();
