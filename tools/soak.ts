@@ -1,4 +1,4 @@
-// npm run soak [-- --runs N --clients N --kinds A,B]: random runs of several tenants on one engine: code, programs, errors, exit codes, time-outs,
+// npm run soak [-- --runs N --seconds N --clients N --kinds A,B]: random runs of several tenants on one engine: code, programs, errors, exit codes, time-outs,
 // cancellations, reused VMs, stateful sandboxes and copies of them, workers killed under way (soakkinds.ts). Each answer carries its nonce.
 // Prints a report as JSON; fails when an answer is wrong, lost or crossed, something is left at the end, or memory or descriptors of this
 // process or its workers grow (soaksamples.ts).
@@ -28,6 +28,8 @@ export interface SoakInit {
   /** Pieces of work, and how many are done at a time. */
   readonly runs: number;
   readonly clients: number;
+  /** Nothing is begun after so long. */
+  readonly seconds?: number;
   /** A worker is killed after so many. */
   readonly killEvery?: number;
   /** Of KIND_NAMES; all by default. */
@@ -38,7 +40,7 @@ const KILL_EVERY = 5000;
 const WRONG_MAX = 20;
 const TENANTS = ['a', 'b', 'c'];
 
-export async function soak({ runs, clients, killEvery = KILL_EVERY, kinds = KIND_NAMES }: SoakInit): Promise<SoakReport> {
+export async function soak({ runs, clients, seconds = Infinity, killEvery = KILL_EVERY, kinds = KIND_NAMES }: SoakInit): Promise<SoakReport> {
   const engine = await Engine.open();
   const startMs = performance.now();
   const done: Record<string, number> = {};
@@ -47,7 +49,7 @@ export async function soak({ runs, clients, killEvery = KILL_EVERY, kinds = KIND
   let begun = 0, lost = 0;
   await engine.template('python');
   const client = async (): Promise<void> => {
-    while (begun < runs && wrong.length < WRONG_MAX) {
+    while (begun < runs && wrong.length < WRONG_MAX && performance.now() - startMs < seconds * 1000) {
       const number = ++begun;
       if (number % killEvery === 0) process.kill(children()[0] ?? 0, 'SIGKILL');
       if (number % Math.ceil(runs / SAMPLES) === 0) samples.push(sample(number));
@@ -73,12 +75,15 @@ export async function soak({ runs, clients, killEvery = KILL_EVERY, kinds = KIND
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { runs: { type: 'string', default: '200000' }, clients: { type: 'string', default: '12' }, kinds: { type: 'string' } },
+    options: {
+      runs: { type: 'string', default: '200000' }, seconds: { type: 'string', default: 'Infinity' }, clients: { type: 'string', default: '12' },
+      kinds: { type: 'string' },
+    },
   });
   const kinds = values.kinds?.split(',') ?? KIND_NAMES;
   const unknown = kinds.filter((name) => !KIND_NAMES.includes(name));
   if (unknown.length > 0) throw new Error(`There is no kind ${unknown.join(', ')}: there are ${KIND_NAMES.join(', ')}.`);
-  const report = await soak({ runs: Number(values.runs), clients: Number(values.clients), kinds });
+  const report = await soak({ runs: Number(values.runs), seconds: Number(values.seconds), clients: Number(values.clients), kinds });
   console.log(JSON.stringify({ ...report, samples: undefined }, null, 1));
   for (const each of report.samples) console.log(JSON.stringify(each));
   process.exitCode = report.wrong.length > 0 || report.processesLeft > 0 || (report.growth ?? []).length > 0 ? 1 : 0;

@@ -95,6 +95,7 @@ export class Guest implements Runnable {
       this.machine.destroy();
       throw error;
     }
+    template.retain();
     this.forkTimeMs = performance.now() - start;
   }
 
@@ -173,17 +174,20 @@ export class Guest implements Runnable {
     const start = performance.now();
     if (this.onEnd) this.finish(null);
     this.destroyed = true;
-    const base = this.isBroken || machine.memory.growsInLayers ? null : template.rewindBase(host.kvm.arena);
     const kept = this.kept ?? new KeptPages(template.header.memoryBytes / PAGE_SIZE);
-    if (base === null || typeof rewind(machine, kept, base) === 'string') {
-      machine.destroy();
-      return null;
+    try {
+      if (this.isBroken || machine.memory.growsInLayers || typeof rewind(machine, kept, template.rewindBase()) === 'string') {
+        machine.destroy();
+        return null;
+      }
+      const guest = new Guest(host, template, { image: template.image, state: template.state, limits: {} }, () => machine);
+      guest.kept = kept;
+      guest.isRewound = true;
+      guest.forkTimeMs = performance.now() - start;
+      return guest;
+    } finally {
+      template.release(); // the new one has a use of its own
     }
-    const guest = new Guest(host, template, { image: template.image, state: template.state, limits: {} }, () => machine);
-    guest.kept = kept;
-    guest.isRewound = true;
-    guest.forkTimeMs = performance.now() - start;
-    return guest;
   }
 
   /** Who hears of it from now on. */
@@ -323,11 +327,10 @@ export class Guest implements Runnable {
    * counts that went up and down, above all). Between two slices.
    */
   rest(): void {
-    const { machine, template, host } = this;
+    const { machine, template } = this;
     if (this.destroyed) return;
     machine.giveUpSlot();
-    const base = template.rewindBase(host.kvm.arena);
-    if (base) dropUnchanged(machine.memory, base);
+    dropUnchanged(machine.memory, template.rewindBase());
   }
 
   /** Closes the VM and gives its memory back. */
@@ -336,6 +339,7 @@ export class Guest implements Runnable {
     this.destroyed = true;
     if (this.onEnd) this.finish(null);
     this.machine.destroy();
+    this.template.release();
   }
 
   private blocked(wakeAtNs: number, wantedMs: number): StepState {

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { deserialize } from 'node:v8';
 import type { KernelState } from '../kernel/save.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
-import type { Arena } from '../host/arena.ts';
+import type { Arena, Region } from '../host/arena.ts';
 import { mmap, mprotect } from '../host/libc.ts';
 import { mapFile } from '../host/mapfile.ts';
 import { preferHugePages, type SharedMemory } from '../vmm/memory.ts';
@@ -23,12 +23,14 @@ export class LoadedTemplate {
   /** Pages (gva) that an interpreter of a stateful sandbox writes when it starts, learned from the first; empty: not known yet. */
   interpreterPages: ReadonlySet<number> = new Set();
   #rewindBase: RewindBase | null = null;
-  #isReleased = false;
+  /** Its worker, and every fork of it. */
+  #users = 1;
+  readonly #arena: Arena;
+  /** Memory that KVM sees in the place of the end of the file, in all forks. */
+  readonly shared: HugeCopy | null;
 
-  /** Memory that KVM sees in the place of the end of the file, in all forks; it stays for the life of the process, as forks do not tell when they end. */
-  readonly shared: SharedMemory | null;
-
-  private constructor(header: TemplateHeader, image: MappedImage, fd: number, state: KernelState, shared: SharedMemory | null) {
+  private constructor(arena: Arena, header: TemplateHeader, image: MappedImage, fd: number, state: KernelState, shared: HugeCopy | null) {
+    this.#arena = arena;
     this.header = header;
     this.image = image;
     this.fd = fd;
@@ -41,7 +43,7 @@ export class LoadedTemplate {
     const file = mapFile(host.kvm.arena, fd, header.memoryBytes + header.stateBytes);
     try {
       const state = decode(file.bytes.subarray(header.memoryBytes));
-      return new LoadedTemplate(header, host.image(header.imageId), fd, state, hugeCopy(host.kvm.arena, header.shared, file.bytes));
+      return new LoadedTemplate(host.kvm.arena, header, host.image(header.imageId), fd, state, hugeCopy(host.kvm.arena, header.shared, file.bytes));
     } finally {
       file.release();
     }
@@ -65,30 +67,41 @@ export class LoadedTemplate {
     }
   }
 
-  /** What used forks are rewound to; null once this is released. */
-  rewindBase(arena: Arena): RewindBase | null {
-    if (this.#isReleased) return null;
-    return (this.#rewindBase ??= new RewindBase(arena, this.fd, this.header.memoryBytes, this.state.mms.mms.map((mm) => mm.root)));
+  /** What used forks are rewound to. */
+  rewindBase(): RewindBase {
+    return (this.#rewindBase ??= new RewindBase(this.#arena, this.fd, this.header.memoryBytes, this.state.mms.mms.map((mm) => mm.root)));
   }
 
-  /** Closes the file; forks made from it keep their mappings. */
+  /** One more uses it, and will release it: a fork may be branched, or rewound, when its tenant has another build since long. */
+  retain(): void {
+    this.#users++;
+  }
+
+  /** One fewer uses it: with the last one its file is closed, and the memory that its forks shared is given back. */
   release(): void {
-    this.#isReleased = true;
+    if (--this.#users > 0) return;
     this.#rewindBase?.release();
+    if (this.shared) this.#arena.release(this.shared.region);
     closeSync(this.fd);
   }
 }
 
+/** Shared memory, and the region it is in. */
+export interface HugeCopy extends SharedMemory {
+  readonly region: Region;
+}
+
 /** The shared text in huge pages, where the host has them; read-only. */
-export function hugeCopy(arena: Arena, shared: TemplateHeader['shared'], file: Uint8Array): SharedMemory | null {
+export function hugeCopy(arena: Arena, shared: TemplateHeader['shared'], file: Uint8Array): HugeCopy | null {
   if (!shared) return null;
   const { gpa, sizeBytes } = shared;
-  const { hva, buffer, byteOffset } = arena.take(sizeBytes);
+  const region = arena.take(sizeBytes);
+  const { hva, buffer, byteOffset } = region;
   mmap(hva, sizeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   preferHugePages(hva, sizeBytes);
   new Uint8Array(buffer, byteOffset, sizeBytes).set(file.subarray(gpa, gpa + sizeBytes));
   mprotect(hva, sizeBytes, PROT_READ);
-  return { gpa, sizeBytes, hva };
+  return { gpa, sizeBytes, hva, region };
 }
 
 function decode(bytes: Uint8Array): KernelState {
