@@ -6,13 +6,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../engine/engine.ts';
+import type { RunResult } from '../engine/run.ts';
 import { check, ratio, row, single, type Row } from './benchrow.ts';
 
 const CODE = 'print(1+1)';
 const OUTPUT = /^2\n$/;
 const CONNECTIONS = [1, 16, 64] as const;
 const TURNS = 6;
-const WARM_UP = 50;
+/** Of each, at once: V8 has compiled then what is used often, on all sides. */
+const WARM_UP = 600;
 const REST_MS = 10;
 
 /** `samples`: of each single request, and requests in one turn of a rate. */
@@ -31,23 +33,29 @@ async function overhead(engine: Engine, port: number, samples: number): Promise<
   const inProcess: number[] = [];
   const overHttp: number[] = [];
   const hello: number[] = [];
-  for (let i = -WARM_UP; i < samples; i++) {
-    await rest();
-    let begun = performance.now();
-    check((await engine.run('python', CODE)).stdout.toString(), OUTPUT);
-    if (i >= 0) inProcess.push(performance.now() - begun);
-    await rest();
-    begun = performance.now();
-    checkRun(await connection.request(RUN));
-    if (i >= 0) overHttp.push(performance.now() - begun);
-    await rest();
-    begun = performance.now();
+  const run = (): Promise<RunResult> => engine.run('python', CODE);
+  for (let i = 0; i < WARM_UP; i++) {
+    await run();
+    await connection.request(RUN);
     await connection.request(HELLO);
-    if (i >= 0) hello.push(performance.now() - begun);
+  }
+  for (let i = 0; i < samples; i++) {
+    check((await timed(run, inProcess)).stdout.toString(), OUTPUT);
+    checkRun(await timed(() => connection.request(RUN), overHttp));
+    await timed(() => connection.request(HELLO), hello);
   }
   connection.close();
   const [a, b] = [row('http.inprocess', 'ms', inProcess), row('http.exec', 'ms', overHttp)];
   return [a, b, row('http.hello', 'ms', hello), single('http.overhead', 'ms', b.p50 - a.p50)];
+}
+
+/** After a rest, from the call to its result. */
+async function timed<T>(work: () => Promise<T>, times: number[]): Promise<T> {
+  await rest();
+  const begun = performance.now();
+  const result = await work();
+  times.push(performance.now() - begun);
+  return result;
 }
 
 async function rates(port: number, samples: number): Promise<Row[]> {

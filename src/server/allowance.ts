@@ -22,6 +22,7 @@ export class Allowance {
   private tokens: number;
   private filledMs: number;
   private running = 0;
+  private dayNumber = NaN;
   private readonly now: () => number;
 
   constructor(limits: AllowanceLimits, use: DayUse | undefined, now: () => number = Date.now) {
@@ -86,8 +87,10 @@ export class Allowance {
   }
 
   private today(): void {
-    const day = new Date(this.now()).toISOString().slice(0, 10);
-    if (this.use.day === day) return;
-    Object.assign(this.use, { day, runs: 0, cpuMs: 0 });
+    const number = Math.floor(this.now() / DAY_MS);
+    if (number === this.dayNumber) return;
+    this.dayNumber = number;
+    const day = new Date(number * DAY_MS).toISOString().slice(0, 10);
+    if (this.use.day !== day) Object.assign(this.use, { day, runs: 0, cpuMs: 0 });
   }
 }

@@ -1,18 +1,19 @@
 // The HTTP side: limits of connections and requests, who calls, validation, errors, logs, OpenAPI; the routes are in routes/.
 
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ServiceError, told } from './errors.ts';
-import { checkHost, checkOrigin } from './hosts.ts';
+import { checkOrigin, hostCheck } from './hosts.ts';
 import type { App, TypeBox } from './http.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { execRoutes } from './routes/exec.ts';
 import { fileRoutes } from './routes/files.ts';
-import { healthRoutes } from './routes/health.ts';
+import { healthRoutes, metricsRoutes } from './routes/health.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
 import { templateRoutes } from './routes/templates.ts';
 import type { Service } from './service.ts';
@@ -28,7 +29,7 @@ const PATH_MAX = 4096;
 /** Makes the server without its routes and without the service: the log is needed first. */
 export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
   const app = fastify({
-    logger: { level: settings.log_level, stream: logTo, redact: ['req.headers'] },
+    logger: { level: settings.log_level, stream: logTo }, childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy, bodyLimit: Math.floor(settings.body_mb_max * 2 ** 20),
     genReqId: () => randomUUID(), requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, return503OnClosing: false, forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PATH_MAX },
@@ -40,41 +41,24 @@ export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
   return app.withTypeProvider<TypeBox>();
 }
 
-/** Adds everything that answers. */
+/** Adds everything that answers. What happens at each request is callbacks: promises of hooks that have nothing to wait for cost a tenth of a run. */
 export async function addRoutes(app: App, service: Service): Promise<void> {
-  const { settings, callers } = service;
+  const { settings } = service;
+  const checkHost = hostCheck(settings);
   app.setValidatorCompiler(validatorOf);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    const text = utf8(body as Buffer);
-    if (text === null) done(new ServiceError('bad-request', 'The body is not UTF-8.'));
-    else parse(request, text, done);
-  });
-  for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
+  addParsers(app);
   app.decorateRequest('caller', null);
-  app.addHook('onRequest', async (request, reply) => {
-    service.open++;
-    reply.raw.once('close', () => { // answered, or the client is gone
-      service.open--;
-      request.raw.socket.setTimeout(0);
-      logRequest(service, request, reply);
-    });
-    void reply.header('x-request-id', request.id);
-    checkHost(settings, request.headers.host);
+  app.addHook('onRequest', (request, reply, done) => {
+    begin(service, request, reply);
+    checkHost(request.headers.host);
     checkOrigin(settings, request.headers.origin, request.headers.host);
-    if (request.method === 'OPTIONS' || request.is404 || request.routeOptions.config.isOpen) return;
-    if (service.isStopping) throw new ServiceError('stopping', 'The service is stopping.', { retryAfterSeconds: 2 });
-    request.caller = callers.identify(request.headers.authorization);
-    request.caller.allowance.count(1);
-  });
-  app.addHook('preParsing', async (request, reply, payload) => {
     if (!isUpload(request)) watchBody(service, request, reply);
-    return payload;
+    done();
   });
-  app.addHook('onSend', async (request) => {
+  app.addHook('onSend', (request, _reply, _payload, done) => {
     request.raw.socket.setTimeout(settings.stall_seconds * 1000);
+    done();
   });
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(service, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerError(service, new ServiceError('not-found', 'There is nothing at this address.'), request, reply));
@@ -88,20 +72,47 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
     },
   });
   healthRoutes(app, service);
+  docsRoutes(app);
+  if (settings.public_metrics) metricsRoutes(app, service);
+  await app.register(async (keyed: App) => keyedRoutes(keyed, service));
+}
+
+/** Addresses that need a key, where there are keys. */
+function keyedRoutes(app: App, service: Service): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (service.isStopping) throw new ServiceError('stopping', 'The service is stopping.', { retryAfterSeconds: 2 });
+    request.caller = service.callers.identify(request.headers.authorization);
+    request.caller.allowance.count(1);
+    done();
+  });
   execRoutes(app, service);
   sandboxRoutes(app, service);
   commandRoutes(app, service);
   fileRoutes(app, service);
   templateRoutes(app, service);
-  docsRoutes(app);
+  if (!service.settings.public_metrics) metricsRoutes(app, service);
 }
 
-function utf8(bytes: Buffer): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
+function addParsers(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (isUtf8(body as Buffer)) parse(request, body.toString(), done);
+    else done(new ServiceError('bad-request', 'The body is not UTF-8.'));
+  });
+  for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
+}
+
+function begin(service: Service, request: FastifyRequest, reply: FastifyReply): void {
+  service.open++;
+  const from = request.ip; // a closed socket does not know any more
+  reply.raw.once('close', () => { // answered, or the client is gone
+    service.open--;
+    request.raw.socket.setTimeout(0);
+    const { elapsedTime } = reply;
+    service.afterwards.add(() => logRequest(service, request, reply, { from, ms: elapsedTime }));
+  });
+  void reply.header('x-request-id', request.id);
 }
 
 function isUpload({ headers }: FastifyRequest): boolean {
@@ -123,7 +134,7 @@ function watchBody(service: Service, request: FastifyRequest, reply: FastifyRepl
 function answerError(service: Service | null, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, body, retryAfterSeconds, isOurs } = told(error);
   service?.metrics.noteError(body.code);
-  if (isOurs) request.log.error({ err: error, code: body.code }, 'a request could not be served');
+  if (isOurs) request.log.error({ reqId: request.id, err: error, code: body.code }, 'a request could not be served');
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return reply;
@@ -142,11 +153,11 @@ function refuseClient(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
 }
 
-function logRequest({ metrics }: Service, request: FastifyRequest, reply: FastifyReply): void {
-  const route = request.is404 ? 'none' : request.routeOptions.url ?? 'none';
-  metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, reply.elapsedTime / 1000);
+function logRequest({ metrics }: Service, request: FastifyRequest, reply: FastifyReply, { from, ms }: { readonly from: string; readonly ms: number }): void {
+  const { url: route = 'none' } = request.is404 ? {} : request.routeOptions;
+  metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, ms / 1000);
   request.log.info({
-    method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode,
-    ms: Math.round(reply.elapsedTime * 10) / 10, caller: request.caller?.name, from: request.ip, ...(reply.raw.writableFinished ? {} : { aborted: true }),
+    reqId: request.id, method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode,
+    ms: Math.round(ms * 10) / 10, caller: request.caller?.name, from, ...(reply.raw.writableFinished ? {} : { aborted: true }),
   }, 'request');
 }

@@ -19,10 +19,6 @@ declare module 'fastify' {
     /** Null on addresses that need no key. */
     caller: Caller | null;
   }
-  interface FastifyContextConfig {
-    /** Needs no key. */
-    isOpen?: boolean;
-  }
 }
 
 /** Who calls; the hook has made sure. */

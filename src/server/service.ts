@@ -2,6 +2,7 @@
 
 import type { Engine } from '../engine/engine.ts';
 import type { Progress } from '../engine/protocol.ts';
+import type { Afterwards } from './afterwards.ts';
 import type { Callers } from './callers.ts';
 import type { Metrics } from './metrics.ts';
 import type { Sandboxes } from './sandboxes.ts';
@@ -26,9 +27,10 @@ export interface Service {
   readonly loading: Map<string, string>;
   /** Hear what is built. */
   readonly builders: Set<(progress: Progress) => void>;
-  /** Aborted when what runs must end now. */
-  readonly stop: AbortSignal;
+  /** What runs for requests that are open: aborted when it must end now. */
+  readonly running: Set<AbortController>;
   readonly log: Log;
+  readonly afterwards: Afterwards;
   /** No new work is taken. */
   isStopping: boolean;
   /** Requests that have no whole answer yet. */

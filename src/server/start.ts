@@ -3,8 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { Engine } from '../engine/engine.ts';
 import type { Progress } from '../engine/protocol.ts';
+import { Afterwards } from './afterwards.ts';
 import { addRoutes, makeApp } from './app.ts';
 import { Callers } from './callers.ts';
+import { ServiceError } from './errors.ts';
 import { isLoopback } from './hosts.ts';
 import type { App } from './http.ts';
 import { Metrics } from './metrics.ts';
@@ -44,11 +46,10 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
     ...(settings.workers > 0 ? { workers: settings.workers } : {}), ...(settings.processes > 0 ? { processes: settings.processes } : {}),
   });
-  const stop = new AbortController();
   const sandboxes = new Sandboxes();
   callers.onGone = (tenant) => sandboxes.endAll(tenant);
   const service: Service = {
-    engine, settings, callers, builders, stop: stop.signal, log: app.log, version: version(), startedMs: performance.now(),
+    engine, settings, callers, builders, running: new Set(), log: app.log, afterwards: new Afterwards(), version: version(), startedMs: performance.now(),
     loading: new Map(), isStopping: false, open: 0,
     sandboxes, metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
   };
@@ -58,7 +59,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     for (const name of settings.templates) void load(service, name);
     app.log.info({ url, home, keys: keyFile }, keyFile === null
       ? `listening on ${url}; there is no key file: everybody on this machine may use it, nobody else` : `listening on ${url}; keys are needed`);
-    return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, stop, seconds)) };
+    return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, seconds)) };
   } catch (error) {
     callers.close();
     await engine.close();
@@ -101,17 +102,18 @@ async function load({ engine, loading, log, builders }: Service, name: string): 
   }
 }
 
-async function shutDown(app: App, service: Service, stop: AbortController, drainSeconds: number): Promise<void> {
+async function shutDown(app: App, service: Service, drainSeconds: number): Promise<void> {
   service.isStopping = true;
   app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
   const closed = app.close();
   await allAnswered(service, drainSeconds * 1000);
-  stop.abort();
+  for (const run of service.running) run.abort(new ServiceError('stopping', 'The service is stopping.'));
   await allAnswered(service, STOP_MS);
   app.server.closeAllConnections();
   await closed;
   service.callers.close();
   await service.engine.close();
+  service.afterwards.flush();
 }
 
 /** Until no request is open, or the time is over. Connections without one may stay open for ever: their ends are not waited for. */

@@ -4,6 +4,8 @@
 import { isUtf8 } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from './errors.ts';
+import type { Service } from './service.ts';
 
 export type StreamFormat = 'ndjson' | 'sse';
 
@@ -18,13 +20,15 @@ export function streamFormat({ headers }: FastifyRequest): StreamFormat | null {
   return accept.includes('application/x-ndjson') ? 'ndjson' : null;
 }
 
-/** Aborted when the client is gone before it has its whole answer. */
-export function disconnection(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
+/** Aborted when the client is gone before it has its whole answer, and when what runs must end because the service stops. */
+export function interruption({ running }: Service, reply: FastifyReply): AbortSignal {
+  const stop = new AbortController();
+  running.add(stop);
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort();
+    running.delete(stop);
+    if (!reply.raw.writableFinished) stop.abort(new ServiceError('bad-request', 'The client is gone.'));
   });
-  return gone.signal;
+  return stop.signal;
 }
 
 /** A piece of output as an event: text, or base64 where it is not UTF-8 by itself. */
@@ -85,11 +89,11 @@ export class EventStream {
   }
 
   private write(text: string): Promise<void> {
+    if (this.pipe.destroyed || this.reply.raw.destroyed) return Promise.resolve(); // the client is gone
     if (!this.isOpen) {
       this.isOpen = true;
       void this.reply.header('content-type', TYPES[this.format]).header('cache-control', 'no-store').header('x-accel-buffering', 'no').send(this.pipe);
     }
-    if (this.pipe.destroyed) return Promise.resolve();
     if (this.pipe.write(text)) return Promise.resolve();
     this.room ??= this.waitForRoom();
     return this.room;

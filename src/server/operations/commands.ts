@@ -43,7 +43,7 @@ async function foreground(
     return await service.sandboxes.use(caller.tenant, id, ({ box }) => {
       caller.allowance.startRun();
       return run(box, {
-        ...options, signal: AbortSignal.any([signal, service.stop]),
+        ...options, signal,
         ...(onOutput ? { paced: true, capture: false, onStdout: (bytes) => onOutput('stdout', bytes), onStderr: (bytes) => onOutput('stderr', bytes) } : {}),
       });
     });
@@ -88,11 +88,11 @@ export function followProcess(
   const { service, caller, id } = at;
   return service.sandboxes.use(caller.tenant, id, async () => {
     const process = findProcess(at, pid);
-    const gone = new Promise<'gone'>((resolve) => signal.addEventListener('abort', () => resolve('gone'), { once: true }));
+    const gone = new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+    gone.catch(() => { /* nobody may be listening any more */ });
     const pieces = process.output(from)[Symbol.asyncIterator]();
     for (;;) {
       const next = await Promise.race([pieces.next(), gone]);
-      if (next === 'gone') throw new ServiceError('bad-request', 'The client is gone.');
       if (next.done) break;
       await onPiece(next.value);
     }

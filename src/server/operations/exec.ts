@@ -12,7 +12,7 @@ import type { Service } from '../service.ts';
 import { bytesOf, memoryOf, programOf, runInit, templateOf } from './run.ts';
 
 export interface ExecInit {
-  /** The client is gone. */
+  /** The client is gone, or what runs must end now. */
   readonly signal: AbortSignal;
   /** Output as it comes; the program waits for the promise. Absent: it is in the result. */
   readonly onOutput?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => Promise<void>;
@@ -31,13 +31,12 @@ export async function exec(service: Service, caller: Caller, request: ExecReques
 }
 
 async function execOne(service: Service, caller: Caller, request: ExecRequest, { signal, onOutput }: ExecInit): Promise<ExecResult> {
-  const { engine, settings, stop } = service;
+  const { engine, settings } = service;
   const program = programOf(request);
-  const { files = {}, collect } = request;
+  const { files, collect } = request;
   const init: OneShotInit = {
     ...runInit(request, settings), ...memoryOf(request, settings), tenant: caller.tenant, reuse: request.reuse ?? false,
-    signal: AbortSignal.any([signal, stop]),
-    mounts: Object.fromEntries(Object.entries(files).map(([path, content]) => [path, bytesOf(content, `files "${path}"`)])),
+    signal, ...(files ? { mounts: Object.fromEntries(Object.entries(files).map(([path, content]) => [path, bytesOf(content, `files "${path}"`)])) } : {}),
     ...(collect ? { collect, collectBytes: settings.output_mb_max * 2 ** 20 } : {}),
     ...(onOutput ? { paced: true, capture: false, onStdout: (bytes) => onOutput('stdout', bytes), onStderr: (bytes) => onOutput('stderr', bytes) } : {}),
   };
@@ -49,9 +48,9 @@ async function execOne(service: Service, caller: Caller, request: ExecRequest, {
 }
 
 /** Counts a run that has ended. */
-export function noteRun({ metrics }: Service, caller: Caller, result: RunResult): void {
+export function noteRun({ metrics, afterwards }: Service, caller: Caller, result: RunResult): void {
   caller.allowance.endRun(result.cpuTimeMs);
-  metrics.noteRun(result);
+  afterwards.add(() => metrics.noteRun(result));
 }
 
 function collected({ collected: files, notCollected }: RunResult): Pick<ExecResult, 'collected' | 'not_collected'> {
@@ -73,7 +72,7 @@ export async function execBatch(
   const line = async (): Promise<void> => {
     for (let index = next++; index < executions.length; index = next++) {
       results[index] = await execOne(service, caller, executions[index], { signal }).catch((error: unknown) => errorOf(service, error));
-      if (onResult && !signal.aborted) await onResult(index, results[index]);
+      if (onResult) await onResult(index, results[index]);
     }
   };
   try {

@@ -14,7 +14,7 @@ import {
 import { errorOf, type ExecInit } from '../operations/exec.ts';
 import { bytesOf } from '../operations/run.ts';
 import type { Service } from '../service.ts';
-import { answerWith, disconnection, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
+import { answerWith, interruption, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
 
 const tags = ['commands'];
 const ERRORS = { '4xx': ErrorBody, '5xx': ErrorBody };
@@ -75,7 +75,7 @@ function backgroundRoutes(app: App, service: Service, at: (request: FastifyReque
     const { stdout = 0, stderr = 0 } = request.query;
     const stream = new EventStream(reply, streamFormat(request) ?? 'ndjson', service.settings.stall_seconds * 1000);
     findProcess(at(request), request.params.pid);
-    return streamed(service, reply, stream, async () => followProcess(at(request), request.params.pid, { stdout, stderr }, disconnection(reply),
+    return streamed(service, reply, stream, async () => followProcess(at(request), request.params.pid, { stdout, stderr }, interruption(service, reply),
       ({ stream: name, bytes, dropped, position }) => stream.send({ ...outputEvent(name, bytes), dropped, position } as { type: string })));
   });
 
@@ -99,7 +99,7 @@ function backgroundRoutes(app: App, service: Service, at: (request: FastifyReque
 
 /** One JSON object, or events. */
 function answer(service: Service, request: FastifyRequest, reply: FastifyReply, run: (init: ExecInit) => Promise<RunResult>): Promise<RunResult> {
-  const signal = disconnection(reply);
+  const signal = interruption(service, reply);
   const format: StreamFormat | null = streamFormat(request);
   if (format === null) return run({ signal });
   const stream = new EventStream(reply, format, service.settings.stall_seconds * 1000);

@@ -9,11 +9,10 @@ import type { Service } from '../service.ts';
 
 export function healthRoutes(app: App, service: Service): void {
   app.get('/v1/health', {
-    config: { isOpen: true }, schema: { summary: 'Whether the service answers', tags: ['service'], security: [], response: { 200: Health } },
+    schema: { summary: 'Whether the service answers', tags: ['service'], security: [], response: { 200: Health } },
   }, async () => ({ status: 'ok' as const, version: service.version, uptime_seconds: Math.round((performance.now() - service.startedMs) / 1000) }));
 
   app.get('/v1/ready', {
-    config: { isOpen: true },
     schema: {
       summary: 'Whether it takes work: 503 while templates are loaded or it stops', tags: ['service'], security: [], response: { 200: Ready, 503: Ready },
     },
@@ -22,15 +21,17 @@ export function healthRoutes(app: App, service: Service): void {
     const status = service.isStopping ? 'stopping' as const : isReady ? 'ready' as const : 'starting' as const;
     return reply.status(status === 'ready' ? 200 : 503).send({ status, templates: Object.fromEntries(service.loading) });
   });
+}
 
+export function metricsRoutes(app: App, service: Service): void {
   app.get('/v1/metrics', {
-    config: { isOpen: service.settings.public_metrics },
     schema: {
       summary: 'Metrics for Prometheus', description: 'Needs an admin key unless public_metrics is set.', tags: ['service'],
       response: { 200: Type.String(), '4xx': ErrorBody },
     },
   }, async (request, reply) => {
     if (!service.settings.public_metrics) mustBeAdmin(callerOf(request), 'read the metrics');
+    service.afterwards.flush();
     return reply.type(service.metrics.contentType).serializer((text: unknown) => text as string).send(await service.metrics.text());
   });
 }
