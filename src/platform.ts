@@ -17,6 +17,8 @@ export interface GuestMemory {
   readonly firstFrame: number;
   /** Makes at least `sizeBytes` usable, zero-filled. False when that passes the limit or the host refuses. */
   grow(sizeBytes: number): boolean;
+  /** [gpa, gpa+sizeBytes) will be written soon: a hint, and the content stays. */
+  willWrite(gpa: number, sizeBytes: number): void;
 }
 
 /** Where page tables take their frames from (implemented by kernel/mm/frames.ts). A frame is one zero-filled page. */

@@ -8,7 +8,7 @@
 
 import { KVM_MEM_READONLY } from '../abi/kvm/constants.ts';
 import {
-  MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
+  MADV_DONTNEED, MADV_HUGEPAGE, MADV_POPULATE_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
 } from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
 import { madvise, mmap } from '../host/libc.ts';
@@ -129,6 +129,15 @@ export class Memory implements GuestMemory {
     }
     this.#review();
     return true;
+  }
+
+  /** Makes the pages this process's own, all in one call: a page fault less for each, and KVM maps neighbours of what is there. */
+  willWrite(gpa: number, sizeBytes: number): void {
+    try {
+      madvise(this.#region.hva + gpa, sizeBytes, MADV_POPULATE_WRITE);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error; // a host before Linux 5.14, or without memory: then each page as it is touched
+    }
   }
 
   /** A slot for `sizeBytes` at least. What is behind it is mapped later. */

@@ -31,6 +31,8 @@ export class FakeMemory implements GuestMemory {
     this.showBytes(Math.min(MB, limitBytes));
   }
 
+  willWrite: (gpa: number, sizeBytes: number) => void = () => {};
+
   grow(sizeBytes: number): boolean {
     if (sizeBytes > this.limitBytes) return false;
     this.grown++;

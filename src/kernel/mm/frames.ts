@@ -2,7 +2,8 @@
 //
 // Interface: alloc() gives a zeroed frame with one reference, ref()/unref() count owners (each page-table entry, each page
 // cache slot is one), and the last unref frees. Frames above the high-water mark were never used: they are zero and cost
-// the host nothing until somebody touches them, so alloc never does. Freed frames are zeroed when they are reused.
+// the host nothing until somebody touches them, so alloc never does. Freed frames are zeroed when they are reused. Those that are freed
+// but were not taken here (the template's, in a fork) are reused last: to write one means to copy it first.
 // Page tables take frames by allocTableFrame() and keep them for ever (platform.ts, FrameSource).
 // gpas outside [firstFrame, limit) belong to the machine (the vvar page): ref and unref ignore them. So they do the shared text of a
 // template (sharedtext.ts): it is never written and never freed.
@@ -29,8 +30,13 @@ export interface FramesState {
 
 /** Bit of a count: the frame was mapped ahead of any access (`markAhead`). */
 const AHEAD = 0x8000_0000;
-const COUNT = 0x7fff_ffff;
+/** Bit of a count: the frame was taken here, not restored. */
+const OWN = 0x4000_0000;
+const COUNT = 0x3fff_ffff;
 const SHARED_ALIGN = 2 ** 21;
+/** Zeroed frames of a template are made the sandbox's own by so many, once it has taken more than a small program does. */
+const BATCH = 64;
+const SMALL_PROGRAM_FRAMES = 256;
 
 export class Frames implements FrameSource {
   readonly memory: GuestMemory;
@@ -42,6 +48,10 @@ export class Frames implements FrameSource {
   private freeIsShared = false;
   private freeCount = 0;
   private zeroFree = 0;
+  /** Free frame numbers that were in use when this was restored and never taken since. */
+  private cold: number[] = [];
+  /** How often a zeroed frame was taken from `free`. */
+  private zeroTaken = 0;
   private sharedFirst = 0;
   private sharedEnd = 0;
   /** Called once when memory is exhausted, before an allocation fails: give back what can be made again (clean page cache). */
@@ -59,7 +69,7 @@ export class Frames implements FrameSource {
 
   /** Frames in use: pages, page cache and page tables. */
   get usedPages(): number {
-    return this.highWater - this.first - this.freeCount;
+    return this.highWater - this.first - this.freeCount - this.cold.length;
   }
 
   /** Frames there may ever be. */
@@ -87,7 +97,7 @@ export class Frames implements FrameSource {
   alloc(): number {
     const frame = this.take() || this.takeAfterReclaim();
     if (frame === 0) return 0;
-    this.counts.set(frame, 1);
+    this.counts.set(frame, 1 | OWN);
     return frame * PAGE_SIZE;
   }
 
@@ -95,7 +105,7 @@ export class Frames implements FrameSource {
   allocCopy(from: number): number {
     const frame = this.take(false) || this.takeAfterReclaim();
     if (frame === 0) return 0;
-    this.counts.set(frame, 1);
+    this.counts.set(frame, 1 | OWN);
     this.memory.u8.copyWithin(frame * PAGE_SIZE, from, from + PAGE_SIZE);
     return frame * PAGE_SIZE;
   }
@@ -104,7 +114,7 @@ export class Frames implements FrameSource {
   tryAlloc(): number {
     const frame = this.take();
     if (frame === 0) return 0;
-    this.counts.set(frame, 1);
+    this.counts.set(frame, 1 | OWN);
     return frame * PAGE_SIZE;
   }
 
@@ -189,15 +199,19 @@ export class Frames implements FrameSource {
 
   /** Zeroes all free frames, so that a template keeps nothing of what was freed and its forks need not touch them. */
   zeroFreeFrames(): void {
+    for (const frame of this.cold.splice(0)) this.enterFree(frame);
     for (let i = this.zeroFree; i < this.freeCount; i++) this.bytes(this.free[i] * PAGE_SIZE).fill(0);
     this.zeroFree = this.freeCount;
   }
 
   save(): FramesState {
+    const refs = this.counts.save(this.highWater);
+    for (let frame = 0; frame < refs.length; frame++) refs[frame] &= ~OWN;
+    const free = new Uint32Array(this.freeCount + this.cold.length);
+    free.set(this.free.subarray(0, this.freeCount));
+    free.set(this.cold, this.freeCount);
     return {
-      highWater: this.highWater,
-      refs: this.counts.save(this.highWater),
-      free: this.free.slice(0, this.freeCount),
+      highWater: this.highWater, refs, free,
       zeroFree: this.zeroFree, sharedFirst: this.sharedFirst, sharedEnd: this.sharedEnd,
     };
   }
@@ -224,10 +238,24 @@ export class Frames implements FrameSource {
 
   /** A frame number, or 0. Reused frames first: they are likely to be the sandbox's own already. `zeroed`: what it held is gone. */
   private take(zeroed = true): number {
-    if (this.freeCount === 0) return this.takeFresh();
+    if (this.freeCount === 0) return this.takeFresh() || this.takeCold(zeroed);
     const frame = this.free[--this.freeCount];
-    if (this.freeCount < this.zeroFree) this.zeroFree = this.freeCount;
-    else if (zeroed) this.bytes(frame * PAGE_SIZE).fill(0);
+    if (this.freeCount < this.zeroFree) {
+      this.zeroFree = this.freeCount;
+      if (++this.zeroTaken > SMALL_PROGRAM_FRAMES && frame % BATCH === 0) this.prepareBatch(frame);
+    } else if (zeroed) this.bytes(frame * PAGE_SIZE).fill(0);
+    return frame;
+  }
+
+  /** `frame` was taken: so will those behind it, if they are next. */
+  private prepareBatch(frame: number): void {
+    for (let i = 1; i < BATCH; i++) if (this.free[this.freeCount - i] !== frame + i) return;
+    this.memory.willWrite(frame * PAGE_SIZE, BATCH * PAGE_SIZE);
+  }
+
+  private takeCold(zeroed: boolean): number {
+    const frame = this.cold.pop() ?? 0;
+    if (zeroed && frame !== 0) this.bytes(frame * PAGE_SIZE).fill(0);
     return frame;
   }
 
@@ -241,13 +269,19 @@ export class Frames implements FrameSource {
   }
 
   private pushFree(frame: number): void {
+    const isOwn = (this.counts.get(frame) & OWN) !== 0;
+    this.counts.set(frame, 0);
+    if (isOwn) this.enterFree(frame);
+    else this.cold.push(frame);
+  }
+
+  private enterFree(frame: number): void {
     if (this.freeIsShared || this.freeCount === this.free.length) {
       const larger = new Uint32Array(this.freeCount * 2 + 64);
       larger.set(this.free.subarray(0, this.freeCount));
       this.free = larger;
       this.freeIsShared = false;
     }
-    this.counts.set(frame, 0);
     this.free[this.freeCount++] = frame;
   }
 }
