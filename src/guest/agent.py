@@ -98,7 +98,7 @@ def _warm(main):
     stdout = sys.stdout
     sys.stdout = io.TextIOWrapper(open(os.devnull, "wb"), line_buffering=True)
     for _ in range(WARM_RUNS):
-        random.seed()
+        _leave_twin(generation)
         threading._after_fork()
         if "logging" in sys.modules:
             sys.modules["logging"]._after_at_fork_child_reinit_locks()
