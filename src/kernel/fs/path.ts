@@ -55,20 +55,40 @@ export function walk(task: Task, start: Dentry, path: string, lastLink: LastLink
   return steps({ task, root, start, resolve, links: 0 }, path, lastLink);
 }
 
+/** A path taken apart. */
+interface Names {
+  readonly isAbsolute: boolean;
+  /** Its components, "." and ".." among them. */
+  readonly names: readonly string[];
+  /** It ends with a slash. */
+  readonly slash: boolean;
+}
+
+/** Paths taken apart before: programs ask for the same ones again and again. Emptied when it is full. */
+const known = new Map<string, Names>();
+const KNOWN_MAX = 1024;
+const KNOWN_LENGTH_MAX = 256;
+
+function namesOf(path: string): Names {
+  const found = known.get(path);
+  if (found !== undefined) return found;
+  const names = path.split('/').filter((name) => name !== '');
+  const made = { isAbsolute: path.startsWith('/'), names, slash: path.endsWith('/') };
+  if (path.length > KNOWN_LENGTH_MAX) return made;
+  if (known.size >= KNOWN_MAX) known.clear();
+  known.set(path, made);
+  return made;
+}
+
 function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
-  let rest = path;
-  let at = 0;
-  let dir = rest.startsWith('/') ? state.root : state.start;
-  for (;;) {
-    while (rest.charCodeAt(at) === 47) at++;
-    if (at === rest.length) return { dir, last: '', found: dir, slash: true };
-    let end = rest.indexOf('/', at);
-    if (end < 0) end = rest.length;
-    const name = rest.slice(at, end);
-    let after = end;
-    while (rest.charCodeAt(after) === 47) after++;
-    const last = after === rest.length;
-    const slash = last && end < rest.length;
+  const { isAbsolute, names: first, slash: endsWithSlash } = namesOf(path);
+  let names = first;
+  let ends = endsWithSlash;
+  let dir = isAbsolute ? state.root : state.start;
+  for (let at = 0; at < names.length;) {
+    const name = names[at++];
+    const last = at === names.length;
+    const slash = last && ends;
     const denied = mayStep(state, dir, name);
     if (denied < 0) return denied;
     if (slash && (lastLink === 'create' || lastLink === 'createNew') && name !== '.' && name !== '..') return -EISDIR;
@@ -76,14 +96,15 @@ function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
     if (typeof next === 'number') {
       return next === -ENOENT && last && name !== '..' && !dir.inode.hasFixedNames ? { dir, last: name, found: null, slash } : next;
     }
-    at = end;
     if (next.inode.isSymlink() && (!last || lastLink === 'follow' || lastLink === 'create' || (slash && lastLink === 'nofollow'))) {
       const jump = followLink(state, next.inode);
       if (typeof jump === 'number') return jump;
       if (typeof jump === 'string') {
-        rest = jump + rest.slice(end);
+        const target = namesOf(jump);
+        ends ||= last && target.slash;
+        names = last ? target.names : [...target.names, ...names.slice(at)];
         at = 0;
-        if (jump.startsWith('/')) dir = state.root;
+        if (target.isAbsolute) dir = state.root;
         continue;
       }
       if (last) return finish({ dir: jump.parent ?? jump, last: '', found: jump, slash }, lastLink);
@@ -93,6 +114,7 @@ function steps(state: Walk, path: string, lastLink: LastLink): Walked | number {
     if (last) return finish({ dir: name === '.' || name === '..' ? next : dir, last: name, found: next, slash }, lastLink);
     dir = next;
   }
+  return { dir, last: '', found: dir, slash: true }; // "/", or a link to it at the end
 }
 
 function finish(walked: Walked, lastLink: LastLink): Walked | number {

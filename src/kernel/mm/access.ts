@@ -169,6 +169,8 @@ export abstract class UserMemory {
    * in them.
    */
   readCString(gva: number, max: number): string | number {
+    const short = this.readShort(gva, max);
+    if (short !== null) return short;
     let text = '';
     let done = 0;
     while (done < max) {
@@ -183,6 +185,21 @@ export abstract class UserMemory {
     return -ENAMETOOLONG;
   }
 
+  /** A string of less than SHORT_MAX bytes that ends in its first page; else null. */
+  private readShort(gva: number, max: number): string | null {
+    const start = this.translate(gva, false);
+    if (start < 0) return null;
+    const { u8 } = this.memory;
+    const stop = start + Math.min(max, SHORT_MAX, PAGE_SIZE - start % PAGE_SIZE);
+    let hash = 0;
+    for (let at = start; at < stop; at++) {
+      const byte = u8[at];
+      if (byte === 0) return knownText(u8, start, at, hash);
+      hash = Math.imul(hash, 31) + byte | 0;
+    }
+    return null;
+  }
+
   /** Stores `value` if *gva is `expected`. Returns what was there (stored if that equals `expected`), -EFAULT, or -EINVAL if misaligned. */
   compareExchangeU32(gva: number, expected: number, value: number): number {
     if (gva % 4 !== 0) return -EINVAL;
@@ -192,6 +209,19 @@ export abstract class UserMemory {
     if (old === expected >>> 0) this.memory.view.setUint32(gpa, value, true);
     return old;
   }
+}
+
+/** Short strings read before: most are paths, and asked for again and again. */
+const known: string[] = new Array<string>(1024).fill('');
+const SHORT_MAX = 128;
+
+/** The string of u8[start, end). */
+function knownText(u8: Uint8Array, start: number, end: number, hash: number): string {
+  const slot = (hash ^ hash >>> 15) & (known.length - 1);
+  const text = known[slot];
+  let at = text.length === end - start ? 0 : -1;
+  while (at >= 0 && at < text.length) at = text.charCodeAt(at) === u8[start + at] ? at + 1 : -1;
+  return at >= 0 ? text : (known[slot] = oneString(u8.subarray(start, end)));
 }
 
 /** As few as fit as arguments. Spread, a typed array takes five times as long. */

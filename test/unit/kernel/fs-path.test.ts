@@ -161,3 +161,12 @@ test('the working directory follows renames and survives removal', () => {
   assert.equal(w.cwd(), '/tmp/c');
   assert.equal(w.call('getcwd', w.out, 6), -34);
 });
+
+test('a path is what stands in memory now, however often it was read', () => {
+  const w = new World(TREE);
+  const names = Array.from({ length: 3000 }, (_, i) => `/tmp/${(i * 7919).toString(36)}${'y'.repeat(i % 160)}`);
+  for (const name of names) assert.equal(w.call('mkdir', name, 0o700), 0);
+  const inodes = new Map(names.map((name) => [name, w.stat(name).st_ino]));
+  assert.equal(new Set(inodes.values()).size, names.length);
+  for (const name of [...names].reverse()) assert.equal(w.stat(name).st_ino, inodes.get(name));
+});
