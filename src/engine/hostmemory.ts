@@ -48,7 +48,12 @@ export class HostMemory {
   /** True when so little is left that something has to end. */
   get isShort(): boolean {
     this.sample();
-    return this.state.availableBytes < this.keepFreeBytes / 2;
+    return this.untilShortBytes < 0;
+  }
+
+  /** What could still be used before memory is short, when it was last looked at. */
+  get untilShortBytes(): number {
+    return this.state.availableBytes - this.keepFreeBytes / 2;
   }
 
   private left(bytes: number): number {

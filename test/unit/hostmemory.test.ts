@@ -1,6 +1,7 @@
 // Admission by the host's memory, and what happens when it runs short all the same.
 
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import test from 'node:test';
 import { HostMemory, readMemory } from '../../src/engine/hostmemory.ts';
 import { MemoryGuard } from '../../src/engine/memoryguard.ts';
@@ -42,7 +43,8 @@ test('short memory: the biggest worker ends a sandbox, and is ended when that do
   let availableBytes = 150 * MB;
   const memory = new HostMemory(200 * MB, () => ({ totalBytes: 4000 * MB, availableBytes }));
   const workers = [1, 2, 3].map((pid) => fake(pid, log));
-  const guard = new MemoryGuard(memory, () => workers, (pid) => sizes.get(pid) ?? 0);
+  let nowMs = 0;
+  const guard = new MemoryGuard(memory, () => workers, (pid) => sizes.get(pid) ?? 0, () => nowMs);
   guard.look();
   assert.deepEqual(log.splice(0), []); // below what is kept free, but not short
   availableBytes = 90 * MB;
@@ -50,6 +52,10 @@ test('short memory: the biggest worker ends a sandbox, and is ended when that do
   sizes.set(2, 20); // it did
   guard.look();
   assert.deepEqual(log.splice(0), ['2 shed', '1 shed']);
+  nowMs = 50;
+  guard.look();
+  assert.deepEqual(log.splice(0), []); // it may still be at it
+  nowMs = 100;
   guard.look();
   assert.deepEqual(log.splice(0), ['1 fail']);
   availableBytes = 500 * MB;
@@ -57,6 +63,18 @@ test('short memory: the biggest worker ends a sandbox, and is ended when that do
   availableBytes = 90 * MB;
   guard.look();
   assert.deepEqual(log, ['1 shed']);
+});
+
+test('the less is left, the sooner the next look: before all processors could have filled it', () => {
+  let availableBytes = 100_000 * MB;
+  const memory = new HostMemory(200 * MB, () => ({ totalBytes: 200_000 * MB, availableBytes }));
+  const guard = new MemoryGuard(memory, () => [fake(1, [])], () => 1);
+  const pauses = [100_000, 100 + 160 * availableParallelism(), 100 + 80 * availableParallelism(), 101, 50].map((mb) => {
+    availableBytes = mb * MB;
+    guard.look();
+    return guard.pauseMs;
+  });
+  assert.deepEqual(pauses, [100, 40, 20, 10, 10]);
 });
 
 test('short memory: what lies in layers counts, which no process is seen to have', () => {
