@@ -114,7 +114,8 @@ function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
   }
 }
 
-function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reuse, stateful }: ForkOptions): Guest {
+/** `isForRun`: that begins at once. */
+function forkSandbox(sandbox: number, isForRun: boolean, { template: name, memoryBytes, pooled, reuse, stateful }: ForkOptions): Guest {
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
@@ -124,7 +125,7 @@ function forkSandbox(sandbox: number, { template: name, memoryBytes, pooled, reu
   guest.willBeRewound = reuse;
   listen(guest, sandbox);
   guests.set(sandbox, guest);
-  slots.waits(guest);
+  if (!isForRun) slots.waits(guest);
   if (stateful) openSession(guest, sandbox, stateful);
   return guest;
 }
@@ -215,7 +216,7 @@ function sendPieces(message: FromWorker, bytes: Uint8Array, sent: (() => void) |
 
 /** Answers when the run has ended, in the same turn: its last output and its end leave in one write. */
 function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'run' }>, code: Buffer): void {
-  const guest = fork ? forkSandbox(sandbox, fork) : guests.get(sandbox);
+  const guest = fork ? forkSandbox(sandbox, true, fork) : guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
   const { request } = options;
   if (options.paced) paced.set(sandbox, new Pacing());
@@ -353,7 +354,7 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
       case 'template':
         return send({ type: 'fits', call, fits: loadTemplate(message.header, message.indexBytes) });
       case 'fork':
-        forkSandbox(message.sandbox, message.fork);
+        forkSandbox(message.sandbox, false, message.fork);
         if (message.fork.stateful) refillSoon();
         return send({ type: 'done', call });
       case 'run':
