@@ -1,6 +1,6 @@
 // Page faults: exc_page_fault() and handle_mm_fault() of Linux, with the error code of SDM vol. 3, "Page-Fault Exceptions".
 //
-// Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range.
+// Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range, mapProgramPart for a new area.
 // A trap costs tens of microseconds and mapping a page less than one, so a fault maps neighbours as well: 64 KB around it
 // while memory is plenty (of what the page cache has, 256 KB), ahead of it when memory is used in sequence. Frames never touched cost
 // the host nothing. The data of a program or library is copied by 256 KB: relocation writes to most of it, in any order.
@@ -77,6 +77,14 @@ export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number 
   if (isPlenty && !write && !isData && isFile(vma)) mapCached(mm, vma, around(vma, page, AROUND_PAGES_CHEAP));
   mm.nextFault = ahead.end;
   return 0;
+}
+
+/** A part of a program or library has just been mapped. What is small is used soon, from the page cache or as data of its own. */
+export function mapProgramPart(mm: Mm, vma: Vma): void {
+  const isPlenty = mm.kernel.frames.freePages - RESERVE_PAGES >= mm.kernel.frames.limitPages / 2;
+  if (!isPlenty || !isFile(vma) || isShared(vma) || vma.prot === 0 || vma.end - vma.start > AROUND_PAGES * PAGE_SIZE) return;
+  if (isProgramData(mm, vma)) mapNeighbours(mm, vma, vma, true);
+  else if ((vma.prot & PROT_WRITE) === 0) mapCached(mm, vma, vma);
 }
 
 function mapNeighbours(mm: Mm, vma: Vma, { start, end }: Range, write: boolean): void {

@@ -13,7 +13,7 @@ import {
 import { USER_END } from '../../platform.ts';
 import { Shmem } from './backing.ts';
 import type { Backing } from './backing.ts';
-import { populate } from './fault.ts';
+import { mapProgramPart, populate } from './fault.ts';
 import { findUnmapped, isPageAligned, pageUp } from './gap.ts';
 import type { Mm } from './mm.ts';
 import { isShared, startWithGap } from './vma.ts';
@@ -60,6 +60,7 @@ export function mapRegion(mm: Mm, request: MapRequest): number {
   mm.list.replace(addr, addr + length, [withShmem(mm, area)]);
   const wantsPages = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (wantsPages || (area.flags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED) populate(mm, addr, addr + length, 'as area');
+  else if ((flags & MAP_FIXED) !== 0) mapProgramPart(mm, mm.list.find(addr) as Vma);
   return addr;
 }
 

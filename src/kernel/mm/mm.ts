@@ -20,7 +20,7 @@ import type { Fault } from './fault.ts';
 import { copyAddressSpace, wipeOnFork } from './fork.ts';
 import type { Frames } from './frames.ts';
 import { findUnmapped, mmapBase, pageDown } from './gap.ts';
-import { dropRegion, mapRegion, protectRegion, setBreak, unmapRegion } from './map.ts';
+import { mapRegion, protectRegion, setBreak, unmapRegion } from './map.ts';
 import type { MapRequest } from './map.ts';
 import { Pages } from './pages.ts';
 import { remapRegion } from './remap.ts';
@@ -193,7 +193,8 @@ export class Mm extends UserMemory {
 
   /** Drops every page and area and the page tables. */
   destroy(): void {
-    dropRegion(this, 0, TASK_SIZE_MAX);
+    this.pages.release();
+    this.list.replace(0, TASK_SIZE_MAX, []);
     this.space.destroy();
   }
 

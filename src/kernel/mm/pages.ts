@@ -6,7 +6,7 @@
 
 import type { AddressSpace } from '../../platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../../platform.ts';
-import { PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/linux/mman.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, TASK_SIZE_MAX } from '../../abi/linux/mman.ts';
 import { Shmem } from './backing.ts';
 import type { Frames } from './frames.ts';
 import { HiddenPages } from './hidden.ts';
@@ -92,6 +92,12 @@ export class Pages {
       this.hidden.delete(gva);
       this.rss--;
     }
+  }
+
+  /** Gives all pages back, before the page tables are destroyed as a whole. */
+  release(): void {
+    this.forEach(0, TASK_SIZE_MAX, (_gva, entry) => this.frames.unref(entryGpa(entry)));
+    this.rss = 0;
   }
 
   /** Takes some pages of [start, end) away. */
