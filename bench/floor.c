@@ -1,10 +1,11 @@
 // The floor of a fork: the system calls any KVM program needs for a new virtual machine over a copy-on-write view of a file,
 // in C, with nothing around them. `offshoot bench fork` runs it beside Offshoot's own fork, sample by sample.
 //
-// usage: floor FILE BYTES SHARED   FILE is mapped MAP_PRIVATE, BYTES of it; from SHARED on (0: nowhere) other memory, the same in all, is in
-// its place, in a slot of its own. For each line on stdin, a number N up to 64: N machines made in a row, then each runs, then all are closed, as
-// the other side does it; for each its nanoseconds and the byte its guest printed go to stdout, in one line. The guest reads the byte
-// from its memory and writes it to a port; that part is not timed.
+// usage: floor FILE BYTES SHARED PAGES   FILE is mapped MAP_PRIVATE, BYTES of it; from SHARED on (0: nowhere) other memory, the same in all,
+// is in its place, in a slot of its own. For each line on stdin, a number N up to 64: N machines made in a row, then each runs, then all are
+// closed, as the other side does it; for each its nanoseconds and the byte its guest printed go to stdout, in one line. The guest writes to
+// PAGES pages of its memory, as many as a run of the other side: a machine that does less leaves the host's caches warm for the next. Then
+// it reads a byte and writes it to a port. That part is not timed.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -35,7 +36,7 @@ static struct kvm_sregs sregs;
 static uint8_t xsave[16384] __attribute__((aligned(64)));
 static struct kvm_xcrs xcrs;
 static int kvm, file, area, run_bytes;
-static size_t bytes, shared_gpa;
+static size_t bytes, shared_gpa, pages;
 static uint8_t *shared;
 
 static struct vm create(void) {
@@ -59,16 +60,22 @@ static struct vm create(void) {
   return m;
 }
 
-// mov al,[0x10000+..]: real mode, code in the first private page; prints the byte stored beside it.
+// Flat 32-bit code without paging, in the first private page; prints the byte stored beside it.
 static int check(struct vm m) {
-  static const uint8_t code[] = { 0xa0, 0x40, 0x00, 0xe6, 0x10, 0xf4 }; // mov 0x40,%al; out %al,$0x10; hlt
+  static const uint8_t code[] = {
+    0x49, 0x78, 0x06,                                     // next: dec ecx; js print
+    0xfe, 0x07, 0x01, 0xdf, 0xeb, 0xf7,                   // inc byte [edi]; add edi,ebx; jmp next
+    0xa0, 0x40, 0x00, 0x01, 0x00, 0xe6, 0x10, 0xf4,       // print: mov al,[0x10040]; out 0x10,al; hlt
+  };
   memcpy(m.memory + AREA, code, sizeof code);
   m.memory[AREA + 0x40] = 'k';
-  struct kvm_sregs real = sregs;
-  struct kvm_regs regs = { .rip = 0, .rflags = 2 };
-  real.cs.base = real.ds.base = AREA;
-  real.cs.selector = real.ds.selector = AREA >> 4;
-  CHECK(ioctl(m.vcpu, KVM_SET_SREGS, &real));
+  struct kvm_sregs flat = sregs;
+  flat.cs = (struct kvm_segment){ .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1 };
+  flat.ds = flat.es = flat.ss = (struct kvm_segment){ .limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .db = 1, .s = 1, .g = 1 };
+  flat.cr0 |= 1;
+  size_t first = AREA + 4096, end = shared_gpa ? shared_gpa : bytes;
+  struct kvm_regs regs = { .rip = AREA, .rflags = 2, .rcx = pages, .rdi = first, .rbx = pages ? (end - first) / pages & ~4095ul : 0 };
+  CHECK(ioctl(m.vcpu, KVM_SET_SREGS, &flat));
   CHECK(ioctl(m.vcpu, KVM_SET_REGS, &regs));
   CHECK(ioctl(m.vcpu, KVM_RUN, 0));
   if (m.run->exit_reason != KVM_EXIT_IO || m.run->io.port != 0x10) return -1;
@@ -83,10 +90,11 @@ static void destroy(struct vm m) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) return 2;
+  if (argc != 5) return 2;
   file = CHECK(open(argv[1], O_RDONLY | O_CLOEXEC));
   bytes = strtoull(argv[2], 0, 0);
   shared_gpa = strtoull(argv[3], 0, 0);
+  pages = strtoull(argv[4], 0, 0);
   shared = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(shared == MAP_FAILED ? -1 : 0);
   kvm = CHECK(open("/dev/kvm", O_RDWR | O_CLOEXEC));

@@ -63,7 +63,8 @@ const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<R
 async function benchFork({ engine, template, samples, notes }: Bench): Promise<Row[]> {
   const path = templatePath(engine.home, 'python');
   const { memoryBytes, shared } = readHeader(path, templateKey(engine.home));
-  const floor = await Floor.start(path, memoryBytes, shared?.gpa ?? 0);
+  const { dirtyPages } = await runFresh(template, 'print(1+1)', {});
+  const floor = await Floor.start(path, memoryBytes, shared?.gpa ?? 0, dirtyPages ?? 0);
   if (!floor) notes.push('no C compiler: the floor is not measured');
   const forks: number[] = [];
   const floors: number[] = [];

@@ -46,12 +46,12 @@ export class Floor {
     this.peer = peer;
   }
 
-  /** Null when there is no C compiler. */
-  static async start(file: string, bytes: number, sharedGpa: number): Promise<Floor | null> {
+  /** Its guests write to `pages` pages. Null when there is no C compiler. */
+  static async start(file: string, bytes: number, sharedGpa: number, pages: number): Promise<Floor | null> {
     const dir = mkdtempSync(`${tmpdir()}/offshoot-bench-`);
     try {
       execFileSync('cc', ['-O2', '-o', `${dir}/floor`, `${BENCH}floor.c`], { stdio: 'ignore' });
-      const peer = new Peer(`${dir}/floor`, [file, String(bytes), String(sharedGpa)]);
+      const peer = new Peer(`${dir}/floor`, [file, String(bytes), String(sharedGpa), String(pages)]);
       const floor = new Floor(peer);
       await floor.row(1);
       return floor;
