@@ -30,6 +30,8 @@ export interface DentryState {
   readonly mount: number;
   readonly name: string;
   readonly unlinked: boolean;
+  /** Found by its name: its parent's children have it. */
+  readonly cached: boolean;
   readonly inode: InodeRef;
 }
 
@@ -163,7 +165,7 @@ export class Saver {
     this.dentryIds.set(dentry, id);
     this.dentries.push({
       parent: parentId, mount: mount ? this.kernel.vfs.mounts.indexOf(mount) : -1, name: dentry.name, unlinked: dentry.unlinked,
-      inode: this.inode(dentry.inode),
+      cached: parent?.children?.get(dentry.name) === dentry, inode: this.inode(dentry.inode),
     });
     return id;
   }
@@ -280,18 +282,16 @@ export class Loader {
 
   private makeDentry(state: DentryState): Dentry {
     if (state.parent === -1) return this.vfs.mounts[state.mount]?.root ?? this.vfs.root;
-    const inode = this.inode(state.inode);
+    const inode = (): File['inode'] => this.inode(state.inode); // of a directory on the way, hardly ever asked for
     if (state.parent === -2) return new Dentry(state.name, null, inode);
     const parent = this.dentry(state.parent);
-    if (!state.unlinked) {
-      const known = parent.children?.get(state.name);
-      // A mount point: the dentry meant is the one below the mount.
-      if (known?.mounted && known.inode !== inode) return topOf(known);
-      return known ?? parent.instantiate(state.name, inode);
-    }
+    const known = state.unlinked ? undefined : parent.children?.get(state.name);
+    // A mount point: the dentry meant is the one below the mount.
+    if (known?.mounted && known.inode !== inode()) return topOf(known);
+    if (known) return known;
     const dentry = new Dentry(state.name, parent, inode);
-    dentry.unlinked = true;
-    return dentry;
+    dentry.unlinked = state.unlinked;
+    return state.cached ? parent.adopt(dentry) : dentry;
   }
 
   owner(ref: OwnerRef, tables: readonly FdTable[]): LockOwner | null {

@@ -163,7 +163,7 @@ function inherit(child: Process, from: Process): void {
   child.argv = from.argv;
   child.envp = from.envp;
   child.auxv = from.auxv;
-  child.rlimits = from.rlimits.map((limit) => ({ ...limit }));
+  child.rlimits = from.rlimits.slice();
   child.dumpable = from.dumpable;
   child.noNewPrivs = from.noNewPrivs;
   child.thpDisabled = from.thpDisabled;

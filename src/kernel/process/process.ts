@@ -10,7 +10,7 @@ import { ProcessTimers } from '../time/itimer.ts';
 import type { Credentials } from './credentials.ts';
 import type { Task } from './task.ts';
 
-export interface Rlimit { soft: number; hard: number }
+export interface Rlimit { readonly soft: number; readonly hard: number }
 
 export class Process {
   readonly kernel: Kernel;

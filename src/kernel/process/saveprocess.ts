@@ -25,14 +25,16 @@ const TASK_FIELDS = [
 type ProcessFields = Pick<Process, (typeof PROCESS_FIELDS)[number]>;
 type TaskFields = Pick<Task, (typeof TASK_FIELDS)[number]>;
 
-export interface TaskSaved extends Readonly<TaskFields> {
+export interface TaskSaved {
+  readonly fields: Readonly<TaskFields>;
   readonly tid: number;
   readonly comm: string;
   readonly context: { readonly regs: BigUint64Array; readonly fsBase: bigint; readonly gsBase: bigint; readonly fpu: Uint8Array | null };
   readonly pendingInfo: readonly SigInfo[];
 }
 
-export interface ProcessState extends Readonly<ProcessFields> {
+export interface ProcessState {
+  readonly fields: Readonly<ProcessFields>;
   readonly pid: number;
   readonly ppid: number;
   /** Number of its address space; -1 for a zombie. */
@@ -61,8 +63,8 @@ export interface ProcessIds {
 
 export function saveProcess(process: Process, ids: ProcessIds): ProcessState {
   return {
-    ...pick(process, PROCESS_FIELDS), pid: process.pid, ppid: process.ppid, mm: ids.mm,
-    exeInode: process.exeInode ? ids.inodeId(process.exeInode) : -1, rlimits: process.rlimits.map((limit) => ({ ...limit })),
+    fields: pick(process, PROCESS_FIELDS), pid: process.pid, ppid: process.ppid, mm: ids.mm,
+    exeInode: process.exeInode ? ids.inodeId(process.exeInode) : -1, rlimits: process.rlimits.slice(),
     signals: process.signals.save(ids.actions), timers: process.timers.save(), tasks: process.tasks.map(saveTask),
   };
 }
@@ -71,7 +73,7 @@ function saveTask(task: Task): TaskSaved {
   task.kernel.machine.saveFpu(task.context);
   const { regs, fsBase, gsBase, fpu } = copyContext(task.context);
   return {
-    ...pick(task, TASK_FIELDS), altstack: { ...task.altstack }, rseq: { ...task.rseq }, tid: task.tid, comm: task.comm,
+    fields: { ...pick(task, TASK_FIELDS), altstack: { ...task.altstack }, rseq: { ...task.rseq } }, tid: task.tid, comm: task.comm,
     context: { regs, fsBase, gsBase, fpu }, pendingInfo: task.pendingInfo.slice(),
   };
 }
@@ -82,10 +84,10 @@ export function restoreProcess(
 ): Process {
   const { mm, files, fs } = parts;
   const signals = SignalState.restore(state.signals, parts.actions);
-  const process = new Process(kernel, state.pid, state.ppid, { mm, files, fs, signals, credentials: state.credentials });
-  Object.assign(process, pick(state, PROCESS_FIELDS));
+  const process = new Process(kernel, state.pid, state.ppid, { mm, files, fs, signals, credentials: state.fields.credentials });
+  Object.assign(process, state.fields);
   process.exeInode = parts.exe;
-  process.rlimits = state.rlimits.map((limit) => ({ ...limit }));
+  process.rlimits = state.rlimits.slice();
   kernel.processes.set(process.pid, process);
   for (const saved of state.tasks) restoreTask(kernel, process, saved);
   process.timers.restore(state.timers);
@@ -93,11 +95,10 @@ export function restoreProcess(
 }
 
 function restoreTask(kernel: Kernel, process: Process, saved: TaskSaved): void {
-  const context = copyContext({ ...saved.context, regs32: new Uint32Array(0) });
-  const task = new Task(kernel, saved.tid, process, context, saved.comm);
-  Object.assign(task, pick(saved, TASK_FIELDS));
-  task.altstack = { ...saved.altstack };
-  task.rseq = { ...saved.rseq };
+  const task = new Task(kernel, saved.tid, process, copyContext(saved.context), saved.comm);
+  Object.assign(task, saved.fields);
+  task.altstack = { ...task.altstack };
+  task.rseq = { ...task.rseq };
   task.pendingInfo = saved.pendingInfo.slice();
   process.tasks.push(task);
   kernel.tasks.set(task.tid, task);

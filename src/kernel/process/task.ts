@@ -97,7 +97,7 @@ export function newContext(): Context {
 }
 
 /** A copy that shares nothing. The caller has called `machine.saveFpu` if the source may be loaded. */
-export function copyContext(from: Context): Context {
+export function copyContext(from: Omit<Context, 'regs32'>): Context {
   const regs = from.regs.slice();
   return {
     regs, regs32: new Uint32Array(regs.buffer), fsBase: from.fsBase, gsBase: from.gsBase, fpu: from.fpu ? from.fpu.slice() : null,
