@@ -12,7 +12,7 @@ import type { LoadedTemplate } from './loaded.ts';
 
 /** A new VM whose memory is a copy-on-write view of the template; it may grow to `limitBytes`. */
 export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: number): KvmMachine {
-  return createMachine(kvm, { fd: template.fd, sizeBytes: template.header.memoryBytes, shared: template.shared }, limitBytes);
+  return createMachine(kvm, { fd: template.fd, sizeBytes: template.header.memoryBytes, shared: template.shared, views: template.views }, limitBytes);
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Arena, Region } from '../host/arena.ts';
 import { mmap, mprotect } from '../host/libc.ts';
 import { mapFile } from '../host/mapfile.ts';
 import { preferHugePages, type SharedMemory } from '../vmm/memory.ts';
+import { Views } from '../vmm/views.ts';
 import { checkedPath } from './home.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
 import { RewindBase } from './rewind.ts';
@@ -28,9 +29,12 @@ export class LoadedTemplate {
   readonly #arena: Arena;
   /** Memory that KVM sees in the place of the end of the file, in all forks. */
   readonly shared: HugeCopy | null;
+  /** Views of its file that forks have left. */
+  readonly views: Views;
 
   private constructor(arena: Arena, header: TemplateHeader, image: MappedImage, fd: number, state: KernelState, shared: HugeCopy | null) {
     this.#arena = arena;
+    this.views = new Views(arena);
     this.header = header;
     this.image = image;
     this.fd = fd;
@@ -82,6 +86,7 @@ export class LoadedTemplate {
     if (--this.#users > 0) return;
     this.#rewindBase?.release();
     if (this.shared) this.#arena.release(this.shared.region);
+    this.views.release();
     closeSync(this.fd);
   }
 }

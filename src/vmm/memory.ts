@@ -17,12 +17,13 @@ import type { GuestMemory } from '../platform.ts';
 import type { Kvm } from './kvm.ts';
 import { Layers, type PageRuns } from './layers.ts';
 import * as L from './layout.ts';
+import type { Views } from './views.ts';
 import type { Vm } from './vm.ts';
 
 /** Where the first bytes of a machine's memory come from. */
 export type MemorySource =
-  /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; the descriptor may be closed afterwards. */
-  | { readonly fd: number; readonly sizeBytes: number; readonly shared?: SharedMemory | null }
+  /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; the descriptor may be closed afterwards. `views`: those of this file. */
+  | { readonly fd: number; readonly sizeBytes: number; readonly shared?: SharedMemory | null; readonly views?: Views }
   | { readonly fd: null; readonly sizeBytes?: number };
 
 /** Memory at the end of a source that all VMs share and none may write: at `hva` in this process, the same bytes as in the source. */
@@ -50,6 +51,7 @@ export class Memory implements GuestMemory {
   /** Null: it has no slots now. */
   #vm: Vm | null;
   readonly #region: Region;
+  readonly #views: Views | null;
   /** Bytes of the source, and of them in slot 0. */
   readonly #sourceBytes: number;
   readonly #firstBytes: number;
@@ -77,13 +79,12 @@ export class Memory implements GuestMemory {
     this.#sourceBytes = size;
     this.#firstBytes = shared ? shared.gpa : size;
     this.#sourceSlots = shared ? 2 : 1;
-    this.#region = kvm.arena.take(this.limitBytes);
-    const { hva } = this.#region;
-    this.layers = new Layers(hva, this.limitBytes);
+    this.#views = source.fd === null ? null : source.views ?? null;
+    const view = this.#views?.take(this.limitBytes) ?? null;
+    this.#region = view ?? kvm.arena.take(this.limitBytes);
+    this.layers = new Layers(this.#region.hva, this.limitBytes);
     try {
-      if (source.fd === null) mmap(hva, size, PROT, ANONYMOUS, -1, 0);
-      else mmap(hva, size, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, source.fd, 0);
-      kvm.area.map(hva);
+      if (!view) this.#mapSource(source.fd);
       this.#addSourceSlots();
     } catch (error) {
       kvm.arena.release(this.#region);
@@ -92,6 +93,13 @@ export class Memory implements GuestMemory {
     this.u8 = new Uint8Array(this.#region.buffer, this.#region.byteOffset, size);
     this.view = new DataView(this.#region.buffer, this.#region.byteOffset, size);
     this.words = new Uint32Array(this.#region.buffer, this.#region.byteOffset, size / 4);
+  }
+
+  #mapSource(fd: number | null): void {
+    const { hva } = this.#region;
+    if (fd === null) mmap(hva, this.sizeBytes, PROT, ANONYMOUS, -1, 0);
+    else mmap(hva, this.sizeBytes, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, 0);
+    this.#kvm.area.map(hva);
   }
 
   /** Where gpa 0 is in this process. */
@@ -212,7 +220,8 @@ export class Memory implements GuestMemory {
 
   /** Gives the address range back. Nothing may touch the memory any more. */
   destroy(): void {
-    this.#kvm.arena.release(this.#region);
+    if (this.#views && !this.layers.isIn(0, this.#sourceBytes)) this.#views.give(this.#region, this.#sourceBytes);
+    else this.#kvm.arena.release(this.#region);
     this.layers.release();
     this.u8 = new Uint8Array(0);
     this.view = new DataView(new ArrayBuffer(0));
