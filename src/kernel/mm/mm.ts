@@ -193,7 +193,7 @@ export class Mm extends UserMemory {
 
   /** Drops every page and area and the page tables. */
   destroy(): void {
-    this.pages.release();
+    for (const vma of this.list.ranges) this.pages.release(vma);
     this.list.replace(0, TASK_SIZE_MAX, []);
     this.space.destroy();
   }

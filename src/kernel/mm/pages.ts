@@ -6,7 +6,7 @@
 
 import type { AddressSpace } from '../../platform.ts';
 import { PAGE_EXEC, PAGE_READ, PAGE_WRITE } from '../../platform.ts';
-import { PAGE_SIZE, PROT_EXEC, PROT_WRITE, TASK_SIZE_MAX } from '../../abi/linux/mman.ts';
+import { PAGE_SIZE, PROT_EXEC, PROT_WRITE } from '../../abi/linux/mman.ts';
 import { Shmem } from './backing.ts';
 import type { Frames } from './frames.ts';
 import { HiddenPages } from './hidden.ts';
@@ -94,10 +94,12 @@ export class Pages {
     }
   }
 
-  /** Gives all pages back, before the page tables are destroyed as a whole. */
-  release(): void {
-    this.forEach(0, TASK_SIZE_MAX, (_gva, entry) => this.frames.unref(entryGpa(entry)));
-    this.rss = 0;
+  /** Gives the pages of an area back, before the page tables are destroyed as a whole. */
+  release(vma: Pick<Vma, 'start' | 'end'>): void {
+    this.forEach(vma.start, vma.end, (_gva, entry) => {
+      this.frames.unref(entryGpa(entry));
+      this.rss--;
+    });
   }
 
   /** Takes some pages of [start, end) away. */
