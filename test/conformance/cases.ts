@@ -4,6 +4,7 @@
 //   link: static | dynamic | both   (default static; C only)
 //   timeout: seconds     (default 40)
 //   differs: reason      outputs are known to differ from Linux; the case runs, its outputs are not compared
+//   emulated: WORDS; …   lines that begin so are not compared in the emulated machine, whose processor is not quite one (docs/hwkvm.md)
 // A C file may hold many cases: each `CASE(name, "what it checks") { … }` (case.h) is one, run in a process of its own. A directive of
 // one of them stands on the line before it.
 
@@ -13,6 +14,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'no
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+
+/** How many times slower than usual this machine is. */
+const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? '1');
 
 const CASES = fileURLToPath(new URL('cases/', import.meta.url));
 
@@ -31,6 +35,8 @@ export interface Case {
   readonly links: readonly ('static' | 'dynamic')[];
   readonly timeoutMs: number;
   readonly differs: string | null;
+  /** How lines begin that software emulation gets wrong. */
+  readonly emulated: readonly string[];
 }
 
 /** One way of running a case: C cases that are linked both ways give two. */
@@ -62,7 +68,7 @@ function makeCase(file: string, { part, what }: Pick<Case, 'part' | 'what'>, hea
     name: part ? `${name}:${part}` : name, part, path: join(CASES, file), what, language,
     uid: Number(directive('uid') ?? 1000),
     links: language !== 'c' ? [] : link === 'both' ? ['static', 'dynamic'] : [link === 'dynamic' ? 'dynamic' : 'static'],
-    timeoutMs: Number(directive('timeout') ?? 40) * 1000, differs: directive('differs'),
+    timeoutMs: Number(directive('timeout') ?? 40) * 1000 * SLOW, differs: directive('differs'), emulated: directive('emulated')?.split('; ') ?? [],
   };
 }
 

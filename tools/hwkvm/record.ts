@@ -1,22 +1,28 @@
 // What the conformance cases do natively, taken outside, because the emulated machine has no compiler and no Python: programs and
 // outcomes are kept in node_modules/.cache/conformance, which is copied in with the project (test/conformance/native.ts reads them).
 //
-//   recordNative(): compiles and runs every case on this machine
+//   recordNative(names): compiles and runs on this machine every case whose name matches
 
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { build, loadCases, variantsOf } from '../../test/conformance/cases.ts';
 import { type Outcome, RECORDED, cannotRunNatively, recordName, runNatively } from '../../test/conformance/native.ts';
 
-/** Builds and runs all cases that this user can run. Rejects with the compiler's words. */
-export async function recordNative(): Promise<void> {
+/** Builds and runs the cases that this user can run; without a compiler none, and they are skipped inside. Rejects with the compiler's words. */
+export async function recordNative(names: RegExp): Promise<void> {
+  if (spawnSync('gcc', ['--version']).status !== 0) {
+    console.error('hwkvm: gcc is missing, so no conformance case is run');
+    return;
+  }
   const outcomes: Record<string, Outcome> = {};
-  for (const variant of loadCases().flatMap(variantsOf)) {
+  for (const variant of loadCases().flatMap(variantsOf).filter(({ name }) => names.test(name))) {
     const { uid, timeoutMs, language, part } = variant.case;
     if (cannotRunNatively(uid) !== null) continue;
     const program = await build(variant);
     outcomes[recordName(program, part)] = await runNatively({ program, language, part, uid, timeoutMs });
   }
+  mkdirSync(dirname(RECORDED), { recursive: true });
   writeFileSync(RECORDED, JSON.stringify(outcomes));
   console.error(`hwkvm: ${Object.keys(outcomes).length} conformance cases compiled and run here, in ${dirname(RECORDED)}`);
 }

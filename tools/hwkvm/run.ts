@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { SetupError, base, requireTools } from './base.ts';
 import { imageHome } from './image.ts';
 import { runMachine } from './machine.ts';
+import { SLICE } from '../../test/hwkvm/slice.ts';
 import { recordNative } from './record.ts';
 
 const USAGE = `usage: node tools/hwkvm/run.ts [options] [-- CMD [ARG...]]
@@ -36,8 +37,8 @@ interface Request {
   readonly memoryMb: number;
   readonly home: string | undefined;
   readonly image: boolean;
-  /** Compile and run the conformance cases natively first. */
-  readonly record: boolean;
+  /** The conformance cases that are compiled and run natively first. */
+  readonly record: RegExp | null;
   readonly console: boolean;
   readonly fresh: boolean;
 }
@@ -76,7 +77,7 @@ function parse(argv: readonly string[]): Request | null {
     command: given ?? (values.all ? ALL : SMOKE),
     timeoutMs: positive(values.timeout ?? String(values.all ? ALL_SECONDS : SMOKE_SECONDS), 'timeout') * 1000,
     memoryMb: positive(values.memory, 'memory'), home: values.home, image: values.home === undefined && (values.image || given === null),
-    record: values.all && given === null, console: values.console, fresh: values.fresh,
+    record: given !== null ? null : values.all ? /./ : SLICE, console: values.console, fresh: values.fresh,
   };
 }
 
@@ -88,7 +89,7 @@ async function main(): Promise<number> {
   }
   requireTools();
   const machine = base(request.fresh);
-  if (request.record) await recordNative();
+  if (request.record !== null) await recordNative(request.record);
   const home = request.image ? await imageHome() : request.home === undefined ? null : { dir: request.home, paths: ['.'] };
   return runMachine({
     base: machine, command: request.command.map(quote).join(' '), timeoutMs: request.timeoutMs, memoryMb: request.memoryMb, home,

@@ -1,4 +1,5 @@
 // Faults become signals with the right number, code and address: SEGV, FPE, ILL, TRAP, BUS; changing the context in a handler.
+// emulated: int 0x81; sse divide
 #include "case.h"
 #include <ucontext.h>
 
