@@ -47,21 +47,30 @@ export class Channel {
 
   /** Sends one message. `bytes` must not change before `sent` is called: when it has left, or never will. */
   send(header: object, bytes?: Uint8Array, sent?: () => void): void {
-    if (this.closed) {
-      sent?.();
-      return;
-    }
-    const text = Buffer.from(JSON.stringify(header));
-    const head = Buffer.allocUnsafe(LENGTHS_BYTES + text.length);
-    const length = bytes?.length ?? 0;
-    head.writeUInt32LE(4 + text.length + length, 0);
-    head.writeUInt32LE(text.length, 4);
-    text.copy(head, LENGTHS_BYTES);
+    if (this.closed) return sent?.();
     if (this.pieces.length === 0) process.nextTick(() => this.flush());
+    this.push(header, bytes);
+    if (sent) this.waiting.push(sent);
+  }
+
+  /** The same at once, with what was sent before: the other side is to wake up while this one goes on. */
+  sendNow(header: object, bytes?: Uint8Array): void {
+    if (this.closed) return;
+    this.push(header, bytes);
+    this.flush();
+  }
+
+  private push(header: object, bytes: Uint8Array | undefined): void {
+    const text = JSON.stringify(header);
+    const textBytes = Buffer.byteLength(text);
+    const length = bytes?.length ?? 0;
+    const head = Buffer.allocUnsafe(LENGTHS_BYTES + textBytes);
+    head.writeUInt32LE(4 + textBytes + length, 0);
+    head.writeUInt32LE(textBytes, 4);
+    head.write(text, LENGTHS_BYTES);
     this.pieces.push(head);
     if (bytes && length > 0) this.pieces.push(bytes);
     this.piecesBytes += head.length + length;
-    if (sent) this.waiting.push(sent);
   }
 
   /** Closes this side; nothing is delivered any more. `why` is told to `onClose`. */
@@ -75,8 +84,7 @@ export class Channel {
     this.init.onClose(why);
   }
 
-  /** Sends now what would leave at the end of this turn. */
-  flush(): void {
+  private flush(): void {
     if (this.closed || this.pieces.length === 0) return;
     const { pieces, waiting, socket } = this;
     const sent = (): void => this.release(waiting);

@@ -85,7 +85,8 @@ export class WorkerClient {
     });
     this.child.on('exit', (code, signal) => this.lost(signal ?? `exit code ${code}`));
     this.child.on('error', (error) => this.lost(error.message));
-    this.idle();
+    this.child.unref();
+    this.socket.unref();
   }
 
   /** Sends a request and resolves with its answer. Rejects with OffshootError. */
@@ -94,12 +95,8 @@ export class WorkerClient {
     const call = this.nextCall++;
     return new Promise((resolve, reject) => {
       this.calls.set(call, { answers: ANSWERS[request.type], resolve: resolve as (value: unknown) => void, reject });
-      if (this.calls.size === 1) {
-        this.child.ref();
-        this.socket.ref();
-      }
-      this.channel.send({ ...request, call }, bytes);
-      this.channel.flush(); // the worker is to wake up while this side goes on
+      if (this.calls.size === 1) this.socket.ref();
+      this.channel.sendNow({ ...request, call }, bytes);
     });
   }
 
@@ -158,15 +155,9 @@ export class WorkerClient {
     const call = this.calls.get(answer.call);
     if (!call || (answer.type !== 'error' && !call.answers.includes(answer.type))) throw new BadMessage('an answer nobody waits for');
     this.calls.delete(answer.call);
-    if (this.calls.size === 0) this.idle();
+    if (this.calls.size === 0) this.socket.unref(); // a worker nobody waits for does not keep the caller's process alive
     if (answer.type === 'error') call.reject(new OffshootError(answer.code as ErrorCode, answer.message, answer.errno));
     else call.resolve(valueOf(answer, bytes));
-  }
-
-  /** A worker nobody waits for does not keep the caller's process alive. */
-  private idle(): void {
-    this.child.unref();
-    this.socket.unref();
   }
 
   /** Ends a worker that cannot be trusted any more; its runs are lost. */
@@ -177,6 +168,7 @@ export class WorkerClient {
   /** `why` is null when the channel closed and the process is about to tell how it ended. */
   private lost(why: string | null): void {
     if (why === null && this.child.exitCode === null && this.child.signalCode === null) {
+      if (this.calls.size > 0) this.child.ref();
       this.child.kill('SIGKILL');
       return;
     }

@@ -223,8 +223,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const whole = { ...options, request: request.kind === 'code' ? { ...request, code } : request };
   const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
-    send({ type: 'end', call, end });
-    channel.flush();
+    channel.sendNow({ type: 'end', call, end } satisfies FromWorker);
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(guest);
     if (fork) setImmediate(() => closeGuest(sandbox));
     refillSoon();
