@@ -35,7 +35,10 @@ export interface EngineInit {
   readonly idleMs?: number;
   /** What may wait for a worker. Beyond: error 'busy'. Default 4,096 runs, 1,024 of one tenant, 256 MiB of code. */
   readonly queue?: Partial<QueueLimits>;
-  /** What one tenant may hold at a time. Forks beyond: error 'tenant-limit'; runs wait. Default 2,048 sandboxes, any memory. */
+  /**
+   * What one tenant may hold at a time. Forks beyond: error 'tenant-limit'; runs wait. Default 2,048 sandboxes, any memory. `cpus`: processors
+   * that all its sandboxes may use together, from 0.05; default all. What would use more is slowed down.
+   */
   readonly tenantLimits?: Partial<TenantLimits>;
   /** Host memory that sandboxes never get; default a sixteenth of all, from 128 MiB to 2 GiB. Error 'host-memory'. */
   readonly keepFreeBytes?: number;
@@ -57,7 +60,8 @@ export interface OneShotInit extends RunInit {
 
 const TENANT_LENGTH_MAX = 200;
 const QUEUE: QueueLimits = { requests: 4096, requestsPerTenant: 1024, bytes: 256 << 20 };
-const TENANT_LIMITS: TenantLimits = { sandboxes: 2048, memoryBytes: Infinity };
+const TENANT_LIMITS: TenantLimits = { sandboxes: 2048, memoryBytes: Infinity, cpus: Infinity };
+const CPUS_MIN = 0.05;
 
 /** Entry point of the library. */
 export class Engine {
@@ -71,7 +75,7 @@ export class Engine {
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
       processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
       sandboxes: atLeastOne(init, 'sandboxes', 256),
-      idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: { ...TENANT_LIMITS, ...init.tenantLimits },
+      idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: tenantLimits(init),
       layouts: init.layouts ?? {},
     });
   }
@@ -189,6 +193,12 @@ function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots' | 
   const value = init[name] ?? otherwise;
   if (Number.isInteger(value) && value >= 1) return value;
   throw new OffshootError('bad-argument', `${name} must be a whole number from 1.`);
+}
+
+function tenantLimits({ tenantLimits: given }: EngineInit): TenantLimits {
+  const limits = { ...TENANT_LIMITS, ...given };
+  if (limits.cpus >= CPUS_MIN) return limits;
+  throw new OffshootError('bad-argument', `cpus must be a number from ${CPUS_MIN}.`);
 }
 
 function tenantName(tenant = DEFAULT_TENANT): string {

@@ -276,7 +276,9 @@ export type Notice =
   /** A program or run of a stateful sandbox is given up. */
   | { readonly type: 'stop'; readonly sandbox: number; readonly number: number }
   /** The host's memory is short: end the biggest sandbox. */
-  | { readonly type: 'shed' };
+  | { readonly type: 'shed' }
+  /** What its sandboxes may use together from now on, of one processor; 1 and more: no limit. */
+  | { readonly type: 'share'; readonly share: number };
 
 export type ToWorker = (Request & { readonly call: number }) | Notice;
 

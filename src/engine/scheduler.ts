@@ -5,6 +5,8 @@
 // time together, one of the others gets a slice. So a short run waits for two slices at most, however many others compute, and a
 // stream of short ones leaves the long ones half of the time.
 
+import { CpuShare } from './cpushare.ts';
+
 /** What a guest reports after a slice. `wakeAtMs`: performance.now() time of its next timer, Infinity for none. */
 export type StepState = { readonly kind: 'more' } | { readonly kind: 'blocked'; readonly wakeAtMs: number } | { readonly kind: 'ended' };
 
@@ -45,11 +47,13 @@ export class Scheduler<G extends Runnable = Runnable> {
   private turning = false;
   private readonly observer: RunObserver<G>;
   private readonly now: () => number;
+  private readonly share: CpuShare;
 
-  /** `now`: milliseconds; tests have their own. */
-  constructor(observer: RunObserver<G> = NOBODY, now = (): number => performance.now()) {
+  /** `share`: what they may use together. `now`: milliseconds; tests have their own. */
+  constructor(observer: RunObserver<G> = NOBODY, now = (): number => performance.now(), share = new CpuShare(now)) {
     this.observer = observer;
     this.now = now;
+    this.share = share;
   }
 
   /** Makes a guest runnable: newly started, or something it waits for has happened. */
@@ -83,11 +87,15 @@ export class Scheduler<G extends Runnable = Runnable> {
   }
 
   private turn(): void {
+    const { waitMs } = this.share;
+    if (waitMs > 0) return void setTimeout(() => this.turn(), Math.ceil(waitMs));
     const entry = this.next();
     if (entry) {
       const start = this.now();
-      const state = entry.guest.step(SLICE_MS * 1e6);
-      if (!entry.isSpent) this.wokenMs += this.now() - start;
+      const state = entry.guest.step(SLICE_MS * 1e6 * this.share.slice);
+      const usedMs = this.now() - start;
+      this.share.use(usedMs);
+      if (!entry.isSpent) this.wokenMs += usedMs;
       this.settle(entry, state);
     }
     this.turning = this.woken.size + this.spent.size > 0;

@@ -14,6 +14,7 @@ import { ImageIndexError } from '../kernel/fs/imageindex.ts';
 import { Channel } from './channel.ts';
 import { collect } from './collect.ts';
 import { confine } from './confine.ts';
+import { CpuShare } from './cpushare.ts';
 import { KvmHost } from './kvmhost.ts';
 import { OffshootError } from './errors.ts';
 import { explain } from './explain.ts';
@@ -35,7 +36,9 @@ import { allLayers } from '../vmm/layers.ts';
 
 /** VMs that are open, beside those of the pools. */
 const slots = new Slots(8);
-const scheduler = new Scheduler(slots);
+/** Of its tenant's limit. */
+const share = new CpuShare();
+const scheduler = new Scheduler(slots, undefined, share);
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();
 const pools = new Map<string, Pool>();
@@ -277,7 +280,9 @@ function refill(): void {
     setTimeout(refill, BUSY_MS);
     return;
   }
+  const start = performance.now();
   pool.step();
+  share.use(performance.now() - start); // the tenant's runs made it necessary
   refillSoon();
 }
 
@@ -311,6 +316,8 @@ function receive(message: ToWorker, bytes: Buffer): void {
       return guests.get(message.sandbox)?.session?.stop(message.number);
     case 'shed':
       return shed();
+    case 'share':
+      return share.set(message.share);
     default:
       return perform(message, bytes);
   }

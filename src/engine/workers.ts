@@ -21,6 +21,8 @@ export interface TenantLimits {
   readonly sandboxes: number;
   /** Memory limits of its live sandboxes together. */
   readonly memoryBytes: number;
+  /** Processors that all its sandboxes use together, at most; 0.5: half of one. What would use more is slowed down. */
+  readonly cpus: number;
 }
 
 /** What lives and waits now. */
@@ -288,7 +290,7 @@ export class Workers {
     const open = mine.filter((place) => place.sandboxes < sandboxes && (kind === 'fork' || place.runs < slots));
     const ready = open.filter((place) => place.has(template));
     const best = leastLoaded(ready.length > 0 ? ready : open);
-    const mayGrow = mine.length < this.init.workers || (kind === 'fork' && !best);
+    const mayGrow = mine.length < Math.min(this.init.workers, Math.ceil(this.init.tenant.cpus)) || (kind === 'fork' && !best);
     if (!mayGrow || best?.sandboxes === 0) return best;
     if (!best) return this.start(tenant);
     // It takes a while to start: this request goes to the one that is there.
@@ -320,6 +322,7 @@ export class Workers {
     this.hasManyTenants ||= this.places.some((place) => place.tenant !== tenant);
     const place = new Place(worker, tenant, this.layouts);
     this.places.push(place);
+    this.share(tenant);
     worker.onGone = () => this.gone(place);
     if (this.hasManyTenants) setImmediate(() => this.startSpare());
     return place;
@@ -377,6 +380,15 @@ export class Workers {
   private remove(place: Place): void {
     const at = this.places.indexOf(place);
     if (at >= 0) this.places.splice(at, 1);
+    this.share(place.tenant);
+  }
+
+  /** A tenant's processor time is divided among its workers: that many runs spread over them evenly. */
+  private share(tenant: string): void {
+    const { cpus } = this.init.tenant;
+    if (cpus === Infinity) return;
+    const mine = this.places.filter((place) => place.tenant === tenant);
+    for (const { worker } of mine) if (!worker.isGone) worker.post({ type: 'share', share: cpus / mine.length });
   }
 }
 

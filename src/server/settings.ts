@@ -31,6 +31,7 @@ export const SETTINGS = {
   requests_per_minute: { kind: 'whole', otherwise: 6000, min: 1 },
   concurrency: { kind: 'whole', otherwise: 64, min: 1 },
   sandboxes: { kind: 'whole', otherwise: 100, min: 0 },
+  cpus: { kind: 'number', otherwise: 0, min: 0 },
   runs_per_day: { kind: 'whole', otherwise: 0, min: 0 },
   cpu_seconds_per_day: { kind: 'whole', otherwise: 0, min: 0 },
   idle_seconds: { kind: 'number', otherwise: 300, min: 0.1 },

@@ -45,6 +45,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   const engine = await Engine.open({
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
     ...(settings.workers > 0 ? { workers: settings.workers } : {}), ...(settings.processes > 0 ? { processes: settings.processes } : {}),
+    ...(settings.cpus > 0 ? { tenantLimits: { cpus: settings.cpus } } : {}),
   });
   const sandboxes = new Sandboxes();
   callers.onGone = (tenant) => sandboxes.endAll(tenant);

@@ -127,6 +127,18 @@ withEngine('a tenant has so many live sandboxes and so much memory', {
   await (await template.fork()).close();
 });
 
+withEngine('a tenant uses so much of the processors, and another as much again', { workers: 2, tenantLimits: { cpus: 0.5 } }, async (engine) => {
+  for (const tenant of ['a', 'b']) await engine.run('python', 'pass', { tenant });
+  const start = performance.now();
+  const hogs = await Promise.all(['a', 'a', 'a', 'b'].map((tenant) => engine.run('python', 'while True: pass', { tenant, timeoutMs: 3000 })));
+  const share = (performance.now() - start) / 2;
+  assert.deepEqual(hogs.map(({ limit }) => limit), ['timeout', 'timeout', 'timeout', 'timeout']);
+  const used = hogs.slice(0, 3).reduce((sum, { cpuTimeMs }) => sum + cpuTimeMs, 0);
+  assert.ok(used < share + 150 && hogs[3].cpuTimeMs < share + 150, `${used} and ${hogs[3].cpuTimeMs} of ${share} ms`);
+  assert.equal((await engine.run('python', 'print(1)', { tenant: 'a' })).stdout.toString(), '1\n');
+  await assert.rejects(Engine.open({ tenantLimits: { cpus: 0 } }), (error: Coded) => error.code === 'bad-argument');
+});
+
 withEngine('more sandboxes than a process may hold: more processes', { workers: 1, sandboxes: 3 }, async (engine) => {
   const template = await engine.template('python');
   const sandboxes = await Promise.all(Array.from({ length: 8 }, () => template.fork()));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { CpuShare } from '../../src/engine/cpushare.ts';
 import { Scheduler, type Runnable, type StepState } from '../../src/engine/scheduler.ts';
 
 const LOG_MAX = 200;
@@ -119,4 +120,43 @@ test('blocked: not run before its time or a wake; removed: never again', async (
   scheduler.remove(guest);
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.equal(steps, 3);
+});
+
+test('a share of the processor: what has used more waits, what has used less runs at once', async () => {
+  let nowMs = 0;
+  const share = new CpuShare(() => nowMs);
+  assert.equal(share.waitMs, 0);
+  share.use(1000);
+  assert.equal(share.waitMs, 0, 'no limit');
+  share.set(0.25);
+  share.use(25); // what it had in advance
+  assert.equal(share.waitMs, 0);
+  share.use(10);
+  assert.equal(share.waitMs, 40);
+  nowMs += 30;
+  assert.equal(share.waitMs, 10);
+  nowMs += 1e6;
+  share.use(35);
+  assert.equal(share.waitMs, 40, 'no more is kept than a tenth of a second brings');
+  share.set(1);
+  assert.equal(share.waitMs, 0);
+});
+
+test('the scheduler takes no turn while the share is used up', async () => {
+  const log: string[] = [];
+  const share = new CpuShare(clock);
+  share.set(0.5);
+  const scheduler = new Scheduler(undefined, clock, share);
+  const hog = new Load(log, 'hog', 100, 30);
+  scheduler.wake(hog);
+  await until(() => log.length >= 3);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(log.length, 3, '50 ms were there, and half of what passed since; the last slice goes beyond');
+  clockMs += 200; // 50 ms more are there, and no more
+  await until(() => log.length >= 6);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(log.length, 6);
+  scheduler.remove(hog);
+  clockMs += 1000;
+  await until(() => !scheduler.isBusy);
 });
