@@ -14,6 +14,7 @@ import type { Dentry } from '../fs/dentry.ts';
 import type { Inode } from '../fs/inode.ts';
 import { mayExecute } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
+import { MAY_READ, permission } from '../fs/perm.ts';
 import { Mm } from '../mm/mm.ts';
 import type { MmLimits } from '../mm/mm.ts';
 import { isSecure } from './credentials.ts';
@@ -173,7 +174,8 @@ function becomeProgram(task: Task, mm: Mm, request: LoadRequest, loaded: Loaded)
   process.auxv = loaded.stack.auxv;
   process.execed = true;
   const { credentials } = request;
-  process.dumpable = credentials.euid === credentials.ruid && credentials.egid === credentials.rgid ? 1 : 0;
+  const isReadable = permission(process.exeInode, MAY_READ, credentials) === 0;
+  process.dumpable = isReadable && credentials.euid === credentials.ruid && credentials.egid === credentials.rgid ? 1 : 0;
   if (isSecure(process.credentials, credentials)) process.pdeathsig = 0;
   process.credentials = credentials;
   process.keepCaps = 0;

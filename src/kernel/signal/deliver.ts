@@ -6,6 +6,7 @@ import {
   SA_NODEFER, SA_RESETHAND, SA_RESTART, SIGSEGV, SIGSTOP, SIG_IGN, SI_KERNEL, defaultAction, sigbit, signalName,
 } from '../../abi/linux/signal.ts';
 import { REG } from '../../platform.ts';
+import { dumpCore } from '../process/coredump.ts';
 import { abortSequence } from '../process/rseq.ts';
 import type { Task } from '../process/task.ts';
 import { setResult } from '../syscalls/args.ts';
@@ -15,6 +16,8 @@ import { deliverable, forceSignal } from './send.ts';
 import { DEFAULT_ACTION, UNBLOCKABLE, siginfo, takePending } from './state.ts';
 import type { SigAction, SigInfo } from './state.ts';
 
+/** In a wait(2) status. */
+const WCOREFLAG = 0x80;
 const RESTART_SYSCALL = 219n;
 /** `syscall` is two bytes: a restart goes back onto it. */
 const SYSCALL_BYTES = 2n;
@@ -56,8 +59,7 @@ function deliverOne(task: Task, info: SigInfo, action: SigAction): boolean {
     return false;
   }
   task.kernel.killedBy = info;
-  // Never with the core flag (0x80): sandboxes write no core files.
-  task.kernel.exitGroup(task.process, signo);
+  task.kernel.exitGroup(task.process, what === 'core' && dumpCore(task, info) ? signo | WCOREFLAG : signo);
   return false;
 }
 
