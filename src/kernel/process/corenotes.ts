@@ -5,6 +5,7 @@
 
 import { NT_AUXV, NT_FILE, NT_PRFPREG, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, NT_X86_XSTATE, PRPSINFO, PRSTATUS, USER_REGS } from '../../abi/elf.ts';
 import { PAGE_SIZE } from '../../abi/linux/mman.ts';
+import { FPSTATE } from '../../abi/linux/signal.ts';
 import { REG } from '../../platform.ts';
 import { buildFpstate } from '../signal/fpstate.ts';
 import { encodeSiginfo } from '../signal/frame.ts';
@@ -123,9 +124,11 @@ function mappedFiles(process: Process): Uint8Array | null {
   return joined([new Uint8Array(head.buffer), bytesOf(names)]);
 }
 
-/** The floating-point registers, in both forms. */
+/** The floating-point registers, in both forms. Debuggers read XCR0 where a signal frame has its magic words. */
 function fpu({ kernel, context }: Task): Uint8Array[] {
   kernel.machine.saveFpu(context);
   const area = buildFpstate(kernel.cpu, context.fpu).subarray(0, kernel.cpu.xsaveBytes);
+  area.fill(0, FPSTATE.swMagic1, FPSTATE.legacySize);
+  new DataView(area.buffer).setBigUint64(FPSTATE.swMagic1, kernel.cpu.xfeatures, true);
   return [note('CORE', NT_PRFPREG, area.subarray(0, FPREGS_BYTES)), note('LINUX', NT_X86_XSTATE, area)];
 }

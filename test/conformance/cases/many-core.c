@@ -34,10 +34,10 @@ static const char CONTENTS[] =
   "note CORE 6 pages 1 ends 1\n"
   "note CORE 46494c45 unit 4096 exe first 1\n"
   "note CORE 2 size 512 xmm5 1\n"
-  "note LINUX 202\n"
+  "note LINUX 202 xcr0 1\n"
   "note CORE 1 size 336 signal 11 11 other: pid 1, rsp in core 1\n"
   "note CORE 2 size 512 xmm5 1\n"
-  "note LINUX 202\n"
+  "note LINUX 202 xcr0 1\n"
   "whole 1\n"
   "data a word of the program's data\n"
   "stack 1\n";
@@ -162,6 +162,8 @@ static void read_note(const Elf64_Nhdr *n, pid_t pid, int *threads) {
   } else if (n->n_type == NT_FPREGSET) {
     const struct user_fpregs_struct *s = (const void *)desc;
     printf(" size %u xmm5 %d", n->n_descsz, *threads > 1 || ((const unsigned *)s->xmm_space)[21] == 0x40450000);
+  } else if (n->n_type == NT_X86_XSTATE) {
+    printf(" xcr0 %d", *(const unsigned long *)(desc + 464) < 1 << 20 && (*(const unsigned long *)(desc + 464) & 3) == 3);
   } else if (n->n_type == NT_AUXV) {
     const Elf64_auxv_t *a = (const void *)desc;
     bool pages = false;
