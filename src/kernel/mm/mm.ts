@@ -20,7 +20,7 @@ import type { Fault } from './fault.ts';
 import { copyAddressSpace, wipeOnFork } from './fork.ts';
 import type { Frames } from './frames.ts';
 import { findUnmapped, mmapBase, pageDown } from './gap.ts';
-import { mapRegion, protectRegion, setBreak, unmapRegion } from './map.ts';
+import { dropRegion, mapRegion, protectRegion, setBreak, unmapRegion } from './map.ts';
 import type { MapRequest } from './map.ts';
 import { Pages } from './pages.ts';
 import { remapRegion } from './remap.ts';
@@ -193,8 +193,7 @@ export class Mm extends UserMemory {
 
   /** Drops every page and area and the page tables. */
   destroy(): void {
-    for (const vma of this.list.ranges) this.pages.release(vma);
-    this.list.replace(0, TASK_SIZE_MAX, []);
+    dropRegion(this, 0, TASK_SIZE_MAX);
     this.space.destroy();
   }
 

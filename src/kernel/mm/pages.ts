@@ -94,14 +94,6 @@ export class Pages {
     }
   }
 
-  /** Gives the pages of an area back, before the page tables are destroyed as a whole. */
-  release(vma: Pick<Vma, 'start' | 'end'>): void {
-    this.forEach(vma.start, vma.end, (_gva, entry) => {
-      this.frames.unref(entryGpa(entry));
-      this.rss--;
-    });
-  }
-
   /** Takes some pages of [start, end) away. */
   dropThose(start: number, end: number, wanted: (gva: number, gpa: number) => boolean): void {
     const found: number[] = [];
