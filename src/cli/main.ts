@@ -4,9 +4,12 @@
 
 import { hostProblem } from '../engine/supported.ts';
 
+/** What runs something, or is about to. */
+const STARTS_WORKER = new Set(['run', 'exec', 'serve']);
+
 async function start(): Promise<void> {
   const isHere = !process.argv.some((word) => word === '--server' || word.startsWith('--server='));
-  if (isHere && (process.argv[2] === 'run' || process.argv[2] === 'exec')) {
+  if (isHere && STARTS_WORKER.has(process.argv[2])) {
     const { startAhead } = await import('../engine/workerprocess.ts');
     const { offshootHome } = await import('../image/home.ts');
     try {

@@ -1,11 +1,13 @@
 // `offshoot serve`: settings from flags, environment and file; then until a signal ends it.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
+import { compileCache } from '../engine/workerprocess.ts';
 import { offshootHome } from '../image/home.ts';
 import { KeyFileError } from '../server/keyfile.ts';
 import { SettingsError, settingsOf, type Settings } from '../server/settings.ts';
-import { startService, type StartInit } from '../server/start.ts';
+import type { StartInit } from '../server/start.ts';
 import { UsageError } from './fail.ts';
 
 export interface ServeFlags {
@@ -23,6 +25,8 @@ export function defaultKeyFile(): string {
 /** offshoot serve */
 export async function serve({ config, ...flags }: ServeFlags): Promise<void> {
   const settings = known(() => settingsOf(config === undefined ? {} : readConfig(config), process.env, flags));
+  enableCompileCache(compileCache(offshootHome()).NODE_COMPILE_CACHE);
+  const { startService } = await import('../server/start.ts'); // 600 modules, compiled before
   const running = await startService(startInit(settings)).catch((error: unknown) => {
     throw error instanceof SettingsError || error instanceof KeyFileError ? new UsageError(error.message) : error;
   });

@@ -18,7 +18,7 @@ import { sandboxRoutes } from './routes/sandboxes.ts';
 import { templateRoutes } from './routes/templates.ts';
 import type { Service } from './service.ts';
 import type { Settings } from './settings.ts';
-import { validatorOf } from './validate.ts';
+import { validatorOf, whenValidating } from './validate.ts';
 
 const HEADERS_MS = 10_000;
 const KEEP_ALIVE_MS = 65_000;
@@ -83,7 +83,7 @@ function keyedRoutes(app: App, service: Service): void {
     if (service.isStopping) throw new ServiceError('stopping', 'The service is stopping.', { retryAfterSeconds: 2 });
     request.caller = service.callers.identify(request.headers.authorization);
     request.caller.allowance.count(1);
-    done();
+    whenValidating(done);
   });
   execRoutes(app, service);
   sandboxRoutes(app, service);

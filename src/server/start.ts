@@ -13,6 +13,7 @@ import { Metrics } from './metrics.ts';
 import type { Service } from './service.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { SettingsError, type Settings } from './settings.ts';
+import { loadCompiler } from './validate.ts';
 
 export interface StartInit {
   readonly settings: Settings;
@@ -57,7 +58,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   try {
     await addRoutes(app, service);
     const url = await listen(app, settings);
-    for (const name of settings.templates) void load(service, name);
+    void Promise.all(settings.templates.map((name) => load(service, name))).then(() => loadCompiler());
     app.log.info({ url, home, keys: keyFile }, keyFile === null
       ? `listening on ${url}; there is no key file: everybody on this machine may use it, nobody else` : `listening on ${url}; keys are needed`);
     return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, seconds)) };

@@ -2,8 +2,6 @@
 
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
-import { Convert } from 'typebox/value';
 import { ServiceError } from './errors.ts';
 
 interface Params { readonly additionalProperties?: readonly string[]; readonly allowedValues?: readonly unknown[] }
@@ -11,10 +9,33 @@ interface Problem { readonly keyword: string; readonly instancePath: string; rea
 
 const NAME_MAX = 100;
 
-export const validatorOf: FastifySchemaCompiler<unknown> = ({ schema, httpPart }) => {
-  const validator = Compile(schema as TSchema);
+/** typebox's compiler: a third of the service's modules, and nothing needs it before the first request is there. */
+interface Compiler { readonly compile: (schema: TSchema) => Validator; readonly convert: (schema: TSchema, data: unknown) => unknown }
+interface Validator { Check(data: unknown): boolean; Errors(data: unknown): unknown }
+
+let compiler: Compiler | null = null;
+let loading: Promise<void> | null = null;
+
+/** Calls `then` when requests can be validated: at once but for the first. */
+export function whenValidating(then: () => void): void {
+  if (compiler) then();
+  else void loadCompiler().then(then);
+}
+
+export function loadCompiler(): Promise<void> {
+  loading ??= Promise.all([import('typebox/compile'), import('typebox/value')]).then(([{ Compile }, { Convert }]) => {
+    compiler = { compile: (schema) => Compile(schema), convert: Convert };
+  });
+  return loading;
+}
+
+/** Compiled when first wanted. */
+export const validatorOf: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  let validator: Validator | null = null;
   return (data: unknown) => {
-    const value = httpPart === 'body' ? data : Convert(schema as TSchema, data);
+    if (!compiler) throw new Error('validation before whenValidating');
+    validator ??= compiler.compile(schema);
+    const value = httpPart === 'body' ? data : compiler.convert(schema, data);
     if (validator.Check(value)) return { value };
     return { error: new ServiceError('invalid', sentence(validator.Errors(value) as Problem[])) };
   };
