@@ -118,18 +118,20 @@ class Book {
     else this.wrong.push(`${kind}: ${JSON.stringify({ ended, reason, code, text: text?.slice(0, 200), stderr: stderr?.slice(0, 200) })}`);
   }
 
-  failed(kind: string, error: unknown): void {
-    count(this.errors, `${kind}: ${error instanceof ApiError ? `${error.status} ${error.code}: ${error.message}` : String(error)}`);
+  failed(error: unknown): void {
+    count(this.errors, `${error instanceof ApiError ? `${error.status} ${error.code}: ${error.message}` : String(error)}`);
   }
 }
 
 /** Does work with so many clients at a time until the time is over. */
-async function clientsOf(many: number, seconds: number, book: Book, init: { url: string; key: string }, work: (work: Work, index: number) => Promise<void>): Promise<void> {
+async function clientsOf(
+  many: number, seconds: number, book: Book, init: Pick<Work, 'url' | 'key'>, work: (work: Work, index: number) => Promise<void>,
+): Promise<void> {
   const end = performance.now() + seconds * 1000;
   const client = new Offshoot({ ...init, retries: 8 });
   const note: Note = (...what) => book.note(...what);
   await Promise.all(Array.from({ length: many }, async (_, index) => {
-    while (performance.now() < end) await work({ client, ...init, note }, index).catch((error: unknown) => book.failed('', error));
+    while (performance.now() < end) await work({ client, ...init, note }, index).catch((error: unknown) => book.failed(error));
   }));
 }
 
