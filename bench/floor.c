@@ -2,10 +2,10 @@
 // in C, with nothing around them. `offshoot bench fork` runs it beside Offshoot's own fork, sample by sample.
 //
 // usage: floor FILE BYTES SHARED PAGES   FILE is mapped MAP_PRIVATE, BYTES of it; from SHARED on (0: nowhere) other memory, the same in all,
-// is in its place, in a slot of its own. For each line on stdin, a number N up to 64: N machines made in a row, then each runs, then all are
-// closed, as the other side does it; for each its nanoseconds and the byte its guest printed go to stdout, in one line. The guest writes to
-// PAGES pages of its memory, as many as a run of the other side: a machine that does less leaves the host's caches warm for the next. Then
-// it reads a byte and writes it to a port. That part is not timed.
+// is in its place, in a slot of its own. For each line on stdin, a number N up to 1024: N machines made in a row, then each runs, then all are
+// closed, as the other side does it. One line goes to stdout: for each its nanoseconds, without running, and the byte its guest printed; then
+// the nanoseconds until all had run. The guest writes to PAGES pages of its memory, as many as a run of the other side (a machine that
+// does less leaves the host's caches warm for the next), reads a byte and writes it to a port.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define AREA 65536
-#define ROW_MAX 64
+#define ROW_MAX 1024
+#define PAGES_MAX 512
 #define CHECK(x) ({ long r_ = (long)(x); if (r_ < 0) { perror(#x); exit(1); } r_; })
 
 static uint64_t now(void) {
@@ -60,21 +61,25 @@ static struct vm create(void) {
   return m;
 }
 
-// Flat 32-bit code without paging, in the first private page; prints the byte stored beside it.
+// Flat 32-bit code without paging, in the first private page: an instruction for each page, then the byte behind the code is printed.
 static int check(struct vm m) {
-  static const uint8_t code[] = {
-    0x49, 0x78, 0x06,                                     // next: dec ecx; js print
-    0xfe, 0x07, 0x01, 0xdf, 0xeb, 0xf7,                   // inc byte [edi]; add edi,ebx; jmp next
-    0xa0, 0x40, 0x00, 0x01, 0x00, 0xe6, 0x10, 0xf4,       // print: mov al,[0x10040]; out 0x10,al; hlt
-  };
-  memcpy(m.memory + AREA, code, sizeof code);
-  m.memory[AREA + 0x40] = 'k';
+  uint8_t *code = m.memory + AREA;
+  size_t first = AREA + 8192, end = shared_gpa ? shared_gpa : bytes, step = pages ? (end - first) / pages & ~4095ul : 0, at = 0;
+  for (size_t i = 0; i < pages; i++) {
+    uint32_t address = first + i * step;
+    code[at++] = 0xfe, code[at++] = 0x05; // inc byte [address]
+    memcpy(code + at, &address, 4);
+    at += 4;
+  }
+  uint32_t byte = AREA + at + 8;
+  code[at++] = 0xa0; // mov al,[byte]; out 0x10,al; hlt
+  memcpy(code + at, &byte, 4);
+  memcpy(code + at + 4, (uint8_t[]){ 0xe6, 0x10, 0xf4, 'k' }, 4);
   struct kvm_sregs flat = sregs;
   flat.cs = (struct kvm_segment){ .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1 };
   flat.ds = flat.es = flat.ss = (struct kvm_segment){ .limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .db = 1, .s = 1, .g = 1 };
   flat.cr0 |= 1;
-  size_t first = AREA + 4096, end = shared_gpa ? shared_gpa : bytes;
-  struct kvm_regs regs = { .rip = AREA, .rflags = 2, .rcx = pages, .rdi = first, .rbx = pages ? (end - first) / pages & ~4095ul : 0 };
+  struct kvm_regs regs = { .rip = AREA, .rflags = 2 };
   CHECK(ioctl(m.vcpu, KVM_SET_SREGS, &flat));
   CHECK(ioctl(m.vcpu, KVM_SET_REGS, &regs));
   CHECK(ioctl(m.vcpu, KVM_RUN, 0));
@@ -95,6 +100,7 @@ int main(int argc, char **argv) {
   bytes = strtoull(argv[2], 0, 0);
   shared_gpa = strtoull(argv[3], 0, 0);
   pages = strtoull(argv[4], 0, 0);
+  if (pages > PAGES_MAX) return 2;
   shared = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(shared == MAP_FAILED ? -1 : 0);
   kvm = CHECK(open("/dev/kvm", O_RDWR | O_CLOEXEC));
@@ -113,16 +119,20 @@ int main(int argc, char **argv) {
   for (char line[16]; fgets(line, sizeof line, stdin);) {
     int count = atoi(line);
     if (count < 1 || count > ROW_MAX) return 2;
-    struct vm row[ROW_MAX];
-    uint64_t ns[ROW_MAX];
+    static struct vm row[ROW_MAX];
+    static uint64_t ns[ROW_MAX];
+    static int printed[ROW_MAX];
+    uint64_t begin = now();
     for (int i = 0; i < count; i++) {
       uint64_t start = now();
       row[i] = create();
       ns[i] = now() - start;
     }
-    for (int i = 0; i < count; i++) printf("%llu %c ", (unsigned long long)ns[i], check(row[i]));
+    for (int i = 0; i < count; i++) printed[i] = check(row[i]);
+    uint64_t all = now() - begin;
     for (int i = 0; i < count; i++) destroy(row[i]);
-    putchar('\n');
+    for (int i = 0; i < count; i++) printf("%llu %c ", (unsigned long long)ns[i], printed[i]);
+    printf("%llu\n", (unsigned long long)all);
     fflush(stdout);
   }
 }

@@ -4,6 +4,7 @@
 
 import type { Template } from '../engine/template.ts';
 import type { Engine } from '../engine/engine.ts';
+import { Echo } from './benchpeer.ts';
 
 /** Measured times of one kind, in microseconds. */
 export interface DispatchTimes {
@@ -17,22 +18,29 @@ const PAUSE_MS = 20;
 const WARM_UP = 50;
 const HOGS = 4;
 
-/** `dispatch`: submit → first instruction; `dispatch.roundtrip`: submit → result, of a run that prints a line. */
+/** `dispatch`: submit → first instruction; `dispatch.roundtrip`: submit → result, of a run that prints a line; `dispatch.floor`: a message to another Node. */
 export async function benchDispatch(engine: Engine, template: Template, samples: number): Promise<DispatchTimes[]> {
   const waits: number[] = [];
   const trips: number[] = [];
+  const floors: number[] = [];
+  const echo = new Echo();
   for (let i = -WARM_UP; i < samples; i++) {
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     const start = performance.now();
     const result = await engine.run(template, 'print(1+1)');
     const ms = performance.now() - start;
     if (result.stdout.toString() !== '2\n') throw new Error(`a benchmarked run printed ${JSON.stringify(result.stdout.toString())} instead of "2\\n"`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    const floorMs = await echo.sample();
     if (i < 0 || !result.pooled) continue;
+    floors.push(floorMs * 1000);
     waits.push(result.waitTimeMs * 1000);
     trips.push(ms * 1000);
   }
+  echo.stop();
   return [
-    { name: 'dispatch', unit: 'us', values: waits }, { name: 'dispatch.roundtrip', unit: 'us', values: trips },
+    { name: 'dispatch', unit: 'us', values: waits }, { name: 'dispatch.floor', unit: 'us', values: floors },
+    { name: 'dispatch.roundtrip', unit: 'us', values: trips },
     { name: 'dispatch.hogs', unit: 'ms', values: await besideHogs(engine, template, samples) },
     { name: 'cancel', unit: 'ms', values: await cancelled(engine, template, Math.ceil(samples / 5)) },
   ];

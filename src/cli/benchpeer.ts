@@ -1,8 +1,10 @@
-// What benchmarks compare with, as child processes that give one sample per line: the C floor and a native Python.
+// What benchmarks compare with, as child processes that give one sample per line: the C floor, a native Python, a Node that answers.
 
-import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import type { Socket } from 'node:net';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -62,11 +64,12 @@ export class Floor {
     }
   }
 
-  /** Milliseconds of `count` machines made in a row. */
-  async row(count: number): Promise<number[]> {
+  /** Milliseconds of each of `count` machines made in a row, and until all of them had run too. Answered when they are closed. */
+  async row(count: number): Promise<{ readonly made: number[]; readonly ranMs: number }> {
     const words = ((await this.peer.ask(String(count))) ?? '').trim().split(' ');
-    if (words.length !== 2 * count || words.some((word, i) => i % 2 === 1 && word !== 'k')) throw new Error('the floor\'s guest did not print what it should');
-    return words.filter((_word, i) => i % 2 === 0).map((ns) => Number(ns) / 1e6);
+    if (words.length !== 2 * count + 1 || words.some((word, i) => i % 2 === 1 && word !== 'k')) throw new Error('the floor\'s guest did not print what it should');
+    const times = words.filter((_word, i) => i % 2 === 0).map((ns) => Number(ns) / 1e6);
+    return { made: times.slice(0, count), ranMs: times[count] };
   }
 
   stop(): void {
@@ -100,5 +103,31 @@ export class Native {
 
   stop(): void {
     this.peer.stop();
+  }
+}
+
+/** Size of a run's message. */
+const MESSAGE = 'x'.repeat(600);
+
+/** bench/echo.mjs: another Node process at the other end of a socket. */
+export class Echo {
+  private readonly child: ChildProcess;
+  private readonly socket: Socket;
+
+  constructor() {
+    this.child = spawn(process.execPath, [`${BENCH}echo.mjs`], { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+    this.socket = this.child.stdio[3] as Socket;
+  }
+
+  /** Milliseconds from before a message is written until the other side has it. */
+  async sample(): Promise<number> {
+    const answer = once(this.socket, 'data') as Promise<[Buffer]>;
+    const start = process.hrtime.bigint();
+    this.socket.write(MESSAGE);
+    return Number(BigInt((await answer)[0].toString().trim()) - start) / 1e6;
+  }
+
+  stop(): void {
+    this.child.kill();
   }
 }
