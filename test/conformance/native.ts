@@ -43,8 +43,11 @@ const OUTPUT_BYTES_MAX = 1 << 20;
 /** Outcomes by file name of the program, written by tools/hwkvm/record.ts. */
 export const RECORDED = fileURLToPath(new URL('../../node_modules/.cache/conformance/outcomes.json', import.meta.url));
 
+/** Whether this is the emulated machine. */
+export const IS_EMULATED = process.env['OFFSHOOT_HWKVM'] !== undefined;
+
 /** Whether outcomes come from the record: the emulated machine has neither gcc nor Python. */
-export const IS_RECORDED = process.env['OFFSHOOT_HWKVM'] !== undefined && existsSync(RECORDED);
+export const IS_RECORDED = IS_EMULATED && existsSync(RECORDED);
 let outcomes: Readonly<Record<string, Outcome>> | null = null;
 
 function recorded({ program, part }: Job): Outcome {

@@ -3,7 +3,8 @@
 //   npm run compat -- SUITE [UNIT…] [--side native|sandbox] [--again] [--limit SECONDS] [--match PATTERN] [--details]
 //   npm run compat -- report
 //
-// SUITE: cpython, numpy, stress. Without units all of them; what has been run already is not run again unless --again says so.
+// SUITE: cpython, numpy, stress. Without units all of them; what has been run already is not run again unless --again says so (natively
+// only with --side native too), so a run that was interrupted goes on.
 // Each side of each unit is a process with a time limit; outcomes are kept in the home directory. `report` writes docs/compat.md.
 
 import { writeFileSync } from 'node:fs';
@@ -55,7 +56,8 @@ class Runner {
   private async side(suite: Suite, side: Side, unit: string, limitMs: number): Promise<Outcome> {
     const isPart = values.match.length > 0;
     const known = this.results.get(suite.name, side, unit);
-    if (known && (side === 'native' || !values.again) && !isPart) return known;
+    const isWanted = values.again && (side === 'sandbox' || values.side === 'native');
+    if (known && !isWanted && !isPart) return known;
     const timeoutMs = values.limit === undefined ? limitMs : Number(values.limit) * 1000;
     const program: Program = {
       argv: suite.argv(unit, Math.max(timeoutMs / 1000 - 10, 5), values.match), timeoutMs, memoryBytes: suite.memoryBytes,

@@ -80,7 +80,6 @@ function section(suite: Suite, units: readonly string[], results: Results): stri
   const ok = sum(counted, (result) => result.ok), nativeOk = sum(counted, (result) => result.nativeOk);
   const partly = pass.filter(({ result }) => result.wrong.length > 0);
   const tests = nativeOk > 0 ? `\n| tests in those that ran to their end | ${nativeOk} | ${ok} | ${percent(ok, nativeOk)} |` : '';
-  const missing = units.length - rows.length;
   return `
 ## ${TITLES[suite.name]}
 
@@ -91,8 +90,27 @@ ${NOTES[suite.name]}
 | files | ${expected} | ${pass.length} | ${percent(pass.length, expected)} |${tests}
 
 ${native.length} of the ${rows.length} files that were run do not pass natively either (most are skipped there).${
-  missing > 0 ? ` ${missing} of ${units.length} were not run.` : ''}
+  missing(units, rows)}${when(suite, rows, results)}
 ${table(suite, 'Wrong', wrong)}${table(suite, 'Too slow', slow)}${table(suite, 'Passing, but for some tests', partly)}`;
+}
+
+/** Names are given as long as they are few. */
+const NAMES_MAX = 40;
+
+/** What is not there, said plainly. */
+function missing(units: readonly string[], rows: readonly Row[]): string {
+  const run = new Set(rows.map(({ unit }) => unit));
+  const names = units.filter((unit) => !run.has(unit));
+  if (names.length === 0) return '';
+  return ` ${names.length} of ${units.length} were not run${names.length <= NAMES_MAX ? `: ${names.join(', ')}` : ''}.`;
+}
+
+/** Outcomes are kept one by one: a page of several days says so. */
+function when(suite: Suite, rows: readonly Row[], results: Results): string {
+  const span = results.span(suite.name, rows.map(({ unit }) => unit));
+  if (span === null) return '';
+  const [from, to] = [span.from, span.to].map((time) => time.toISOString().slice(0, 16).replace('T', ' '));
+  return `\nThe outcomes are from ${from} to ${to} (UTC).`;
 }
 
 /** The whole page. */

@@ -30,6 +30,14 @@ export class Results {
     fs.renameSync(`${file}.tmp`, file);
   }
 
+  /** When the oldest and the newest outcome of these units were taken; null: there is none. */
+  span(suite: string, units: readonly string[]): { readonly from: Date; readonly to: Date } | null {
+    const sides: readonly Side[] = ['native', 'sandbox'];
+    const files = units.flatMap((unit) => sides.map((side) => this.path(suite, side, unit)));
+    const times = files.flatMap((file) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? []);
+    return times.length === 0 ? null : { from: new Date(Math.min(...times)), to: new Date(Math.max(...times)) };
+  }
+
   private path(suite: string, side: Side, unit: string): string {
     return path.join(this.dir, suite, side, `${unit.replaceAll('/', '.')}.json`);
   }

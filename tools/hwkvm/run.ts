@@ -26,7 +26,7 @@ Runs CMD (default: the tests in test/hwkvm) in an emulated machine with AMD SVM;
 const SMOKE = ['node', 'tools/test.ts', 'hwkvm'];
 /** Left out of --all: thousands of runs or template after template (an hour in there), a compiler, the network. */
 const LEFT_OUT = ['kvm/cli', 'kvm/template', 'kvm/leak', 'kvm/forkprotocol', 'kvm/first', 'kvm/homewrong', 'kvm/soak'];
-const ALL = ['node', 'tools/test.ts', 'hwkvm', 'kvm', 'conformance', '--timeout', '60', ...LEFT_OUT.flatMap(part => ['--except', part])];
+const ALL = ['node', 'tools/test.ts', 'hwkvm', 'kvm', 'conformance', '--timeout', '120', ...LEFT_OUT.flatMap(part => ['--except', part])];
 const SMOKE_SECONDS = 360;
 const ALL_SECONDS = 3000;
 
