@@ -31,7 +31,9 @@ export const FileList = Type.Object({ files: Type.Array(FileInfo) }, { title: 'F
 export type FileList = Static<typeof FileList>;
 
 export const TarResult = Type.Object({
-  files: Type.Integer(), directories: Type.Integer(),
-  skipped: Type.Array(Type.Object({ path: Type.String(), reason: Type.String() }), { description: 'Links and devices; at most 100 are named.' }),
+  files: Type.Integer(), directories: Type.Integer(), links: Type.Integer(),
+  skipped: Type.Array(Type.Object({ path: Type.String(), reason: Type.String() }), {
+    description: 'Devices, names that lead upwards, links that cannot be made; at most 100 are named.',
+  }),
 }, { title: 'TarResult' });
 export type TarResult = Static<typeof TarResult>;

@@ -114,6 +114,16 @@ export class SandboxFiles {
     await this.ask({ kind: 'move', from: this.path(from), to: this.path(to) }, from);
   }
 
+  /** symlink(2): `target` may be any text, and need not lead anywhere. */
+  async symlink(target: string, path: string): Promise<void> {
+    await this.ask({ kind: 'symlink', target: this.path(target), path: this.path(path) }, path);
+  }
+
+  /** link(2): another name of a file. */
+  async link(from: string, path: string): Promise<void> {
+    await this.ask({ kind: 'link', from: this.path(from), path: this.path(path) }, path);
+  }
+
   /** Removes a file, link or empty directory; with `recursive` a directory with all that is in it. */
   async remove(path: string, { recursive = false }: { readonly recursive?: boolean } = {}): Promise<void> {
     for (;;) {

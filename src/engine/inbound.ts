@@ -98,13 +98,14 @@ function fileAnswer(answer: Fields): FileAnswer {
 
 /** Names and link targets are the guest's own: any text without NUL, a name without a slash. */
 function fileEntry(entry: Fields): FileEntry {
-  const { name, type, target, mtimeMs } = entry;
+  const { name, type, target, mtimeMs, sameAs } = entry;
   if (typeof name !== 'string' || name.length > NAME_MAX_BYTES || /[\0/]/.test(name)) throw new BadMessage('a file name that cannot be');
   if (target !== null && (typeof target !== 'string' || target.length > TEXT_MAX || target.includes('\0'))) throw new BadMessage('a link that cannot be');
   if (!FILE_TYPES.includes(type as FileEntry['type'])) throw new BadMessage('a file of an unknown type');
+  if (sameAs !== undefined && (typeof sameAs !== 'string' || !/^\d{1,20}:\d{1,20}$/.test(sameAs))) throw new BadMessage('a file like none');
   if (typeof mtimeMs !== 'number' || !Number.isFinite(mtimeMs)) throw new BadMessage('a file without a time');
   return {
-    name, type: type as FileEntry['type'], target, mtimeMs,
+    name, type: type as FileEntry['type'], target, mtimeMs, ...(sameAs === undefined ? {} : { sameAs }),
     size: amount(entry, 'size'), mode: count(entry, 'mode') & 0o7777, uid: count(entry, 'uid'), gid: count(entry, 'gid'),
   };
 }

@@ -106,6 +106,8 @@ export interface FileEntry {
   readonly gid: number;
   /** Of a symbolic link. */
   readonly target: string | null;
+  /** Of a file with several names: the same for all of them. */
+  readonly sameAs?: string;
 }
 
 /** What can be done with a sandbox's files: each is a bounded piece of work. */
@@ -122,6 +124,9 @@ export type FileOperation =
   | { readonly kind: 'list'; readonly path: string; readonly cookie: number }
   | { readonly kind: 'mkdir'; readonly path: string; readonly recursive: boolean }
   | { readonly kind: 'move'; readonly from: string; readonly to: string }
+  /** A symbolic link, or another name of a file; the link itself, where `from` is one. */
+  | { readonly kind: 'symlink'; readonly target: string; readonly path: string }
+  | { readonly kind: 'link'; readonly from: string; readonly path: string }
   /** Ask again until `isEnd`. */
   | { readonly kind: 'remove'; readonly path: string; readonly recursive: boolean };
 

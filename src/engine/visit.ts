@@ -8,7 +8,7 @@ import {
 import { childOf } from '../kernel/fs/dentry.ts';
 import { File } from '../kernel/fs/file.ts';
 import type { Inode } from '../kernel/fs/inode.ts';
-import { mkdirAt, renameAt, rmdirAt, unlinkAt } from '../kernel/fs/namei.ts';
+import { linkAt, mkdirAt, renameAt, rmdirAt, symlinkAt, unlinkAt } from '../kernel/fs/namei.ts';
 import { openAt } from '../kernel/fs/open.ts';
 import { lookupAt } from '../kernel/fs/path.ts';
 import { isOwner, MAY_READ, permission } from '../kernel/fs/perm.ts';
@@ -62,6 +62,8 @@ export class Visitor {
       case 'move': return this.done(renameAt(this.task, {
         oldfd: AT_FDCWD, oldPath: pathOf(operation.from), newfd: AT_FDCWD, newPath: pathOf(operation.to), flags: 0,
       }));
+      case 'symlink': return this.done(symlinkAt(this.task, byteString(operation.target), AT_FDCWD, pathOf(operation.path)));
+      case 'link': return this.done(linkAt(this.task, AT_FDCWD, pathOf(operation.from), AT_FDCWD, pathOf(operation.path), 0));
       case 'remove': return this.remove(pathOf(operation.path), operation.recursive);
     }
   }
@@ -168,6 +170,7 @@ export class Visitor {
     return {
       name: textOf(name), type: TYPES[inode.mode & 0o170000] ?? 'device', size: inode.sizeBytes, mode: inode.mode & 0o7777,
       mtimeMs: Number(inode.mtime / 1000n) / 1000, uid: inode.uid, gid: inode.gid, target: typeof target === 'string' ? textOf(target) : null,
+      ...(inode.isRegular() && inode.nlink > 1 ? { sameAs: `${inode.dev}:${inode.ino}` } : {}),
     };
   }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { packTar } from 'modern-tar';
@@ -112,9 +112,11 @@ test('archives: what tar(1) makes goes in, what comes out tar(1) reads', async (
   writeFileSync(join(dir, 'in/sub/data.bin'), bytes, { mode: 0o640 });
   writeFileSync(join(dir, `in/${'long-'.repeat(30)}.txt`), 'long');
   symlinkSync('/etc/passwd', join(dir, 'in/link'));
+  linkSync(join(dir, 'in/sub/data.bin'), join(dir, 'in/twin'));
   const archive = execFileSync('tar', ['-c', '-C', dir, 'in'], { maxBuffer: 2 ** 24 });
   const { json, text } = await put('files/tar', { path: 'unpacked' }, archive, 'application/x-tar');
-  assert.deepEqual([json['files'], json['directories'], (json['skipped'] as { path: string }[]).map(({ path: name }) => name)], [2, 2, ['in/link']], text);
+  assert.deepEqual([json['files'], json['directories'], json['links'], json['skipped']], [2, 2, 2, []], text);
+  assert.equal((await post('exec', { argv: ['sh', '-c', 'readlink unpacked/in/link; stat -c %h unpacked/in/twin'] })).json['stdout'], '/etc/passwd\n2\n');
   const hash = createHash('sha256').update(bytes).digest('hex');
   assert.match((await post('exec', { argv: ['sha256sum', 'unpacked/in/sub/data.bin'] })).json['stdout'], new RegExp(`^${hash}`));
   await post('exec', { argv: ['ln', '-s', 'sub', 'unpacked/in/own'] });
@@ -122,7 +124,27 @@ test('archives: what tar(1) makes goes in, what comes out tar(1) reads', async (
   mkdirSync(join(dir, 'out'));
   execFileSync('tar', ['-x', '-f', join(dir, 'out.tar'), '-C', join(dir, 'out')]);
   assert.ok(readFileSync(join(dir, 'out/in/own/data.bin')).equals(bytes));
+  assert.deepEqual([readlinkSync(join(dir, 'out/in/link')), statSync(join(dir, 'out/in/twin')).nlink], ['/etc/passwd', 2]);
   assert.equal(readFileSync(join(dir, `out/in/${'long-'.repeat(30)}.txt`), 'utf8'), 'long');
+});
+
+test('links in archives stay in the sandbox, and are replaced by what comes later', async () => {
+  await put('files/content', { path: 'kept' }, 'kept');
+  const archive = await packTar([
+    { header: { name: 'd', size: 0, type: 'symlink', linkname: '/etc' } }, { header: { name: 'd/offshoot-was-here', size: 1, type: 'file' }, body: 'x' },
+  ]);
+  assert.equal((await put('files/tar', { path: 'outside' }, archive, 'application/x-tar')).status, 403, 'with the rights of its user');
+  assert.ok(!existsSync('/etc/offshoot-was-here'));
+  const later = await packTar([
+    { header: { name: 'a', size: 0, type: 'symlink', linkname: '../kept' } }, { header: { name: 'a', size: 3, type: 'file' }, body: 'new' },
+    { header: { name: 'b', size: 0, type: 'symlink', linkname: 'nowhere' } }, { header: { name: 'b', size: 0, type: 'symlink', linkname: 'a' } },
+    { header: { name: 'c', size: 0, type: 'link', linkname: '../kept' } }, { header: { name: 'e', size: 0, type: 'link', linkname: 'nothing' } },
+  ]);
+  const { json, text } = await put('files/tar', { path: 'later' }, later, 'application/x-tar');
+  assert.deepEqual([json['files'], json['links'], json['skipped']], [1, 3, [
+    { path: 'c', reason: 'is a link to a name that leads upwards' }, { path: 'e', reason: 'cannot be linked (ENOENT)' },
+  ]], text);
+  assert.deepEqual([(await get('files/content', { path: 'kept' })).text, (await get('files/content', { path: 'later/b' })).text], ['kept', 'new']);
 });
 
 test('hostile archives: names upwards and devices are skipped and named; what is none is refused', async () => {

@@ -5,6 +5,7 @@ import { posix } from 'node:path';
 import { Readable, Transform, Writable } from 'node:stream';
 import { createTarDecoder, createTarPacker, type TarHeader } from 'modern-tar';
 import type { FileInfo, TarResult } from '../../api/file.ts';
+import { OffshootError } from '../../engine/errors.ts';
 import type { SandboxFiles } from '../../engine/files.ts';
 import type { FileEntry } from '../../engine/protocol.ts';
 import { ServiceError } from '../errors.ts';
@@ -85,27 +86,32 @@ export function readTar(at: At, path: string): Promise<Readable> {
 async function* tarOf(files: SandboxFiles, path: string): AsyncGenerator<Uint8Array> {
   const top = await files.stat(path);
   const { readable, controller } = createTarPacker();
-  const filling = fill(files, controller, path, top.type === 'directory' ? '' : top.name, top, { entries: 0 }, 0)
+  const filling = fill(files, controller, path, top.type === 'directory' ? '' : top.name, top, { entries: 0, names: new Map() }, 0)
     .then(() => controller.finalize(), (error: unknown) => controller.error(error));
   yield* readable as AsyncIterable<Uint8Array>;
   await filling;
 }
 
+/** How many there are, and by what name the archive has the first of those that are one file. */
+interface Filled { entries: number; readonly names: Map<string, string> }
 type Packer = ReturnType<typeof createTarPacker>['controller'];
 
-async function fill(files: SandboxFiles, tar: Packer, path: string, name: string, entry: FileEntry, count: { entries: number }, depth: number): Promise<void> {
-  if (++count.entries > ENTRIES_MAX || depth > DEPTH_MAX) {
+async function fill(files: SandboxFiles, tar: Packer, path: string, name: string, entry: FileEntry, filled: Filled, depth: number): Promise<void> {
+  if (++filled.entries > ENTRIES_MAX || depth > DEPTH_MAX) {
     throw new ServiceError('too-large', `An archive has ${ENTRIES_MAX} files in ${DEPTH_MAX} levels at most.`);
   }
   const head = { mode: entry.mode, mtime: new Date(entry.mtimeMs), uid: entry.uid, gid: entry.gid };
   if (entry.type === 'directory') {
     if (name !== '') await tar.add({ ...head, name: `${name}/`, type: 'directory', size: 0 }).close();
     for (const child of await files.list(path)) {
-      await fill(files, tar, posix.join(path, child.name), name === '' ? child.name : `${name}/${child.name}`, child, count, depth + 1);
+      await fill(files, tar, posix.join(path, child.name), name === '' ? child.name : `${name}/${child.name}`, child, filled, depth + 1);
     }
   } else if (entry.type === 'symlink') {
     await tar.add({ ...head, name, type: 'symlink', size: 0, linkname: entry.target ?? '' }).close();
+  } else if (entry.type === 'file' && entry.sameAs !== undefined && filled.names.has(entry.sameAs)) {
+    await tar.add({ ...head, name, type: 'link', size: 0, linkname: filled.names.get(entry.sameAs) ?? '' }).close();
   } else if (entry.type === 'file') {
+    if (entry.sameAs !== undefined) filled.names.set(entry.sameAs, name);
     const writer = tar.add({ ...head, name, type: 'file', size: entry.size }).getWriter();
     let left = entry.size; // it may change while it is read: the archive has the size it said
     for await (const piece of files.readStream(path, { length: entry.size })) {
@@ -117,10 +123,14 @@ async function fill(files: SandboxFiles, tar: Packer, path: string, name: string
   }
 }
 
-/** Takes an archive apart below a directory, which is made. Names may not lead out of it; links and devices are skipped and named. */
+/**
+ * Takes an archive apart below a directory, which is made. Names are taken as below it: a leading / goes, one with .. is skipped, as are
+ * devices; both are named. Links are made as they are, wherever they point to: it is the sandbox's own file system, seen with its user's
+ * rights. As with tar(1), what comes later in an archive replaces a link that came earlier.
+ */
 export function writeTar(at: At, path: string, body: Readable): Promise<TarResult> {
   return withFiles(at, async (files) => {
-    const result: TarResult = { files: 0, directories: 0, skipped: [] };
+    const unpacked: Unpacked = { base: path, links: new Set(), result: { files: 0, directories: 0, links: 0, skipped: [] } };
     const decoder = createTarDecoder({ strict: true });
     const fed = new Promise<void>((resolve, reject) => {
       const sink = Writable.fromWeb(decoder.writable as Parameters<typeof Writable.fromWeb>[0]);
@@ -130,33 +140,75 @@ export function writeTar(at: At, path: string, body: Readable): Promise<TarResul
     await files.mkdir(path, { recursive: true });
     try {
       for await (const { header, body: content } of decoder.readable as AsyncIterable<TarEntry>) {
-        await unpack(files, path, header, content, result);
+        await unpack(files, unpacked, header, content);
       }
     } catch (error) {
       throw error instanceof Error && error.name === 'Error' ? new ServiceError('invalid', 'The body is not a tar archive, or is damaged.') : error;
     }
     await fed;
-    return result;
+    return unpacked.result;
   });
 }
 
 interface TarEntry { readonly header: TarHeader; readonly body: AsyncIterable<Uint8Array> & ReadableStream<Uint8Array> }
 
-async function unpack(files: SandboxFiles, base: string, header: TarHeader, content: TarEntry['body'], result: TarResult): Promise<void> {
+/** Where it is unpacked, and links that were made there by this archive. */
+interface Unpacked { readonly base: string; readonly links: Set<string>; readonly result: TarResult }
+
+async function unpack(files: SandboxFiles, unpacked: Unpacked, header: TarHeader, content: TarEntry['body']): Promise<void> {
   const { name, type = 'file', mode } = header;
-  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  const reason = parts.includes('..') ? 'its name leads upwards' : type !== 'file' && type !== 'directory' ? `is a ${type}` : null;
-  const target = posix.join(base, ...parts);
-  if (reason !== null || parts.length === 0) {
-    if (reason !== null && result.skipped.length < SKIPPED_MAX) result.skipped.push({ path: name.slice(0, 1000), reason });
-    await content.cancel();
-  } else if (type === 'directory') {
+  const { base, links, result } = unpacked;
+  const target = below(base, name);
+  const reason = target === null ? 'its name leads upwards' : KINDS.has(type) ? null : `is a ${type}`;
+  if (reason !== null || target === null || target === posix.join(base)) {
+    if (reason !== null) skip(result, name, reason);
+    return void await content.cancel();
+  }
+  if (type === 'directory') {
     await files.mkdir(target, { recursive: true });
     result.directories++;
-    await content.cancel();
-  } else {
-    if (parts.length > 1) await files.mkdir(posix.dirname(target), { recursive: true });
+    return void await content.cancel();
+  }
+  await files.mkdir(posix.dirname(target), { recursive: true });
+  if (type === 'file') {
+    if (links.delete(target)) await files.remove(target);
     await files.write(target, content, mode === undefined ? {} : { mode: mode & 0o777 });
     result.files++;
+    return;
+  }
+  await content.cancel();
+  const problem = await link(files, base, target, header);
+  if (problem !== null) return skip(result, name, problem);
+  links.add(target);
+  result.links++;
+}
+
+const KINDS = new Set<TarHeader['type']>(['file', 'directory', 'symlink', 'link']);
+
+/** A name as it is below the directory; null: it leads out of it. */
+function below(base: string, name: string): string | null {
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.includes('..') ? null : posix.join(base, ...parts);
+}
+
+function skip({ skipped }: TarResult, name: string, reason: string): void {
+  if (skipped.length < SKIPPED_MAX) skipped.push({ path: name.slice(0, 1000), reason });
+}
+
+/** Makes a link in place of what is there; what is wrong with it, or null. What one archive says of another's files is no reason to end. */
+async function link(files: SandboxFiles, base: string, target: string, { type, linkname = '' }: TarHeader): Promise<string | null> {
+  const from = type === 'link' ? below(base, linkname) : linkname;
+  if (from === null) return 'is a link to a name that leads upwards';
+  const make = (): Promise<void> => (type === 'link' ? files.link(from, target) : files.symlink(from, target));
+  try {
+    await make().catch(async (error: unknown) => {
+      if (!(error instanceof OffshootError) || error.errno !== 'EEXIST' || from === target) throw error;
+      await files.remove(target);
+      await make();
+    });
+    return null;
+  } catch (error) {
+    if (error instanceof OffshootError && error.errno !== undefined && error.errno !== 'ENOSPC') return `cannot be linked (${error.errno})`;
+    throw error;
   }
 }
