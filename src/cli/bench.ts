@@ -70,7 +70,7 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
   const floors: number[] = [];
   for (let i = -WARM_UP; i < samples; i += IN_TURN) {
     forks.push(...await timeForks(engine, template));
-    if (floor) floors.push(...(await floor.row(IN_TURN)).made);
+    if (floor) floors.push(...await floor.row(IN_TURN));
     if (i < 0) forks.length = floors.length = 0;
   }
   floor?.stop();
