@@ -25,10 +25,15 @@ export function passed(outcome: Outcome): boolean {
   return outcome.file === null ? outcome.exitCode === 0 && Object.keys(outcome.tests).length === 0 : PASSED.includes(outcome.file);
 }
 
+/** Python's watchdog prints where all threads are and exits; printing while they run, it now and then dies of SIGSEGV (natively too). */
+function isTimeout({ exitCode, tail }: Outcome): boolean {
+  return (exitCode === 1 || exitCode === 139) && /^Timeout \(/m.test(tail);
+}
+
 export function compare(native: Outcome, here: Outcome): Comparison {
   const expected = Object.keys(native.tests).filter((name) => native.tests[name] === 'ok');
   const missed = expected.filter((name) => here.tests[name] !== 'ok');
-  const isSlow = here.exitCode === null && here.reason === null || here.file === null && here.exitCode === 1 && /^Timeout \(/m.test(here.tail);
+  const isSlow = here.exitCode === null && here.reason === null || here.file === null && isTimeout(here);
   const wrong = isSlow ? missed.filter((name) => here.tests[name] !== undefined && here.tests[name] !== 'lost') : missed;
   const counts = { nativeOk: expected.length, ok: expected.length - missed.length, wrong, unreached: missed.length - wrong.length };
   if (!passed(native)) return { standing: 'native', ...counts };
