@@ -1,6 +1,7 @@
 // `offshoot bench compile`: building a real C project (zlib, from Debian's source package) and importing numpy, in sandboxes and natively
 // in the same image. A script that runs on both sides reads its own clock; the image is unpacked for the native side, which runs in a
-// changed root in namespaces of its own (unshare(1): as root, or where users may have namespaces).
+// changed root in namespaces of its own (unshare(1): as root, or where users may have namespaces). What an import cannot do without on
+// this KVM, its traps and the first touches of its pages, is added to the native time: its floor.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,7 +12,8 @@ import type { Template } from '../engine/template.ts';
 import { fetchSource } from '../image/source.ts';
 import { findImage, openImage } from '../image/store.ts';
 import { unpackImage } from '../image/unpack.ts';
-import { ratio, row, type Row } from './benchrow.ts';
+import { BareTrap } from './bench-trap.ts';
+import { ratio, row, single, type Row } from './benchrow.ts';
 
 /** Kept like a template of the user's: removed with `offshoot template rm`. */
 const NAME = 'bench-compile';
@@ -35,6 +37,9 @@ d=$EPOCHREALTIME
 python3 -c 'import numpy; print(numpy.arange(5).sum())'
 e=$EPOCHREALTIME
 echo "compile $a $c"; echo "compile.configure $a $b"; echo "compile.make $b $c"; echo "import.numpy $d $e"`;
+const IMPORT = ['python3', '-c', 'import numpy; print(numpy.arange(5).sum())'];
+/** Samples of the bare trap and the bare touch. */
+const BARE_SAMPLES = { trap: 200, touch: 5 };
 /** Three test programs (static, shared, 64-bit offsets), and 0+1+2+3+4. */
 const CHECKED = /^3\n10\n(?:\S+ \d+[.,]\d+ \d+[.,]\d+\n){4}$/;
 const NAMES = ['compile', 'compile.configure', 'compile.make', 'import.numpy'] as const;
@@ -58,11 +63,31 @@ export async function benchCompile(engine: Engine, samples: number, notes: strin
     if (printed === null) hasNative = false;
     else add(native, printed);
   }
+  const floor = hasNative ? await floorRows(engine, template, native['import.numpy'] ?? []) : [];
   if (!hasNative) notes.push('unshare(1) may not make namespaces here: native rows are missing; as root it may');
-  return NAMES.flatMap((name) => [
+  return [...NAMES.flatMap((name) => [
     row(name, 's', here[name]),
     ...(hasNative ? [row(`${name}.native`, 's', native[name]), ratio(`${name}.ratio`, here[name], native[name])] : []),
-  ]);
+  ]), ...floor];
+}
+
+/** What the import would take if our kernel took no time: the native time, its traps, the first touches of the pages it makes its own. */
+async function floorRows(engine: Engine, template: Template, native: readonly number[]): Promise<Row[]> {
+  await using sandbox = await template.fork({ memoryBytes: MEMORY_BYTES });
+  const { syscalls, dirtyPages, exitCode } = await sandbox.exec(IMPORT, { countPages: true, timeoutMs: TIMEOUT_MS });
+  if (exitCode !== 0 || dirtyPages === null) throw new Error('importing numpy failed');
+  const { kind } = await engine.selfTest();
+  const bare = new BareTrap(kind === 'pvm' ? 'pvm' : 'hardware');
+  const samples = (count: number, take: () => number): number[] => Array.from({ length: count }, take);
+  const trap = row('import.numpy.trap', 'us', samples(BARE_SAMPLES.trap, () => bare.sample()).slice(BARE_SAMPLES.trap / 4));
+  const touch = row('import.numpy.touch', 'us', samples(BARE_SAMPLES.touch, () => bare.touchSample()));
+  bare.close();
+  const extra = (syscalls * trap.p50 + dirtyPages * touch.p50) / 1e6;
+  const floor = native.map((seconds) => seconds + extra);
+  return [
+    single('import.numpy.traps', 'calls', syscalls), single('import.numpy.pages', 'pages', dirtyPages), trap, touch,
+    row('import.numpy.floor', 's', floor), ratio('import.numpy.floor.ratio', floor, native),
+  ];
 }
 
 function add(times: Record<string, number[]>, printed: string): void {
