@@ -4,11 +4,13 @@
 
 import { EINVAL, EISDIR, ENOENT } from '../../abi/linux/errno.ts';
 import { SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/linux/fcntl.ts';
+import { IN_ACCESS } from '../../abi/linux/inotify.ts';
 import { DIRENT64_NAME, DIRENT_NAME, DT_DIR } from '../../abi/linux/stat.ts';
 import type { Task } from '../process/task.ts';
 import { parentOf } from './dentry.ts';
 import { File } from './file.ts';
 import type { DirEntry } from './inode.ts';
+import { notifyFile } from './notify.ts';
 
 /** Entries asked of an inode at a time: about what fits glibc's 32 KB buffer. */
 const BATCH = 1024;
@@ -54,6 +56,7 @@ export class DirFile extends File {
       if (entries.length < BATCH) break;
     }
     inode.touched();
+    notifyFile(this, IN_ACCESS);
     return used;
   }
 

@@ -3,11 +3,13 @@
 // Interface: File; each kind of object subclasses it (regular file, directory, pipe end, eventfd, host stream, …).
 
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from '../../abi/linux/errno.ts';
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../../abi/linux/inotify.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import type { Dentry } from './dentry.ts';
 import { pathOf } from './dentry.ts';
 import type { Inode } from './inode.ts';
+import { notifyFile } from './notify.ts';
 
 /** How many open file descriptions there are. */
 export interface FileCount { files: number }
@@ -77,6 +79,7 @@ export abstract class File {
 
   /** The last reference is gone. Subclasses wake the other end; call super. */
   release(): void {
+    notifyFile(this, this.canWrite() ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     this.inode.locks?.releaseOwner(this);
     this.inode.drop();
   }

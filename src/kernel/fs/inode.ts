@@ -10,6 +10,7 @@ import type { Wait } from '../wait.ts';
 import type { Dentry } from './dentry.ts';
 import type { File } from './file.ts';
 import type { LockList } from './locks.ts';
+import type { Watch } from './notify.ts';
 
 /** A point in time as stat(2) shows it: nanoseconds since 1970. */
 export type TimeNs = bigint;
@@ -52,6 +53,8 @@ export abstract class Inode {
   users = 0;
   /** Record and flock locks, made when the first is taken. */
   locks: LockList | null = null;
+  /** Who wants to hear what happens to it (notify.ts). Not saved: whoever watches does. */
+  watches: Watch[] | null = null;
 
   /** Called when `users` and `nlink` are both 0: give memory back. */
   release(): void {}

@@ -13,6 +13,7 @@ import type { File } from './file.ts';
 import type { FilePagesState } from './filepages.ts';
 import { Inode } from './inode.ts';
 import type { AttrChange } from './inode.ts';
+import { notifyGone } from './notify.ts';
 import type { MemFs } from './tmpfs.ts';
 
 /** Plain data; frozen: shared by forks. */
@@ -134,6 +135,7 @@ export class MemInode extends Inode {
   }
 
   override release(): void {
+    notifyGone(this);
     this.fs.free(this);
   }
 

@@ -7,11 +7,13 @@ import {
   EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS, EXDEV,
 } from '../../abi/linux/errno.ts';
 import { AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/linux/fcntl.ts';
+import { IN_ATTRIB, IN_CREATE, IN_DELETE } from '../../abi/linux/inotify.ts';
 import { S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID } from '../../abi/linux/stat.ts';
 import type { Task } from '../process/task.ts';
 import { isBelow } from './dentry.ts';
 import type { Dentry } from './dentry.ts';
 import type { Inode } from './inode.ts';
+import { notifyMove, notifyName, notifySelf } from './notify.ts';
 import { dentryOfFd, walkAt } from './path.ts';
 import type { Walked } from './path.ts';
 import { MAY_WRITE, mayModify, permission, stickyCheck } from './perm.ts';
@@ -66,7 +68,10 @@ export function makeNode(task: Task, dirfd: number, path: string, mode: number, 
   const { uid, gid, mode: full } = newOwner(task, at.dir.inode, type | (mode & S_IALLUGO));
   const isDevice = type === S_IFCHR || type === S_IFBLK;
   const inode = at.dir.inode.create(at.last, full, uid, gid, isDevice ? rdev : 0);
-  return typeof inode === 'number' ? inode : at.dir.instantiate(at.last, inode);
+  if (typeof inode === 'number') return inode;
+  const made = at.dir.instantiate(at.last, inode);
+  notifyName(at.dir.inode, at.last, inode, IN_CREATE);
+  return made;
 }
 
 export function symlinkAt(task: Task, target: string, dirfd: number, path: string): number {
@@ -80,6 +85,7 @@ export function symlinkAt(task: Task, target: string, dirfd: number, path: strin
 function added(at: Walked, inode: Inode | number): number {
   if (typeof inode === 'number') return inode;
   at.dir.instantiate(at.last, inode);
+  notifyName(at.dir.inode, at.last, inode, IN_CREATE);
   return 0;
 }
 
@@ -98,6 +104,8 @@ export function linkAt(task: Task, oldfd: number, oldPath: string, newfd: number
   const error = old.inode.isDirectory() ? -EPERM : at.dir.inode.link(at.last, old.inode);
   if (error < 0) return error;
   at.dir.instantiate(at.last, old.inode);
+  notifySelf(old.inode, IN_ATTRIB);
+  notifyName(at.dir.inode, at.last, old.inode, IN_CREATE);
   return 0;
 }
 
@@ -135,9 +143,7 @@ export function unlinkAt(task: Task, dirfd: number, path: string): number {
   if (denied < 0) return denied;
   if (at.found.inode.isDirectory()) return -EISDIR;
   if (isMountPoint(at.found)) return -EBUSY;
-  const error = at.dir.inode.unlink(at.last);
-  if (error === 0) at.dir.forget(at.last);
-  return error;
+  return removed(at, at.found.inode, (dir) => dir.unlink(at.last));
 }
 
 export function rmdirAt(task: Task, dirfd: number, path: string): number {
@@ -152,8 +158,19 @@ export function rmdirAt(task: Task, dirfd: number, path: string): number {
   if (denied < 0) return denied;
   if (!at.found.inode.isDirectory()) return -ENOTDIR;
   if (isMountPoint(at.found)) return -EBUSY;
-  const error = at.dir.inode.rmdir(at.last);
-  if (error === 0) at.dir.forget(at.last);
+  return removed(at, at.found.inode, (dir) => dir.rmdir(at.last));
+}
+
+/** Takes a name away. Watchers hear of the inode first, also that it is gone, then of the name. */
+function removed(at: Walked, inode: Inode, remove: (dir: Inode) => number): number {
+  inode.hold();
+  const error = remove(at.dir.inode);
+  if (error === 0) {
+    at.dir.forget(at.last);
+    if (!inode.isDirectory()) notifySelf(inode, IN_ATTRIB);
+  }
+  inode.drop();
+  if (error === 0) notifyName(at.dir.inode, at.last, inode, IN_DELETE);
   return error;
 }
 
@@ -180,8 +197,15 @@ export function renameAt(task: Task, args: RenameArguments): number {
   const exchange = (args.flags & RENAME_EXCHANGE) !== 0;
   const denied = mayReplace(task, from, to, from.found, exchange);
   if (denied !== 0) return denied;
+  const victim = to.found;
+  victim?.inode.hold();
   const done = from.dir.inode.rename(from.last, to.dir.inode, to.last, exchange);
-  if (done === 0) moveDentries(from, to, exchange);
+  if (done === 0) {
+    moveDentries(from, to, exchange);
+    notifyMove(from.found, from.dir, from.last, exchange ? null : victim?.inode ?? null);
+    if (exchange && victim) notifyMove(victim, to.dir, to.last, null);
+  }
+  victim?.inode.drop();
   return done;
 }
 

@@ -9,12 +9,14 @@ import {
   __O_TMPFILE, O_ACCMODE, O_APPEND, O_ASYNC, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
   O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_SYNC, O_TMPFILE, O_TRUNC,
 } from '../../abi/linux/fcntl.ts';
+import { IN_CREATE, IN_MODIFY, IN_OPEN } from '../../abi/linux/inotify.ts';
 import { S_IFREG, S_IFSOCK, S_IFMT } from '../../abi/linux/stat.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import { Dentry } from './dentry.ts';
 import { File } from './file.ts';
 import { newOwner } from './namei.ts';
+import { notifyFile, notifyName } from './notify.ts';
 import { walkAt } from './path.ts';
 import type { LastLink, Walked } from './path.ts';
 import { isOwner, MAY_EXEC, MAY_READ, MAY_WRITE, mayModify, permission } from './perm.ts';
@@ -79,7 +81,9 @@ function create(task: Task, at: Walked, flags: number, mode: number): File | num
   const owner = newOwner(task, at.dir.inode, S_IFREG | (mode & 0o7777));
   const inode = at.dir.inode.create(at.last, owner.mode, owner.uid, owner.gid, 0);
   if (typeof inode === 'number') return inode;
-  return finish(task, at.dir.instantiate(at.last, inode), flags);
+  const made = at.dir.instantiate(at.last, inode);
+  notifyName(at.dir.inode, at.last, inode, IN_CREATE);
+  return finish(task, made, flags);
 }
 
 function openTemporary(task: Task, dirfd: number, path: string, flags: number, mode: number, resolve: number): File | number | Wait {
@@ -119,7 +123,9 @@ export function openDentry(task: Task, dentry: Dentry, flags: number): File | nu
     const error = truncateFile(task, inode, 0);
     if (error < 0) return error;
   }
-  return finish(task, dentry, flags);
+  const file = finish(task, dentry, flags);
+  if ((flags & O_TRUNC) !== 0 && inode.isRegular() && file instanceof File) notifyFile(file, IN_MODIFY);
+  return file;
 }
 
 function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait {
@@ -132,7 +138,10 @@ function finish(task: Task, dentry: Dentry, flags: number): File | number | Wait
   const file = dentry.inode.open(kept, task);
   // An object without a name (a pipe reached through /proc/PID/fd) keeps its own label.
   if (file instanceof File && (dentry.parent || dentry.mount || file.label === '')) file.dentry ??= dentry;
-  if (file instanceof File) file.opened(task, flags);
+  if (file instanceof File) {
+    notifyFile(file, IN_OPEN);
+    file.opened(task, flags);
+  }
   return file;
 }
 

@@ -3,10 +3,12 @@
 import { EFBIG, EINVAL, ENOTTY, ENXIO } from '../../abi/linux/errno.ts';
 import { O_APPEND, O_NOATIME, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../../abi/linux/fcntl.ts';
 import { FIONREAD } from '../../abi/linux/ioctl.ts';
+import { IN_ACCESS, IN_MODIFY } from '../../abi/linux/inotify.ts';
 import { SIGXFSZ } from '../../abi/linux/signal.ts';
 import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import { File } from './file.ts';
+import { notifyFile } from './notify.ts';
 import { dropPrivileges } from './perm.ts';
 
 const RLIMIT_FSIZE = 1;
@@ -25,12 +27,14 @@ export class RegFile extends File {
   override pread(_task: Task, dst: Uint8Array, pos: number): number {
     const n = this.inode.read(pos, dst);
     if ((this.flags & O_NOATIME) === 0) this.inode.touched();
+    if (n > 0) notifyFile(this, IN_ACCESS);
     return n;
   }
 
   override peek(pos: number, max: number): Uint8Array | null {
     const bytes = this.inode.peek(pos, max);
     if (bytes && (this.flags & O_NOATIME) === 0) this.inode.touched();
+    if (bytes) notifyFile(this, IN_ACCESS);
     return bytes;
   }
 
@@ -54,7 +58,9 @@ export class RegFile extends File {
       return -EFBIG;
     }
     dropPrivileges(this.inode, task.process.credentials);
-    return this.inode.write(pos, room < src.length ? src.subarray(0, room) : src);
+    const n = this.inode.write(pos, room < src.length ? src.subarray(0, room) : src);
+    if (n > 0) notifyFile(this, IN_MODIFY);
+    return n;
   }
 
   override seek(offset: number, whence: number): number {

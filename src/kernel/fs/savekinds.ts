@@ -9,6 +9,8 @@ import { EpollFile } from '../ipc/epoll.ts';
 import type { EpollState } from '../ipc/epoll.ts';
 import { EventFd } from '../ipc/eventfd.ts';
 import type { EventFdState } from '../ipc/eventfd.ts';
+import { Inotify } from '../ipc/inotify.ts';
+import type { InotifyState } from '../ipc/inotify.ts';
 import { Pipe, PipeFile, PipeInode, adoptFifo, fifoOf, fifoOpening } from '../ipc/pipe.ts';
 import type { PipeState } from '../ipc/pipe.ts';
 import { SocketFile } from '../ipc/socket.ts';
@@ -116,6 +118,18 @@ const socketKind: FileKind = {
   },
 };
 
+const inotifyKind: FileKind = {
+  save(file: File, saver: Saver): InotifyState<InodeRef> {
+    const state = (file as Inotify).save();
+    return { ...state, watches: state.watches.map((watch) => ({ ...watch, inode: saver.inode(watch.inode) })) };
+  },
+  restore(state, loader): File {
+    const saved = state.extra as InotifyState<InodeRef>;
+    const watches = saved.watches.map((watch) => ({ ...watch, inode: loader.inode(watch.inode) }));
+    return new Inotify(loader.kernel.waits, { ...saved, watches }, state.flags);
+  },
+};
+
 const timerKind: FileKind = {
   save: (file) => (file as TimerFd).save(),
   restore(state, { kernel }): File {
@@ -152,6 +166,7 @@ export function registerKinds(): void {
   registerFileKind('epoll', epollKind);
   registerFileKind('socket', socketKind);
   registerFileKind('timerfd', timerKind);
+  registerFileKind('inotify', inotifyKind);
   registerFileKind('text', textKind);
   registerFileKind('pidfd', {
     save: (file) => (file as PidFile).save(),

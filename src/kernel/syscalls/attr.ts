@@ -2,8 +2,11 @@
 
 import { EACCES, EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM } from '../../abi/linux/errno.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH, PATH_MAX } from '../../abi/linux/fcntl.ts';
+import { IN_ATTRIB } from '../../abi/linux/inotify.ts';
 import { S_IALLUGO, S_ISGID, UTIME_NOW, UTIME_OMIT } from '../../abi/linux/stat.ts';
-import type { AttrChange, Inode } from '../fs/inode.ts';
+import { Dentry } from '../fs/dentry.ts';
+import type { AttrChange } from '../fs/inode.ts';
+import { notifyDentry } from '../fs/notify.ts';
 import { lookupAt } from '../fs/path.ts';
 import { inGroup, isOwner, MAY_WRITE, permission, strippedMode } from '../fs/perm.ts';
 import type { Task } from '../process/task.ts';
@@ -14,82 +17,90 @@ const NS_PER_SEC = 1_000_000_000n;
 /** uid or gid argument that means "leave it". */
 const UNCHANGED = 0xffff_ffff;
 
-/** The inode a path names, or -errno. `flags`: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
-function inodeAt(task: Task, dirfd: number, pathAt: number, flags: number): Inode | number {
+/** What a path names, or -errno. `flags`: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
+function namedAt(task: Task, dirfd: number, pathAt: number, flags: number): Dentry | number {
   const path = task.process.mm.readCString(pathAt, PATH_MAX);
   if (typeof path === 'number') return path;
-  const dentry = lookupAt(task, dirfd, path, flags);
-  return typeof dentry === 'number' ? dentry : dentry.inode;
+  return lookupAt(task, dirfd, path, flags);
 }
 
-function inodeOfFd(task: Task, fd: number): Inode | number {
+function opened(task: Task, fd: number): Dentry | number {
   const file = task.process.files.get(fd);
-  return file && (file.flags & O_PATH) === 0 ? file.inode : -EBADF;
+  return file && (file.flags & O_PATH) === 0 ? file.dentry ?? new Dentry('', null, file.inode) : -EBADF;
 }
 
-function changeMode(task: Task, inode: Inode | number, mode: number): number {
-  if (typeof inode === 'number') return inode;
+function change(dentry: Dentry, attributes: AttrChange): number {
+  const error = dentry.inode.setattr(attributes);
+  if (error === 0) notifyDentry(dentry, IN_ATTRIB);
+  return error;
+}
+
+function changeMode(task: Task, target: Dentry | number, mode: number): number {
+  if (typeof target === 'number') return target;
+  const { inode } = target;
   const ids = task.process.credentials;
   if (!isOwner(inode, ids)) return -EPERM;
   if (inode.isSymlink()) return -EOPNOTSUPP;
   const kept = ids.fsuid !== 0 && !inGroup(ids, inode.gid) ? mode & ~S_ISGID : mode;
-  return inode.setattr({ mode: kept & S_IALLUGO });
+  return change(target, { mode: kept & S_IALLUGO });
 }
 
 function chmod(task: Task, path: number, mode: number): number {
-  return changeMode(task, inodeAt(task, AT_FDCWD, path, 0), mode);
+  return changeMode(task, namedAt(task, AT_FDCWD, path, 0), mode);
 }
 
 function fchmod(task: Task, fd: number, mode: number): number {
-  return changeMode(task, inodeOfFd(task, fd), mode);
+  return changeMode(task, opened(task, fd), mode);
 }
 
 function fchmodat(task: Task, dirfd: number, path: number, mode: number): number {
-  return changeMode(task, inodeAt(task, dirfd, path, 0), mode);
+  return changeMode(task, namedAt(task, dirfd, path, 0), mode);
 }
 
 function fchmodat2(task: Task, dirfd: number, path: number, mode: number, flags: number): number {
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
-  return changeMode(task, inodeAt(task, dirfd, path, flags), mode);
+  return changeMode(task, namedAt(task, dirfd, path, flags), mode);
 }
 
-function changeOwner(task: Task, inode: Inode | number, uid: number, gid: number): number {
-  if (typeof inode === 'number') return inode;
+function changeOwner(task: Task, target: Dentry | number, uid: number, gid: number): number {
+  if (typeof target === 'number') return target;
+  const { inode } = target;
   const ids = task.process.credentials;
   if (ids.fsuid !== 0) {
     const isMine = ids.fsuid === inode.uid;
     if (uid !== UNCHANGED && !(isMine && uid === inode.uid)) return -EPERM;
     if (gid !== UNCHANGED && !(isMine && (gid === inode.gid || inGroup(ids, gid)))) return -EPERM;
   }
-  const change: AttrChange = {};
-  if (uid !== UNCHANGED) change.uid = uid;
-  if (gid !== UNCHANGED) change.gid = gid;
-  if (!inode.isDirectory() && (inode.mode & 0o6000) !== 0) change.mode = strippedMode(inode.mode);
-  return inode.setattr(change);
+  const attributes: AttrChange = {};
+  if (uid !== UNCHANGED) attributes.uid = uid;
+  if (gid !== UNCHANGED) attributes.gid = gid;
+  if (!inode.isDirectory() && (inode.mode & 0o6000) !== 0) attributes.mode = strippedMode(inode.mode);
+  return change(target, attributes);
 }
 
 function chown(task: Task, path: number, uid: number, gid: number): number {
-  return changeOwner(task, inodeAt(task, AT_FDCWD, path, 0), uid, gid);
+  return changeOwner(task, namedAt(task, AT_FDCWD, path, 0), uid, gid);
 }
 
 function lchown(task: Task, path: number, uid: number, gid: number): number {
-  return changeOwner(task, inodeAt(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), uid, gid);
+  return changeOwner(task, namedAt(task, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW), uid, gid);
 }
 
 function fchown(task: Task, fd: number, uid: number, gid: number): number {
-  return changeOwner(task, inodeOfFd(task, fd), uid, gid);
+  return changeOwner(task, opened(task, fd), uid, gid);
 }
 
 function fchownat(task: Task, dirfd: number, path: number, uid: number, gid: number, flags: number): number {
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
-  return changeOwner(task, inodeAt(task, dirfd, path, flags), uid, gid);
+  return changeOwner(task, namedAt(task, dirfd, path, flags), uid, gid);
 }
 
 /** A time to set: nanoseconds, or what utimensat's special values say. */
 type Wanted = bigint | 'now' | 'omit';
 
-function changeTimes(task: Task, inode: Inode | number, atime: Wanted, mtime: Wanted): number {
-  if (typeof inode === 'number') return inode;
+function changeTimes(task: Task, target: Dentry | number, atime: Wanted, mtime: Wanted): number {
+  if (typeof target === 'number') return target;
+  const { inode } = target;
   if (atime === 'omit' && mtime === 'omit') return 0;
   const ids = task.process.credentials;
   if (!isOwner(inode, ids)) {
@@ -97,10 +108,10 @@ function changeTimes(task: Task, inode: Inode | number, atime: Wanted, mtime: Wa
     if (permission(inode, MAY_WRITE, ids) < 0) return -EACCES;
   }
   const now = task.kernel.clock.realtimeNs();
-  const change: AttrChange = { ctime: now };
-  if (atime !== 'omit') change.atime = atime === 'now' ? now : atime;
-  if (mtime !== 'omit') change.mtime = mtime === 'now' ? now : mtime;
-  return inode.setattr(change);
+  const attributes: AttrChange = { ctime: now };
+  if (atime !== 'omit') attributes.atime = atime === 'now' ? now : atime;
+  if (mtime !== 'omit') attributes.mtime = mtime === 'now' ? now : mtime;
+  return change(target, attributes);
 }
 
 /** Reads two structs of two 64-bit words. */
@@ -128,8 +139,8 @@ function utimensat(task: Task, dirfd: number, pathAt: number, timesAt: number, f
     if (atime === 'omit' && mtime === 'omit') return 0;
   }
   // futimens(3): no path means the descriptor itself.
-  if (pathAt === 0 && dirfd !== AT_FDCWD) return flags !== 0 ? -EINVAL : changeTimes(task, inodeOfFd(task, dirfd), atime, mtime);
-  return changeTimes(task, inodeAt(task, dirfd, pathAt, flags), atime, mtime);
+  if (pathAt === 0 && dirfd !== AT_FDCWD) return flags !== 0 ? -EINVAL : changeTimes(task, opened(task, dirfd), atime, mtime);
+  return changeTimes(task, namedAt(task, dirfd, pathAt, flags), atime, mtime);
 }
 
 /** utimes(2), futimesat(2): struct timeval. */
@@ -142,8 +153,8 @@ function futimesat(task: Task, dirfd: number, pathAt: number, timesAt: number): 
     atime = pairs[0] * NS_PER_SEC + pairs[1] * 1000n;
     mtime = pairs[2] * NS_PER_SEC + pairs[3] * 1000n;
   }
-  if (pathAt === 0 && dirfd !== AT_FDCWD) return changeTimes(task, inodeOfFd(task, dirfd), atime, mtime);
-  return changeTimes(task, inodeAt(task, dirfd, pathAt, 0), atime, mtime);
+  if (pathAt === 0 && dirfd !== AT_FDCWD) return changeTimes(task, opened(task, dirfd), atime, mtime);
+  return changeTimes(task, namedAt(task, dirfd, pathAt, 0), atime, mtime);
 }
 
 function utimes(task: Task, path: number, times: number): number {
@@ -152,7 +163,7 @@ function utimes(task: Task, path: number, times: number): number {
 
 /** struct utimbuf: two seconds. */
 function utime(task: Task, path: number, timesAt: number): number {
-  const inode = inodeAt(task, AT_FDCWD, path, 0);
+  const inode = namedAt(task, AT_FDCWD, path, 0);
   if (timesAt === 0) return changeTimes(task, inode, 'now', 'now');
   const words = new BigInt64Array(2);
   if (task.process.mm.copyIn(timesAt, new Uint8Array(words.buffer)) < 0) return -EFAULT;

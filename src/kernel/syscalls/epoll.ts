@@ -7,7 +7,7 @@ import type { EpollEvent } from '../ipc/epoll.ts';
 import type { Task } from '../process/task.ts';
 import { RERUN, waitOn } from '../wait.ts';
 import type { Wait } from '../wait.ts';
-import { ENOSYS, FD, FLAGS, FULL, INT, OUT_BUF, STRUCT, UINT, sys } from './row.ts';
+import { FD, FLAGS, FULL, INT, OUT_BUF, STRUCT, UINT, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 import { endOf, readTimespec, restoreSigmask, swapSigmask } from './timeout.ts';
 import type { EndMemo } from './timeout.ts';
@@ -98,8 +98,6 @@ function epollPwait2(
   return timeoutNs < 0 ? timeoutNs : withMask(task, epfd, events, max, timeoutNs, sigmask, sigsetSize);
 }
 
-const NO_NOTIFY = 'file change notification is not implemented; programs fall back to polling';
-
 export const rows: readonly SyscallRow[] = [
   sys(213, 'epoll_create', epollCreate, FULL, [INT]),
   sys(291, 'epoll_create1', epollCreate1, FULL, [FLAGS]),
@@ -107,10 +105,4 @@ export const rows: readonly SyscallRow[] = [
   sys(232, 'epoll_wait', epollWait, FULL, [FD, OUT_BUF, INT, INT]),
   sys(281, 'epoll_pwait', epollPwait, FULL, [FD, OUT_BUF, INT, INT, STRUCT, UINT]),
   sys(441, 'epoll_pwait2', epollPwait2, FULL, [FD, OUT_BUF, INT, STRUCT, STRUCT, UINT]),
-  ENOSYS(253, 'inotify_init', NO_NOTIFY),
-  ENOSYS(254, 'inotify_add_watch', NO_NOTIFY),
-  ENOSYS(255, 'inotify_rm_watch', NO_NOTIFY),
-  ENOSYS(294, 'inotify_init1', NO_NOTIFY),
-  ENOSYS(300, 'fanotify_init', NO_NOTIFY),
-  ENOSYS(301, 'fanotify_mark', NO_NOTIFY),
 ];

@@ -13,7 +13,9 @@ import { File } from '../fs/file.ts';
 import { hasUnknownFlags, openAt } from '../fs/open.ts';
 import { lookupAt } from '../fs/path.ts';
 import { MAY_WRITE, permission } from '../fs/perm.ts';
+import { notifyDentry, notifyFile } from '../fs/notify.ts';
 import { isRunning, punchMappings, truncateFile } from '../fs/truncate.ts';
+import { IN_MODIFY } from '../../abi/linux/inotify.ts';
 import type { Task } from '../process/task.ts';
 import { sendSignalToTask } from '../signal/send.ts';
 import type { Wait } from '../wait.ts';
@@ -91,14 +93,18 @@ function truncate(task: Task, pathAt: number, length: number): number {
     if (denied < 0) return denied;
     if (isRunning(task, inode)) return -ETXTBSY;
   }
-  return truncateFile(task, inode, length);
+  const error = truncateFile(task, inode, length);
+  if (error === 0) notifyDentry(dentry, IN_MODIFY);
+  return error;
 }
 
 function ftruncate(task: Task, fd: number, length: number): number {
   const file = fileOf(task, fd);
   if (!file) return -EBADF;
   if (length < 0 || !file.inode.isRegular() || !file.canWrite()) return -EINVAL;
-  return truncateFile(task, file.inode, length);
+  const error = truncateFile(task, file.inode, length);
+  if (error === 0) notifyFile(file, IN_MODIFY);
+  return error;
 }
 
 function fallocate(task: Task, fd: number, mode: number, offset: number, length: number): number {
@@ -119,7 +125,9 @@ function fallocate(task: Task, fd: number, mode: number, offset: number, length:
     const last = Math.floor((offset + length) / PAGE) * PAGE;
     if (first < last) punchMappings(task, file.inode, first, last);
   }
-  return file.inode.fallocate(mode, offset, length);
+  const error = file.inode.fallocate(mode, offset, length);
+  if (error === 0) notifyFile(file, IN_MODIFY);
+  return error;
 }
 
 /** Everything is in memory: there is nothing to write back, but the descriptor is checked. */

@@ -4,6 +4,7 @@ import { rows as attrRows } from './attr.ts';
 import { rows as cloneRows } from './clone.ts';
 import { rows as dirRows } from './dir.ts';
 import { rows as epollRows } from './epoll.ts';
+import { rows as inotifyRows } from './inotify.ts';
 import { rows as eventfdRows } from './eventfd.ts';
 import { rows as execRows } from './exec.ts';
 import { rows as fdRows } from './fd.ts';
@@ -40,6 +41,7 @@ export const ROWS: readonly SyscallRow[] = [
   ...cloneRows,
   ...dirRows,
   ...epollRows,
+  ...inotifyRows,
   ...eventfdRows,
   ...execRows,
   ...fdRows,

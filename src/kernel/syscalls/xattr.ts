@@ -7,22 +7,24 @@ import { E2BIG, EBADF, EFAULT, EINVAL, ENODATA, EOPNOTSUPP, EPERM, ERANGE } from
 import {
   AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH, PATH_MAX, XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX,
 } from '../../abi/linux/fcntl.ts';
+import { IN_ATTRIB } from '../../abi/linux/inotify.ts';
+import { Dentry } from '../fs/dentry.ts';
 import type { Inode } from '../fs/inode.ts';
+import { notifyDentry } from '../fs/notify.ts';
 import { lookupAt } from '../fs/path.ts';
 import { isOwner, MAY_READ, MAY_WRITE, permission } from '../fs/perm.ts';
 import type { Task } from '../process/task.ts';
 import { FD, FLAGS, FULL, IN_BUF, OUT_BUF, PATH, SIZE, STR, sys } from './row.ts';
 import type { SyscallRow } from './row.ts';
 
-/** How the call names its inode: a path (following links or not) or a descriptor. */
-type Find = (task: Task, target: number) => Inode | number;
+/** How the call names its file: a path (following links or not) or a descriptor. */
+type Find = (task: Task, target: number) => Dentry | number;
 
 function byPath(flags: number): Find {
   return (task, target) => {
     const path = task.process.mm.readCString(target, PATH_MAX);
     if (typeof path === 'number') return path;
-    const dentry = lookupAt(task, AT_FDCWD, path, flags);
-    return typeof dentry === 'number' ? dentry : dentry.inode;
+    return lookupAt(task, AT_FDCWD, path, flags);
   };
 }
 
@@ -30,7 +32,7 @@ const follow = byPath(0);
 const nofollow = byPath(AT_SYMLINK_NOFOLLOW);
 const byFd: Find = (task, fd) => {
   const file = task.process.files.get(fd | 0);
-  return file && (file.flags & O_PATH) === 0 ? file.inode : -EBADF;
+  return file && (file.flags & O_PATH) === 0 ? file.dentry ?? new Dentry('', null, file.inode) : -EBADF;
 };
 
 function readName(task: Task, gva: number): string | number {
@@ -57,8 +59,9 @@ function get(find: Find) {
   return (task: Task, target: number, nameAt: number, value: number, size: number): number => {
     const name = readName(task, nameAt);
     if (typeof name === 'number') return name;
-    const inode = find(task, target);
-    if (typeof inode === 'number') return inode;
+    const dentry = find(task, target);
+    if (typeof dentry === 'number') return dentry;
+    const { inode } = dentry;
     const denied = mayUse(task, inode, name, MAY_READ);
     if (denied < 0) return denied;
     const found = inode.getxattr(name);
@@ -81,17 +84,21 @@ function set(find: Find) {
     if (size > XATTR_SIZE_MAX) return -E2BIG;
     const bytes = task.process.mm.readBytes(value, size);
     if (typeof bytes === 'number') return -EFAULT;
-    const inode = find(task, target);
-    if (typeof inode === 'number') return inode;
+    const dentry = find(task, target);
+    if (typeof dentry === 'number') return dentry;
+    const { inode } = dentry;
     const denied = mayUse(task, inode, name, MAY_WRITE);
-    return denied < 0 ? denied : inode.setxattr(name, bytes, flags);
+    const result = denied < 0 ? denied : inode.setxattr(name, bytes, flags);
+    if (result === 0) notifyDentry(dentry, IN_ATTRIB);
+    return result;
   };
 }
 
 function list(find: Find) {
   return (task: Task, target: number, buf: number, size: number): number => {
-    const inode = find(task, target);
-    if (typeof inode === 'number') return inode;
+    const dentry = find(task, target);
+    if (typeof dentry === 'number') return dentry;
+    const { inode } = dentry;
     const isRoot = task.process.credentials.fsuid === 0;
     const names = inode.listxattr().filter((name) => isRoot || !name.startsWith('trusted.'));
     const text = names.map((name) => `${name}\0`).join('');
@@ -104,10 +111,13 @@ function remove(find: Find) {
   return (task: Task, target: number, nameAt: number): number => {
     const name = readName(task, nameAt);
     if (typeof name === 'number') return name;
-    const inode = find(task, target);
-    if (typeof inode === 'number') return inode;
+    const dentry = find(task, target);
+    if (typeof dentry === 'number') return dentry;
+    const { inode } = dentry;
     const denied = mayUse(task, inode, name, MAY_WRITE);
-    return denied < 0 ? denied : inode.removexattr(name);
+    const result = denied < 0 ? denied : inode.removexattr(name);
+    if (result === 0) notifyDentry(dentry, IN_ATTRIB);
+    return result;
   };
 }
 

@@ -2,6 +2,7 @@
 //
 // Interface: sysctlTree, a literal tree for TreeDir. boot_id is made when first read and belongs to one sandbox: forks differ.
 
+import { INOTIFY_EVENTS_MAX, INOTIFY_INSTANCES_MAX, INOTIFY_WATCHES_MAX } from '../../ipc/inotify.ts';
 import { PTYS_MAX } from '../../tty/pty.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Tree } from '../pseudo.ts';
@@ -80,7 +81,9 @@ function fsTree(kernel: Kernel): Tree {
     'aio-max-nr': '65536\n', 'aio-nr': '0\n', 'lease-break-time': '45\n', 'leases-enable': '1\n', 'suid_dumpable': '0\n',
     'protected_symlinks': '0\n', 'protected_hardlinks': '1\n', 'protected_fifos': '0\n', 'protected_regular': '0\n',
     epoll: { max_user_watches: '65536\n' },
-    inotify: { max_user_watches: '8192\n', max_user_instances: '128\n', max_queued_events: '16384\n' },
+    inotify: {
+      max_user_watches: `${INOTIFY_WATCHES_MAX}\n`, max_user_instances: `${INOTIFY_INSTANCES_MAX}\n`, max_queued_events: `${INOTIFY_EVENTS_MAX}\n`,
+    },
     mqueue: { msg_max: '10\n', msgsize_max: '8192\n', queues_max: '256\n' },
   };
 }
