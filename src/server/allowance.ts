@@ -1,6 +1,7 @@
 // What one caller may use: requests a minute (a token bucket), runs at a time, runs and processor time a day of UTC.
 
 import { ServiceError } from './errors.ts';
+import type { DayUse } from './usagefiles.ts';
 
 /** 0 of a quota: any number. */
 export interface AllowanceLimits {
@@ -10,15 +11,14 @@ export interface AllowanceLimits {
   readonly cpuSecondsPerDay: number;
 }
 
-/** What was used on a day; kept over restarts (usagefile.ts). */
-export interface DayUse { day: string; runs: number; cpuMs: number }
-
 const DAY_MS = 86_400_000;
 
 export class Allowance {
   /** Null: no limits (loopback without keys has those of runs at a time only). */
   limits: AllowanceLimits;
   readonly use: DayUse;
+  /** What other services of this home have counted. */
+  elsewhere: DayUse = { day: '', runs: 0, cpuMs: 0 };
   private tokens: number;
   private filledMs: number;
   private running = 0;
@@ -78,10 +78,11 @@ export class Allowance {
     this.today();
     const { runsPerDay, cpuSecondsPerDay } = this.limits;
     const retryAfterSeconds = Math.ceil((DAY_MS - (this.now() % DAY_MS)) / 1000);
-    if (runsPerDay > 0 && this.use.runs >= runsPerDay) {
+    const { runs, cpuMs } = this.elsewhere.day === this.use.day ? this.elsewhere : { runs: 0, cpuMs: 0 };
+    if (runsPerDay > 0 && this.use.runs + runs >= runsPerDay) {
       throw new ServiceError('quota', `This key may make ${runsPerDay} runs a day (UTC), and has made them.`, { retryAfterSeconds });
     }
-    if (cpuSecondsPerDay > 0 && this.use.cpuMs >= cpuSecondsPerDay * 1000) {
+    if (cpuSecondsPerDay > 0 && this.use.cpuMs + cpuMs >= cpuSecondsPerDay * 1000) {
       throw new ServiceError('quota', `This key may use ${cpuSecondsPerDay} seconds of processor time a day (UTC), and has used them.`, { retryAfterSeconds });
     }
   }

@@ -1,11 +1,12 @@
 // Who calls: a key of the key file, or anybody on this machine where there is no key file. Keeps what each may use, hears of changes
 // of the file within a second, and keeps the use of quotas over restarts.
 
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { Allowance, type AllowanceLimits, type DayUse } from './allowance.ts';
+import { statSync } from 'node:fs';
+import { Allowance, type AllowanceLimits } from './allowance.ts';
 import { ServiceError } from './errors.ts';
 import { isUsable, matchKey, readKeys, type KeyEntry } from './keyfile.ts';
 import type { Settings } from './settings.ts';
+import { UsageFiles, type DayUse } from './usagefiles.ts';
 
 /** Who a request comes from. */
 export interface Caller {
@@ -22,7 +23,7 @@ export interface CallersInit {
   /** Null: no keys; everybody who reaches the service is one caller with all rights. */
   readonly keyFile: string | null;
   /** Where the use of quotas is kept. */
-  readonly usageFile: string;
+  readonly usageDirectory: string;
   readonly warn: (problem: string) => void;
 }
 
@@ -35,17 +36,19 @@ export class Callers {
   private readonly init: CallersInit;
   private keys = new Map<string, KeyEntry>();
   private callers = new Map<string, Caller>();
-  private readonly uses: Map<string, DayUse>;
+  private readonly uses = new Map<string, DayUse>();
+  private readonly files: UsageFiles;
+  private elsewhere: Map<string, DayUse>;
   private readonly timers: NodeJS.Timeout[] = [];
   private stamp = '';
-  private saved = '';
   /** A tenant's key is no longer valid. */
   onGone: (tenant: string) => void = () => {};
 
   /** Throws KeyFileError. */
   constructor(init: CallersInit) {
     this.init = init;
-    this.uses = readUses(init.usageFile);
+    this.files = new UsageFiles(init.usageDirectory);
+    this.elsewhere = this.files.others(today());
     if (init.keyFile !== null) {
       this.load(init.keyFile);
       this.timers.push(setInterval(() => this.look(init.keyFile as string), LOOK_MS).unref());
@@ -81,6 +84,7 @@ export class Callers {
     };
     const allowance = new Allowance(all, this.uses.get(tenant));
     this.uses.set(tenant, allowance.use);
+    allowance.elsewhere = this.elsewhere.get(tenant) ?? allowance.elsewhere;
     const caller = { tenant, name, isAdmin: admin, sandboxesMax: limits.sandboxes ?? settings.sandboxes, allowance };
     this.callers.set(tenant, caller);
     return caller;
@@ -126,30 +130,21 @@ export class Callers {
   }
 
   private save(): void {
-    const text = JSON.stringify([...this.uses].filter(([, { day }]) => day !== ''));
-    if (text === this.saved) return;
-    const aside = `${this.init.usageFile}.${process.pid}.tmp`;
     try {
-      writeFileSync(aside, text, { mode: 0o600 });
-      renameSync(aside, this.init.usageFile);
-      this.saved = text;
+      this.files.write([...this.uses].filter(([, { day }]) => day !== ''));
     } catch (error) {
-      rmSync(aside, { force: true });
       this.init.warn(`The use of quotas cannot be kept (${(error as NodeJS.ErrnoException).code}).`);
     }
+    this.elsewhere = this.files.others(today());
+    for (const [tenant, { allowance }] of this.callers) allowance.elsewhere = this.elsewhere.get(tenant) ?? allowance.elsewhere;
   }
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
 }
 
 function stampOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
   return stat ? `${stat.ino} ${stat.size} ${stat.mtimeNs}` : '';
-}
-
-function readUses(path: string): Map<string, DayUse> {
-  try {
-    const today = new Date().toISOString().slice(0, 10);
-    return new Map((JSON.parse(readFileSync(path, 'utf8')) as [string, DayUse][]).filter(([, { day }]) => day === today));
-  } catch {
-    return new Map(); // none yet, or damaged: the day's use begins anew
-  }
 }

@@ -53,6 +53,7 @@ export class Sandboxes {
     const now = Date.now();
     const entry: Entry = { box, tenant, metadata, createdMs: now, usedMs: now, users: 0, timer: null, ...lifetime };
     this.live.set(box.id, entry);
+    void box.ended.then((why) => this.forget(entry, why ?? 'it was closed.'));
     this.schedule(entry);
     return entry;
   }

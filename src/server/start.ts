@@ -41,7 +41,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     throw new SettingsError(`Without keys the service listens on this machine only, not on ${settings.host}: make one with "offshoot keys create".`);
   }
   const app = makeApp(settings, logTo);
-  const callers = new Callers({ settings, keyFile, usageFile: `${home}/quota.json`, warn: (problem) => app.log.warn(problem) });
+  const callers = new Callers({ settings, keyFile, usageDirectory: `${home}/quota`, warn: (problem) => app.log.warn(problem) });
   const builders = new Set<(progress: Progress) => void>();
   const engine = await Engine.open({
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),

@@ -1,9 +1,12 @@
 // Who may use the service: keys, roles, rates, concurrency, quotas; Host and Origin on loopback; nothing of the host in answers.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
+import type { Allowance } from '../../src/server/allowance.ts';
+import { Callers } from '../../src/server/callers.ts';
 import { readKeys, writeKeys } from '../../src/server/keyfile.ts';
-import { SettingsError } from '../../src/server/settings.ts';
+import { SettingsError, settingsOf } from '../../src/server/settings.ts';
 import { bearer, newDirectory, newKeys, newService, raw, until, type TestService } from './serverhelp.ts';
 
 const past = new Date(Date.now() - 1000).toISOString();
@@ -76,6 +79,35 @@ test('a quota is not new after a restart', async () => {
   await service.stop(5);
   service = await newService({}, file);
   assert.equal((await run(few)).json['code'], 'quota');
+});
+
+test('two services of one home count together', async () => {
+  const home = newDirectory();
+  const callers = (): Callers => new Callers({
+    settings: settingsOf({}, {}, {}), keyFile: file, usageDirectory: join(home, 'quota'), warn: (problem) => assert.fail(problem),
+  });
+  const [one, two] = [callers(), callers()];
+  const allowance = (of: Callers): Allowance => of.identify(`Bearer ${few}`).allowance;
+  allowance(one).startRun();
+  allowance(two).startRun();
+  one.close(); // writes, and reads what the other has written
+  two.close();
+  assert.throws(() => allowance(two).startRun(), { code: 'quota' });
+  const later = callers();
+  assert.throws(() => allowance(later).startRun(), { code: 'quota' });
+  later.close();
+});
+
+test('X-Forwarded-For is believed with trust_proxy only, and only for the log', async () => {
+  for (const [trust, from] of [[false, '127.0.0.1'], [true, '203.0.113.7']] as const) {
+    const proxied = await newService({ trust_proxy: trust });
+    const forwarded = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+    assert.equal((await proxied.get('/v1/health', forwarded)).status, 200);
+    await until('it is logged', () => proxied.log.some((line) => line['path'] === '/v1/health'));
+    assert.equal(proxied.log.find((line) => line['path'] === '/v1/health')?.['from'], from);
+    const host = await raw(proxied.url, ['GET /v1/health HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\nConnection: close\r\n\r\n']);
+    assert.equal(host.slice(9, 12), '403');
+  }
 });
 
 test('a key that is revoked while the service runs is refused; a damaged key file changes nothing', async () => {

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { before, test } from 'node:test';
 import { ApiError, ConnectionError, Offshoot, bytesOf, stdoutBytes } from '../../src/client/index.ts';
 import { ROOT, command, offshoot } from '../kvm/clihelp.ts';
+import { makeWheel } from '../kvm/wheelhelp.ts';
 import { newDirectory, newKeys, newService, until, type TestService } from './serverhelp.ts';
 
 const { file, keys: [admin, plain, single] } = newKeys({ admin: true }, {}, { limits: { concurrency: 1 } });
@@ -68,6 +69,23 @@ test('templates: list, inspect, build with its log, run, remove', async () => {
   await boss.templates.remove('service-test');
   await assert.rejects(client.run('1', { template: 'service-test' }), { code: 'template-unknown' });
   await assert.rejects(boss.templates.remove('service-test'), { code: 'template-unknown' });
+});
+
+test('a template with requirements by the API: wheels through the host\'s pip, kept for later builds; where that cannot be, one sentence', async () => {
+  const boss = new Offshoot({ url: service.url, key: admin });
+  const dir = newDirectory();
+  makeWheel(dir, 'offwheel', '1.0', { 'offwheel.py': 'answer = 42\n' });
+  const build = (requirements: string): Promise<unknown> => boss.templates.build({ name: 'service-wheel', requirements, preload: ['offwheel'] });
+  const problem = await build(`--no-index\n--find-links ${dir}\noffwheel==1.0\n`).then(() => null, (error: unknown) => error);
+  if (problem !== null) { // this host has no pip
+    assert.ok(problem instanceof ApiError && problem.code === 'image-failed' && /pip/.test(problem.message), String(problem));
+    return;
+  }
+  assert.equal((await client.run('import offwheel; print(offwheel.answer)', { template: 'service-wheel' })).stdout, '42\n');
+  await assert.rejects(build(`--no-index\n--find-links ${dir}\nnosuchwheel==1.0\n`), (error: unknown) =>
+    error instanceof ApiError && error.code === 'image-failed' && /for the requirements: .*nosuchwheel/.test(error.message));
+  assert.equal((await client.run('import offwheel; print(offwheel.answer)', { template: 'service-wheel' })).stdout, '42\n');
+  await boss.templates.remove('service-wheel');
 });
 
 test('429 is tried again after Retry-After, and given up', async () => {

@@ -79,6 +79,21 @@ test('a worker that is killed in the middle of a stream: the stream ends with an
   assert.equal((JSON.parse(rest.trim()) as { error: { code: string } }).error.code, 'worker-lost');
 });
 
+test('a program that passes the memory of its sandbox is ended, its sandbox goes on; one whose worker is lost is in no list any more, and says why', async () => {
+  const ids = async (): Promise<string[]> => ((await service.get('/v1/sandboxes')).json['sandboxes'] as { id: string }[]).map(({ id }) => id);
+  const id: string = (await service.post('/v1/sandboxes', { memory_mb: 256 })).json['id'];
+  const run = async (code: string): Promise<Record<string, never>> => (await service.post(`/v1/sandboxes/${id}/run`, { code })).json;
+  const full = await run('data = bytearray(b"x") * (400 << 20)');
+  assert.ok(full['ended'] === 'memory' || /MemoryError/.test(full['stderr']), JSON.stringify(full));
+  assert.equal((await run('print(1)'))['stdout'], '1\n');
+  assert.deepEqual(await ids(), [id]);
+  await killWorkers();
+  await until('it is in no list', async () => (await ids()).length === 0);
+  const { status, json } = await service.get(`/v1/sandboxes/${id}`);
+  assert.deepEqual([status, json['code']], [404, 'sandbox-ended']);
+  assert.match(json['error'], /^This sandbox has ended: its worker process ended/);
+});
+
 test('100 MB of output: it is ended at its limit, with what came before', async () => {
   const { json } = await service.post('/v1/exec', { code: 'import sys\nfor i in range(100): sys.stdout.write("x" * (1 << 20))' });
   assert.deepEqual([json['ended'], (json['stdout'] as string).length <= 64 << 20, (json['stdout'] as string).length > 32 << 20], ['output', true, true]);

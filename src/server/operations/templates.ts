@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BuildEvent, TemplateDetails, TemplateInfo, TemplateRequest } from '../../api/template.ts';
 import type { Engine } from '../../engine/engine.ts';
+import { OffshootError } from '../../engine/errors.ts';
 import type { Progress } from '../../engine/protocol.ts';
 import { listTemplates, templateEntry, type TemplateEntry } from '../../engine/usage.ts';
 import { requireSpec, type TemplateRecipe } from '../../engine/userspec.ts';
@@ -75,7 +76,7 @@ async function withFiles({ home }: Engine, request: TemplateRequest, build: (rec
   } catch (error) {
     if (requirements !== undefined && before !== null) file(kept, before);
     else if (requirements !== undefined) rmSync(kept, { force: true });
-    throw error;
+    throw error instanceof OffshootError ? new OffshootError(error.code, error.message.replaceAll(kept, 'the requirements'), error.errno) : error;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
