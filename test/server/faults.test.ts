@@ -79,7 +79,7 @@ test('a worker that is killed in the middle of a stream: the stream ends with an
   assert.equal((JSON.parse(rest.trim()) as { error: { code: string } }).error.code, 'worker-lost');
 });
 
-test('a program that passes the memory of its sandbox is ended, its sandbox goes on; one whose worker is lost is in no list any more, and says why', async () => {
+test('a program beyond its memory is ended, its sandbox goes on; one whose worker is lost is in no list, and says why', async () => {
   const ids = async (): Promise<string[]> => ((await service.get('/v1/sandboxes')).json['sandboxes'] as { id: string }[]).map(({ id }) => id);
   const id: string = (await service.post('/v1/sandboxes', { memory_mb: 256 })).json['id'];
   const run = async (code: string): Promise<Record<string, never>> => (await service.post(`/v1/sandboxes/${id}/run`, { code })).json;
