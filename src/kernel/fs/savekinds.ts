@@ -27,6 +27,8 @@ import { PtyMaster, TtyFile } from '../tty/ptyfile.ts';
 import { ControlFile } from './control.ts';
 import { DeviceFile } from './dev.ts';
 import type { File } from './file.ts';
+import type { Inode } from './inode.ts';
+import { MemInode } from './meminode.ts';
 import { HostInputFile, HostOutputFile, HostStreamInode, STREAMS } from './hoststream.ts';
 import { TextFile, TextInode } from './pseudo.ts';
 import { registerFileKind, registerFsPart } from './savefs.ts';
@@ -121,11 +123,12 @@ const socketKind: FileKind = {
 const inotifyKind: FileKind = {
   save(file: File, saver: Saver): InotifyState<InodeRef> {
     const state = (file as Inotify).save();
-    return { ...state, watches: state.watches.map((watch) => ({ ...watch, inode: saver.inode(watch.inode) })) };
+    const nameOf = (inode: Inode | null): InodeRef | null => (inode instanceof MemInode ? saver.inode(inode) : null);
+    return { ...state, watches: state.watches.map((watch) => ({ ...watch, inode: nameOf(watch.inode) })) };
   },
   restore(state, loader): File {
     const saved = state.extra as InotifyState<InodeRef>;
-    const watches = saved.watches.map((watch) => ({ ...watch, inode: loader.inode(watch.inode) }));
+    const watches = saved.watches.map((watch) => ({ ...watch, inode: watch.inode && loader.inode(watch.inode) }));
     return new Inotify(loader.kernel.waits, { ...saved, watches }, state.flags);
   },
 };

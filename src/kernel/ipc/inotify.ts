@@ -39,7 +39,8 @@ export interface InotifyState<I> {
   readonly uid: number;
   readonly lastWd: number;
   readonly events: readonly Event[];
-  readonly watches: readonly { readonly wd: number; readonly mask: number; readonly inode: I }[];
+  /** Null: an inode that no saved state can name (a pipe, /proc), and that nothing is told of anyway. */
+  readonly watches: readonly { readonly wd: number; readonly mask: number; readonly inode: I | null }[];
 }
 
 export class Inotify extends File implements Watcher {
@@ -52,7 +53,7 @@ export class Inotify extends File implements Watcher {
   private readonly events: Event[];
   /** All that wait in this sandbox. */
   private readonly all: { events: number };
-  private readonly watched = new Map<number, { readonly watch: Watch; readonly inode: Inode }>();
+  private readonly watched = new Map<number, { readonly watch: Watch; readonly inode: Inode | null }>();
 
   constructor(waits: WaitQueues, state: InotifyState<Inode>, flags: number) {
     super(new AnonInode(NAME, state.queue + 10_000), flags & O_NONBLOCK, NAME);
@@ -89,8 +90,8 @@ export class Inotify extends File implements Watcher {
     return wd;
   }
 
-  private attach(inode: Inode, watch: Watch): void {
-    (inode.watches ??= []).push(watch);
+  private attach(inode: Inode | null, watch: Watch): void {
+    if (inode !== null) (inode.watches ??= []).push(watch);
     this.watched.set(watch.wd, { watch, inode });
   }
 
@@ -103,7 +104,8 @@ export class Inotify extends File implements Watcher {
     return 0;
   }
 
-  private detach(inode: Inode, watch: Watch): void {
+  private detach(inode: Inode | null, watch: Watch): void {
+    if (inode === null) return;
     const left = inode.watches?.filter((other) => other !== watch) ?? [];
     inode.watches = left.length > 0 ? left : null;
   }

@@ -235,6 +235,11 @@ CASE(inotify_errors, "inotify: errnos, overflow, limits") {
   SHOW(inotify_rm_watch(in, 1));
   SHOW(inotify_rm_watch(-1, 1));
   SHOW(inotify_rm_watch(0, 1));
+  SHOW(inotify_add_watch(in, "/proc/self/status", IN_OPEN));
+  touch("elsewhere", "x");
+  happened("nothing there");
+  SHOW(inotify_rm_watch(in, 1));
+  happened("but it was a watch");
   touch("secret", "x");
   chmod("secret", 0200);
   SHOW(inotify_add_watch(in, "secret", IN_OPEN));
