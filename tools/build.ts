@@ -21,7 +21,7 @@ await build({
   define: { OFFSHOOT_BUILDER: JSON.stringify(sourceHash(new URL('../src/', import.meta.url))) },
 });
 const { metafile: bundled } = await build({
-  entryPoints: ['worker', 'builderprocess'].map((name) => `${root}dist/engine/${name}.js`), outdir: `${root}dist/engine`, allowOverwrite: true,
+  entryPoints: ['worker', 'builderprocess', 'freezeprocess'].map((name) => `${root}dist/engine/${name}.js`), outdir: `${root}dist/engine`, allowOverwrite: true,
   metafile: true, absWorkingDir: root, bundle: true, splitting: true, minifyWhitespace: true,
   platform: 'node', format: 'esm', target: 'node22', external: ['koffi'],
 });

@@ -83,28 +83,23 @@ export function readTemplateKey(home: string): Buffer {
   return readFileSync(`${home}/template.key`);
 }
 
-/** Writes a template file aside, syncs it and renames it to `path`. Mode 0600: it holds the template's memory. */
-export function writeTemplate(
-  path: string, key: Buffer, memory: Uint8Array, state: Uint8Array,
-  about: Omit<TemplateHeader, 'memoryBytes' | 'stateBytes' | 'sha256'>,
-): TemplateHeader {
+/** Writes memory and state to where they are in a template file. */
+export function writeContent(fd: number, memory: Uint8Array, state: Uint8Array): Pick<TemplateHeader, 'memoryBytes' | 'stateBytes' | 'sha256'> {
   const stored = memory.subarray(HEADER_BYTES);
-  const sha256 = createHash('sha256').update(stored).update(state).digest('hex');
-  const header: TemplateHeader = { ...about, memoryBytes: memory.length, stateBytes: state.length, sha256 };
-  const json = Buffer.from(JSON.stringify(header));
-  if (JSON_AT + json.length > HEADER_BYTES) throw new TemplateRefused('template header too long');
-  const page = Buffer.alloc(HEADER_BYTES);
-  page.write(MAGIC, 0, 'latin1');
-  page.writeUInt32LE(FORMAT, 8);
-  page.writeUInt32LE(json.length, 12);
-  createHmac('sha256', key).update(json).digest().copy(page, 16);
-  json.copy(page, JSON_AT);
+  writeAll(fd, stored, HEADER_BYTES);
+  writeAll(fd, state, memory.length);
+  return { memoryBytes: memory.length, stateBytes: state.length, sha256: createHash('sha256').update(stored).update(state).digest('hex') };
+}
+
+/**
+ * Writes a template file aside, syncs it and renames it to `path`: `fill` writes the content and returns the header. Mode 0600: it
+ * holds the template's memory.
+ */
+export function writeTemplate(path: string, key: Buffer, fill: (fd: number) => TemplateHeader): void {
   const aside = `${path}.${process.pid}.tmp`;
-  const fd = openSync(aside, 'w', 0o600);
+  const fd = openSync(aside, 'w+', 0o600);
   try {
-    writeAll(fd, page);
-    writeAll(fd, stored);
-    writeAll(fd, state);
+    writeAll(fd, headerPage(fill(fd), key), 0);
     fsyncSync(fd);
   } catch (error) {
     rmSync(aside, { force: true });
@@ -113,12 +108,22 @@ export function writeTemplate(
     closeSync(fd);
   }
   renameSync(aside, path);
-  return header;
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  let at = 0;
-  while (at < bytes.length) at += writeSync(fd, bytes, at, Math.min(bytes.length - at, 1 << 26));
+function headerPage(header: TemplateHeader, key: Buffer): Buffer {
+  const json = Buffer.from(JSON.stringify(header));
+  if (JSON_AT + json.length > HEADER_BYTES) throw new TemplateRefused('template header too long');
+  const page = Buffer.alloc(HEADER_BYTES);
+  page.write(MAGIC, 0, 'latin1');
+  page.writeUInt32LE(FORMAT, 8);
+  page.writeUInt32LE(json.length, 12);
+  createHmac('sha256', key).update(json).digest().copy(page, 16);
+  json.copy(page, JSON_AT);
+  return page;
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, Math.min(bytes.length - at, 1 << 26), position + at);
 }
 
 /** Reads and authenticates the header only. Throws TemplateRefused. */

@@ -52,7 +52,7 @@ function start(home: string): WorkerProcess {
 /** Of the caller's environment, which may hold secrets, a worker gets what Node itself may need. */
 const KEPT = ['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS', 'OFFSHOOT_DEBUG'];
 
-function workerEnvironment(home: string): NodeJS.ProcessEnv {
+export function workerEnvironment(home: string): NodeJS.ProcessEnv {
   const kept = KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
   return { ...compileCache(home), ...Object.fromEntries(kept) };
 }

@@ -31,6 +31,15 @@ test('a worker is refused everything that leads out of it', async () => {
   assert.equal(result.stdout.toString(), 'still ok here\n', 'the sandbox goes on meanwhile');
 });
 
+test('the process that runs what a template is built of is refused the same', async () => {
+  const env = { NODE_OPTIONS: `--no-warnings --import ${PROBE}`, OFFSHOOT_HOME: await newHome() };
+  const { stderr, code } = await offshoot(['template', 'build', 'python'], { env });
+  const results = JSON.parse(/FREEZER (.*)/.exec(stderr)?.[1] ?? '{}') as Record<string, string>;
+  assert.deepEqual(Object.entries(results).filter(([, outcome]) => outcome !== 'refused'), []);
+  assert.ok(Object.keys(results).length > 100, stderr);
+  assert.equal(code, 0, stderr);
+});
+
 /** Opens an engine with a sandbox in it and gives the worker's process id. */
 async function withWorker(body: (pid: number, engine: Engine) => void | Promise<void>): Promise<void> {
   await using engine = await Engine.open({ workers: 1 });

@@ -1,8 +1,9 @@
-// Loaded into a worker with `--import` (confine.test.ts): once the worker is confined it tries, as a guest that has taken the
+// Loaded into a worker, or the process that freezes templates, with `--import` (confine.test.ts): once that is confined it tries, as a guest that has taken the
 // process over would, what a worker must not do, and prints one line of JSON: what each attempt returned.
 
 import koffi from 'koffi';
-import { writeSync } from 'node:fs';
+import fs, { writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 
 const EPERM = 1;
 const IN_A_MOMENT_MS = 20, WAIT_MS = 30_000;
@@ -76,13 +77,30 @@ function isConfined(): boolean {
   return fd < 0;
 }
 
+function tell(name: string, confined: boolean): void {
+  const results = !confined ? { confined: 'never' } : Object.fromEntries(ATTEMPTS.map(([name, nr, ...args]) => [name, attempt(nr, args)]));
+  writeSync(2, `${name} ${JSON.stringify(results)}\n`);
+}
+
 if (process.argv[1]?.includes('/engine/worker.')) {
   const giveUpMs = Date.now() + WAIT_MS;
   const timer = setInterval(() => {
     const confined = isConfined();
     if (!confined && Date.now() < giveUpMs) return;
     clearInterval(timer);
-    const results = !confined ? { confined: 'never' } : Object.fromEntries(ATTEMPTS.map(([name, nr, ...args]) => [name, attempt(nr, args)]));
-    writeSync(2, `PROBE ${JSON.stringify(results)}\n`);
+    tell('PROBE', confined);
   }, IN_A_MOMENT_MS).unref();
+}
+
+// That process does all it does in one turn, and then writes its answer.
+if (process.argv[1]?.includes('/engine/freezeprocess.')) {
+  const write = fs.writeSync as (...args: unknown[]) => number;
+  fs.writeSync = ((fd: number, ...rest: unknown[]) => {
+    if (fd !== 1) return write(fd, ...rest);
+    fs.writeSync = write as typeof fs.writeSync;
+    syncBuiltinESMExports();
+    tell('FREEZER', isConfined());
+    return write(fd, ...rest);
+  }) as typeof fs.writeSync;
+  syncBuiltinESMExports();
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyContent, writeTemplate } from '../../src/engine/templatefile.ts';
+import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyContent, writeContent, writeTemplate } from '../../src/engine/templatefile.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'offshoot-file-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -20,7 +20,7 @@ const about = {
 } as const;
 
 function write(): Buffer {
-  writeTemplate(path, key, memory, state, about);
+  writeTemplate(path, key, (fd) => ({ ...about, ...writeContent(fd, memory, state) }));
   return readFileSync(path);
 }
 
