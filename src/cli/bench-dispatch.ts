@@ -5,6 +5,7 @@
 import type { Template } from '../engine/template.ts';
 import type { Engine } from '../engine/engine.ts';
 import { Echo } from './benchpeer.ts';
+import { check } from './benchrow.ts';
 
 /** Measured times of one kind, in microseconds. */
 export interface DispatchTimes {
@@ -13,38 +14,66 @@ export interface DispatchTimes {
   readonly values: readonly number[];
 }
 
-/** Both processes have gone to sleep before each run; pools have been filled. */
-const PAUSE_MS = 20;
+/** Both processes wait, pools have been filled again: a run every 7 ms or so. */
+const PAUSE_MS = 6;
+/** Long enough for other work to have taken the processors' caches. */
+const ASLEEP_MS = 20;
 const WARM_UP = 50;
+/** Samples of one side in a row. */
+const IN_TURN = 20;
 const HOGS = 4;
 
-/** `dispatch`: submit → first instruction; `dispatch.roundtrip`: submit → result, of a run that prints a line; `dispatch.floor`: a message to another Node. */
+/** Microseconds of runs of a line. */
+interface Dispatches {
+  /** Submit → first instruction. */
+  readonly waits: number[];
+  /** Submit → result. */
+  readonly trips: number[];
+  /** Of a message to another Node, in turn with them. */
+  readonly floors: number[];
+}
+
+/** All rows. */
 export async function benchDispatch(engine: Engine, template: Template, samples: number): Promise<DispatchTimes[]> {
-  const waits: number[] = [];
-  const trips: number[] = [];
-  const floors: number[] = [];
-  const echo = new Echo();
-  for (let i = -WARM_UP; i < samples; i++) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    const start = performance.now();
-    const result = await engine.run(template, 'print(1+1)');
-    const ms = performance.now() - start;
-    if (result.stdout.toString() !== '2\n') throw new Error(`a benchmarked run printed ${JSON.stringify(result.stdout.toString())} instead of "2\\n"`);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    const floorMs = await echo.sample();
-    if (i < 0 || !result.pooled) continue;
-    floors.push(floorMs * 1000);
-    waits.push(result.waitTimeMs * 1000);
-    trips.push(ms * 1000);
-  }
-  echo.stop();
+  const { waits, trips, floors } = await dispatches(engine, template, samples, PAUSE_MS);
+  const asleep = await dispatches(engine, template, samples, ASLEEP_MS);
   return [
     { name: 'dispatch', unit: 'us', values: waits }, { name: 'dispatch.floor', unit: 'us', values: floors },
     { name: 'dispatch.roundtrip', unit: 'us', values: trips },
+    { name: 'dispatch.asleep', unit: 'us', values: asleep.waits }, { name: 'dispatch.asleep.floor', unit: 'us', values: asleep.floors },
     { name: 'dispatch.hogs', unit: 'ms', values: await besideHogs(engine, template, samples) },
     { name: 'cancel', unit: 'ms', values: await cancelled(engine, template, Math.ceil(samples / 5)) },
   ];
 }
+
+async function dispatches(engine: Engine, template: Template, samples: number, pauseMs: number): Promise<Dispatches> {
+  const times: Dispatches = { waits: [], trips: [], floors: [] };
+  const echo = new Echo();
+  for (let i = -WARM_UP; i < samples; i++) {
+    await pause(pauseMs);
+    const start = performance.now();
+    const result = await engine.run(template, 'print(1+1)');
+    const ms = performance.now() - start;
+    check(result.stdout.toString(), /^2\n$/);
+    if (i < 0 || !result.pooled) continue;
+    times.waits.push(result.waitTimeMs * 1000);
+    times.trips.push(ms * 1000);
+    if (i % IN_TURN === 0) times.floors.push(...await echoes(echo, pauseMs));
+  }
+  echo.stop();
+  return times;
+}
+
+async function echoes(echo: Echo, pauseMs: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < IN_TURN; i++) {
+    await pause(pauseMs);
+    times.push(await echo.sample() * 1000);
+  }
+  return times;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Submit → first instruction while four others compute in the same worker: two slices of 10 ms at most. */
 async function besideHogs(engine: Engine, template: Template, samples: number): Promise<number[]> {
@@ -53,7 +82,7 @@ async function besideHogs(engine: Engine, template: Template, samples: number): 
   const waits: number[] = [];
   for (let i = 0; i < samples; i++) {
     waits.push((await engine.run(template, 'pass')).waitTimeMs);
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
+    await pause(Math.random() * ASLEEP_MS);
   }
   stop.abort();
   await Promise.all(hogs);
@@ -70,7 +99,7 @@ async function cancelled(engine: Engine, template: Template, samples: number): P
       setTimeout(() => {
         abortedMs = performance.now();
         stop.abort();
-      }, Math.random() * PAUSE_MS);
+      }, Math.random() * ASLEEP_MS);
     };
     const result = await engine.run(template, 'print(1, flush=True)\nwhile True: pass', { signal: stop.signal, onStdout });
     times.push(performance.now() - abortedMs);

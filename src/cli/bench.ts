@@ -105,19 +105,31 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
   for (const { name, code, output } of CASES) {
     const times: Record<'pooled' | 'reuse' | 'fresh' | 'native', number[]> = { pooled: [], reuse: [], fresh: [], native: [] };
     const pages: number[] = [];
-    for (let i = -WARM_UP; i < samples; i++) {
-      const pooled = await timeRun(output, (init) => engine.run(template, code, init));
-      const reuse = await timeRun(output, (init) => engine.run(template, code, { ...init, reuse: true }));
-      const fresh = await timeRun(output, (init) => runFresh(template, code, init));
-      await rest();
-      const peer = await native?.sample(code);
-      if (peer) check(peer.output, output);
-      if (i < 0) continue;
-      if (pooled.pooled) times.pooled.push(pooled.ms); // else the pool was empty
-      if (reuse.rewound) times.reuse.push(reuse.ms);
-      times.fresh.push(fresh.ms);
-      pages.push(fresh.dirtyPages ?? NaN);
-      if (peer) times.native.push(peer.ms);
+    const once: Record<keyof typeof times, () => Promise<void>> = {
+      pooled: async () => {
+        const run = await timeRun(output, (init) => engine.run(template, code, init));
+        if (run.pooled) times.pooled.push(run.ms); // else the pool was empty
+      },
+      reuse: async () => {
+        const run = await timeRun(output, (init) => engine.run(template, code, { ...init, reuse: true }));
+        if (run.rewound) times.reuse.push(run.ms);
+      },
+      fresh: async () => {
+        const run = await timeRun(output, (init) => runFresh(template, code, init));
+        times.fresh.push(run.ms);
+        pages.push(run.dirtyPages ?? NaN);
+      },
+      native: async () => {
+        await rest();
+        const peer = await native?.sample(code);
+        if (!peer) return;
+        check(peer.output, output);
+        times.native.push(peer.ms);
+      },
+    };
+    for (let i = -WARM_UP; i < samples; i += IN_TURN) {
+      for (const sample of Object.values(once)) for (let k = 0; k < IN_TURN; k++) await sample();
+      if (i < 0) for (const list of [...Object.values(times), pages]) list.length = 0;
     }
     for (const kind of ['pooled', 'reuse', 'fresh'] as const) {
       rows.push(row(`${name}.${kind}`, 'ms', times[kind]));
@@ -131,7 +143,7 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
 }
 
 /** Nothing under way: pools are filled, slots rewound. Before each sample, the native ones too. */
-const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6));
 
 /** From submitting a run until its output is here. */
 async function timeRun(output: RegExp, run: (init: RunInit) => Promise<RunResult>): Promise<{ ms: number } & RunResult> {
