@@ -1,6 +1,7 @@
 // What goes wrong between a client and the service: each has its status, and nothing is left behind.
 
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
 import { allGone, descendants } from '../kvm/prochelp.ts';
@@ -92,6 +93,20 @@ test('a program beyond its memory is ended, its sandbox goes on; one whose worke
   const { status, json } = await service.get(`/v1/sandboxes/${id}`);
   assert.deepEqual([status, json['code']], [404, 'sandbox-ended']);
   assert.match(json['error'], /^This sandbox has ended: its worker process ended/);
+});
+
+test('forged ids: nothing is found, whatever they look like', async () => {
+  const odd = ['__proto__', 'constructor', '..', '.', '%00', '..%2f..%2fetc%2fpasswd', '%c3%28', '0', '-1', '%0d%0a'];
+  const ids = [...odd, randomUUID(), 'x'.repeat(101), 'x'.repeat(5000)];
+  for (const id of ids) {
+    const what = [['GET', ''], ['POST', '/run'], ['POST', '/fork'], ['GET', '/files?path=%2F'], ['GET', '/processes/1/output'], ['DELETE', '']];
+    for (const [method, rest] of what) {
+      const more = method === 'POST' ? `Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{"code": "1"}` : '\r\n';
+      const answer = await raw(service.url, [`${method} /v1/sandboxes/${id}${rest} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${more}`], 2500);
+      assert.match(answer.slice(9, 12), /^(400|404|413|414|422)$/, `${method} ${id}${rest}: ${answer}`);
+      assert.deepEqual(Object.keys(bodyOf(answer)), ['code', 'error', 'hint']);
+    }
+  }
 });
 
 test('100 MB of output: it is ended at its limit, with what came before', async () => {
