@@ -29,8 +29,28 @@ console.log(result.stdout.toString().trim(), result.exitCode);
 await engine.close();
 `;
 
+const CLIENT = `import { spawn } from 'node:child_process';
+import { Offshoot, Sandbox } from 'offshoot/client';
+const served = spawn(process.execPath, ['node_modules/.bin/offshoot', 'serve', '--port', '0'], { stdio: ['ignore', 'ignore', 'pipe'] });
+let log = '';
+const url = await new Promise((found) => served.stderr.on('data', (bytes) => {
+  log += bytes;
+  const [, url] = /"url":"([^"]+)"/.exec(log) ?? [];
+  if (url !== undefined) found(url);
+}));
+let text = '';
+for await (const event of new Offshoot({ url }).stream({ code: 'print(6*7)' })) if (event.type === 'stdout') text += event.text;
+const sandbox = await Sandbox.create({ url });
+await sandbox.files.write('in', 'kept');
+const { stdout } = await sandbox.run('print(open("in").read())');
+await sandbox.close();
+console.log(text.trim(), stdout.trim());
+served.kill('SIGTERM');
+await new Promise((ended) => served.once('exit', ended));
+`;
+
 for (const major of [24, 22]) {
-  test(`Node ${major}: installed by a user, the command and the library work`, async () => {
+  test(`Node ${major}: installed by a user, the command, the library, the service and its client work`, async () => {
     const bin = node(major);
     const cwd = ownDir(`user${major}`);
     await install(cwd, bin);
@@ -40,6 +60,9 @@ for (const major of [24, 22]) {
     writeFileSync(join(cwd, 'use.mjs'), LIBRARY);
     const library = await asUser(cwd, bin, [bin, 'use.mjs']);
     assert.deepEqual([library.stdout.toString(), library.code], ['42 0\n', 0], library.stderr);
+    writeFileSync(join(cwd, 'client.mjs'), CLIENT);
+    const client = await asUser(cwd, bin, [bin, 'client.mjs']);
+    assert.deepEqual([client.stdout.toString(), client.code], ['42 kept\n', 0], client.stderr);
   });
 }
 
