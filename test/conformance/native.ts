@@ -43,6 +43,9 @@ const OUTPUT_BYTES_MAX = 1 << 20;
 /** Outcomes by file name of the program, written by tools/hwkvm/record.ts. */
 export const RECORDED = fileURLToPath(new URL('../../node_modules/.cache/conformance/outcomes.json', import.meta.url));
 
+/** The guest of test/kvm/rewind.test.ts, compiled with them. */
+export const RECORDED_GUEST = fileURLToPath(new URL('../../node_modules/.cache/conformance/rewindguest', import.meta.url));
+
 /** Whether this is the emulated machine. */
 export const IS_EMULATED = process.env['OFFSHOOT_HWKVM'] !== undefined;
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,12 +21,13 @@ import { USER_END, type AddressSpace, type FrameSource, type Host } from '../../
 import { cpuInfo } from '../../src/vmm/cpuinfo.ts';
 import { createMachine, type KvmMachine } from '../../src/vmm/machine.ts';
 import type { SharedMemory } from '../../src/vmm/memory.ts';
+import { IS_EMULATED, RECORDED_GUEST } from '../conformance/native.ts';
 import { kvm } from './guest.ts';
 import { VDSO, bootImage, hostFor } from './harness.ts';
 
 const SOURCE = fileURLToPath(new URL('rewindguest.c', import.meta.url));
-/** A compiled rewindguest.c, for machines without a compiler. */
-const COMPILED = process.env['OFFSHOOT_REWIND_GUEST'];
+/** The emulated machine has no compiler: there it was compiled outside. */
+const COMPILED = IS_EMULATED && existsSync(RECORDED_GUEST) ? RECORDED_GUEST : undefined;
 const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1);
 
 export const skip = COMPILED !== undefined || spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is missing';

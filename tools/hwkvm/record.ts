@@ -1,13 +1,16 @@
 // What the conformance cases do natively, taken outside, because the emulated machine has no compiler and no Python: programs and
 // outcomes are kept in node_modules/.cache/conformance, which is copied in with the project (test/conformance/native.ts reads them).
 //
-//   recordNative(names): compiles and runs on this machine every case whose name matches
+//   recordNative(names): compiles and runs on this machine every case whose name matches; compiles the guest of test/kvm/rewind.test.ts
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build, loadCases, variantsOf } from '../../test/conformance/cases.ts';
-import { type Outcome, RECORDED, cannotRunNatively, recordName, runNatively } from '../../test/conformance/native.ts';
+import { type Outcome, RECORDED, RECORDED_GUEST, cannotRunNatively, recordName, runNatively } from '../../test/conformance/native.ts';
+
+const REWIND_GUEST = fileURLToPath(new URL('../../test/kvm/rewindguest.c', import.meta.url));
 
 /** Builds and runs the cases that this user can run; without a compiler none, and they are skipped inside. Rejects with the compiler's words. */
 export async function recordNative(names: RegExp): Promise<void> {
@@ -23,6 +26,7 @@ export async function recordNative(names: RegExp): Promise<void> {
     outcomes[recordName(program, part)] = await runNatively({ program, language, part, uid, timeoutMs });
   }
   mkdirSync(dirname(RECORDED), { recursive: true });
+  execFileSync('gcc', ['-O1', '-w', '-static', '-o', RECORDED_GUEST, REWIND_GUEST, '-lpthread']);
   writeFileSync(RECORDED, JSON.stringify(outcomes));
   console.error(`hwkvm: ${Object.keys(outcomes).length} conformance cases compiled and run here, in ${dirname(RECORDED)}`);
 }
