@@ -33,7 +33,7 @@ export function begin(kernel: Kernel, options: RunOptions, base: Baseline): bool
   const { code, filename, argv, path0 } = request;
   const cwd = options.cwd === base.cwd ? '' : options.cwd;
   const header = Buffer.from([filename, path0, cwd, String(argv.length), ...argv, ...changes(base.env, options.env)].join('\0'));
-  sendStream(kernel.control, header, code);
+  sendStream(kernel.control, header, code, true);
   return true;
 }
 
@@ -45,11 +45,14 @@ export function applyRunLimits(kernel: Kernel, { cpuTimeMs, outputBytes, process
   });
 }
 
-/** A line with two lengths, a header, bytes: _receive() in guest/agent.py reads it. Throws OffshootError when it is too large. */
-export function sendStream(control: ControlChannel, header: Uint8Array, bytes: Uint8Array): void {
+/**
+ * A line with two lengths, a header, bytes: _receive() in guest/agent.py reads it. `isLast`: nothing follows, ever. Throws OffshootError
+ * when it is too large.
+ */
+export function sendStream(control: ControlChannel, header: Uint8Array, bytes: Uint8Array, isLast = false): void {
   const stream = Buffer.concat([Buffer.from(`${header.length} ${bytes.length}\n`), header, bytes]);
   for (let at = 0; at < stream.length; at += CHUNK_BYTES) {
-    if (!control.send(stream.subarray(at, at + CHUNK_BYTES))) {
+    if (!control.send(stream.subarray(at, at + CHUNK_BYTES), isLast && at + CHUNK_BYTES >= stream.length)) {
       throw new OffshootError('bad-argument', 'The program, its arguments or its environment are too large.');
     }
   }

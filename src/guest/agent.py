@@ -384,8 +384,8 @@ def main():
         while os.fork() != 0:
             pass
         _serve(program)
+    # CONTROL is closed: the kernel does that when it gives out the last piece (kernel/fs/control.ts).
     request, source = _parse(request, source)
-    os.close(CONTROL)
     _prepare(request, source, program)
     _finish(_execute(source, request[0], program, FUNCTIONS), program)
 

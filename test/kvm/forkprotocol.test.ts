@@ -114,7 +114,7 @@ function runFork(source: Image, state: KernelState, file: string, sizeBytes: num
     });
     const kernel = restoreKernel(state, { machine, host, index: source.index, cpu: cpuInfo(kvm()), vdso: VDSO });
     completeForkChild(kernel);
-    kernel.control.send(Buffer.from(message));
+    kernel.control.send(Buffer.from(message), true);
     assert.deepEqual(runToEnd(kernel), { kind: 'exit', code: 5 });
     return printed;
   } finally {

@@ -212,7 +212,7 @@ export class Slot {
     const kernel = this.restore();
     completeForkChild(kernel);
     this.template.printed = '';
-    kernel.control.send(Buffer.from(message));
+    kernel.control.send(Buffer.from(message), true);
     const stopMs = performance.now() + stayMs * SLOW;
     const stays = message.endsWith(' stay');
     const state = runUntil(kernel, (at) => at.kind === 'exited' || (stays && performance.now() > stopMs), 60_000);

@@ -2,7 +2,8 @@
 // them. It is a descriptor of its own, so nothing a program prints can be mistaken for a message.
 //
 // Interface: ControlChannel: engine side `send`, `onMessage`, `isParked`, `close`; `openFile` makes the guest's descriptor.
-// read(2) gives exactly one message (the rest of a longer one is lost), write(2) sends one.
+// read(2) gives exactly one message (the rest of a longer one is lost), write(2) sends one. Who reads the last one has no descriptor any
+// more: close(2) would be a trap on the way of each short run.
 
 import { EAGAIN, EMSGSIZE, EPERM, EPIPE } from '../../abi/linux/errno.ts';
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from '../../abi/linux/poll.ts';
@@ -27,6 +28,7 @@ export interface ControlState {
   readonly writeQueue: number;
   readonly inbox: readonly Uint8Array[];
   readonly outbox: readonly Uint8Array[];
+  readonly hasLast: boolean;
   readonly closed: boolean;
 }
 
@@ -40,6 +42,8 @@ export class ControlChannel {
   readonly writeQueue: number;
   private inbox: Uint8Array[];
   private inboxBytes: number;
+  /** The message queued last is the last ever. */
+  private hasLast: boolean;
   private outbox: Uint8Array[];
   private listener: ((bytes: Uint8Array) => void) | null = null;
   private closed: boolean;
@@ -54,15 +58,20 @@ export class ControlChannel {
     this.writeQueue = state ? state.writeQueue : waits.newQueue();
     this.inbox = state ? state.inbox.slice() : [];
     this.inboxBytes = this.inbox.reduce((sum, bytes) => sum + bytes.length, 0);
+    this.hasLast = state ? state.hasLast : false;
     this.outbox = state ? state.outbox.slice() : [];
     this.closed = state ? state.closed : false;
   }
 
-  /** Queues one message for the guest. False: it is too long or too many wait. The bytes must not be changed afterwards. */
-  send(bytes: Uint8Array): boolean {
+  /**
+   * Queues one message for the guest; with `isLast` its reader's descriptor is closed. False: it is too long or too many wait. The
+   * bytes must not be changed afterwards.
+   */
+  send(bytes: Uint8Array, isLast = false): boolean {
     if (this.closed || bytes.length > CONTROL_MESSAGE_MAX || this.inboxBytes + bytes.length > INBOX_BYTES_MAX) return false;
     this.inbox.push(bytes);
     this.inboxBytes += bytes.length;
+    this.hasLast ||= isLast;
     this.waits.wake(this.readQueue);
     return true;
   }
@@ -108,6 +117,11 @@ export class ControlChannel {
     return n;
   }
 
+  /** The last message has been received. */
+  get isOver(): boolean {
+    return this.hasLast && this.inbox.length === 0;
+  }
+
   /** A message of the guest. False: nobody listens and the queue is full. */
   deliver(src: Uint8Array): boolean {
     if (!this.listener && this.outbox.length >= OUTBOX_MAX) return false;
@@ -129,8 +143,8 @@ export class ControlChannel {
   }
 
   save(): ControlState {
-    const { id, ownerPid, readQueue, writeQueue, closed } = this;
-    return { id, ownerPid, readQueue, writeQueue, inbox: this.inbox.slice(), outbox: this.outbox.slice(), closed };
+    const { id, ownerPid, readQueue, writeQueue, hasLast, closed } = this;
+    return { id, ownerPid, readQueue, writeQueue, inbox: this.inbox.slice(), outbox: this.outbox.slice(), hasLast, closed };
   }
 }
 
@@ -154,7 +168,10 @@ export class ControlFile extends File {
   override read(task: Task, dst: Uint8Array): number | Wait {
     if (this.isForeign(task)) return -EPERM;
     const n = this.channel.receive(dst);
-    if (n !== null) return n;
+    if (n !== null) {
+      if (this.channel.isOver) this.closeIn(task);
+      return n;
+    }
     return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([this.channel.readQueue], { memo: 'control' });
   }
 
@@ -164,6 +181,12 @@ export class ControlFile extends File {
     if (src.length > CONTROL_MESSAGE_MAX) return -EMSGSIZE;
     if (this.channel.deliver(src)) return src.length;
     return this.flags & O_NONBLOCK ? -EAGAIN : waitOn([this.channel.writeQueue]);
+  }
+
+  private closeIn({ process: { files } }: Task): void {
+    const mine: number[] = [];
+    files.forEach((fd, file) => file === this && mine.push(fd));
+    for (const fd of mine) files.close(fd);
   }
 
   private isForeign(task: Task): boolean {
