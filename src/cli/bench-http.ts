@@ -16,7 +16,10 @@ const TURNS = 6;
 const STARTS = 5;
 /** Of each, at once: V8 has compiled then what is used often, on all sides. */
 const WARM_UP = 600;
-const REST_MS = 10;
+/** Pools are filled again. */
+const REST_MS = 6;
+/** Samples of one row in a row. */
+const IN_TURN = 10;
 
 /** `samples`: of each single request, and requests in one turn of a rate. */
 export async function benchHttp(engine: Engine, samples: number): Promise<Row[]> {
@@ -34,7 +37,7 @@ export async function benchHttp(engine: Engine, samples: number): Promise<Row[]>
   }
 }
 
-/** One at a time, all at rest before each. */
+/** One at a time, with a rest before each. */
 async function overhead(engine: Engine, port: number, samples: number): Promise<Row[]> {
   const connection = await Connection.open(port);
   const inProcess: number[] = [];
@@ -46,10 +49,10 @@ async function overhead(engine: Engine, port: number, samples: number): Promise<
     await connection.request(RUN);
     await connection.request(HELLO);
   }
-  for (let i = 0; i < samples; i++) {
-    check((await timed(run, inProcess)).stdout.toString(), OUTPUT);
-    checkRun(await timed(() => connection.request(RUN), overHttp));
-    await timed(() => connection.request(HELLO), hello);
+  for (let i = 0; i < samples; i += IN_TURN) {
+    for (let k = 0; k < IN_TURN; k++) check((await timed(run, inProcess)).stdout.toString(), OUTPUT);
+    for (let k = 0; k < IN_TURN; k++) checkRun(await timed(() => connection.request(RUN), overHttp));
+    for (let k = 0; k < IN_TURN; k++) await timed(() => connection.request(HELLO), hello);
   }
   connection.close();
   const [a, b] = [row('http.inprocess', 'ms', inProcess), row('http.exec', 'ms', overHttp)];
