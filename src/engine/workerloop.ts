@@ -255,6 +255,7 @@ function sendFiles(guest: Guest, sandbox: number, wanted: CollectOptions): void 
 
 /** Puts together what comes in pieces. */
 function content({ sandbox, tree, entry, last, errno }: Extract<ToWorker, { type: 'content' }>, bytes: Buffer): void {
+  if (!guests.has(sandbox)) return; // it was closed meanwhile
   const key = `${sandbox} ${tree} ${entry}`;
   const pieces = contents.get(key) ?? [];
   pieces.push(Buffer.from(bytes));
@@ -291,6 +292,7 @@ function closeGuest(sandbox: number): void {
   if (!guest) return;
   guests.delete(sandbox);
   paced.delete(sandbox);
+  for (const key of contents.keys()) if (key.startsWith(`${sandbox} `)) contents.delete(key);
   scheduler.remove(guest);
   slots.forget(guest);
   const pool = pooledGuests.get(guest);
