@@ -54,13 +54,17 @@ async function copies({ engine, tenant, nonce }: Work): Promise<string | null> {
   await using box = await (await engine.template('python')).fork({ stateful: true, tenant });
   await pause();
   const beside: Promise<RunResult>[] = [];
+  const start = (run: Promise<RunResult>): void => {
+    run.catch(() => {}); // its worker may be killed while nobody waits for it yet
+    beside.push(run);
+  };
   const contexts = [undefined];
-  if (chance(0.3)) beside.push(box.run(`x = "${nonce}"`));
-  if (chance(0.3)) beside.push(box.exec(['/bin/echo', nonce]));
+  if (chance(0.3)) start(box.run(`x = "${nonce}"`));
+  if (chance(0.3)) start(box.exec(['/bin/echo', nonce]));
   if (chance(0.3)) {
     const context = await box.createContext();
     contexts.push(context as never);
-    if (chance(0.5)) beside.push(box.run(`y = "${nonce}"`, { context }));
+    if (chance(0.5)) start(box.run(`y = "${nonce}"`, { context }));
   }
   await pause();
   const made = await box.fork(1 + Math.floor(2 * Math.random()));
