@@ -5,7 +5,7 @@
 import type { Template } from '../engine/template.ts';
 import type { Engine } from '../engine/engine.ts';
 import { Echo } from './benchpeer.ts';
-import { check } from './benchrow.ts';
+import { REST_MS, check, rest } from './benchrow.ts';
 
 /** Measured times of one kind, in microseconds. */
 export interface DispatchTimes {
@@ -14,8 +14,6 @@ export interface DispatchTimes {
   readonly values: readonly number[];
 }
 
-/** Both processes wait, pools have been filled again: a run every 7 ms or so. */
-const PAUSE_MS = 6;
 /** Long enough for other work to have taken the processors' caches. */
 const ASLEEP_MS = 20;
 const WARM_UP = 50;
@@ -35,7 +33,7 @@ interface Dispatches {
 
 /** All rows. */
 export async function benchDispatch(engine: Engine, template: Template, samples: number): Promise<DispatchTimes[]> {
-  const { waits, trips, floors } = await dispatches(engine, template, samples, PAUSE_MS);
+  const { waits, trips, floors } = await dispatches(engine, template, samples, REST_MS);
   const asleep = await dispatches(engine, template, samples, ASLEEP_MS);
   return [
     { name: 'dispatch', unit: 'us', values: waits }, { name: 'dispatch.floor', unit: 'us', values: floors },
@@ -46,11 +44,11 @@ export async function benchDispatch(engine: Engine, template: Template, samples:
   ];
 }
 
-async function dispatches(engine: Engine, template: Template, samples: number, pauseMs: number): Promise<Dispatches> {
+async function dispatches(engine: Engine, template: Template, samples: number, restMs: number): Promise<Dispatches> {
   const times: Dispatches = { waits: [], trips: [], floors: [] };
   const echo = new Echo();
   for (let i = -WARM_UP; i < samples; i++) {
-    await pause(pauseMs);
+    await rest(restMs);
     const start = performance.now();
     const result = await engine.run(template, 'print(1+1)');
     const ms = performance.now() - start;
@@ -58,22 +56,20 @@ async function dispatches(engine: Engine, template: Template, samples: number, p
     if (i < 0 || !result.pooled) continue;
     times.waits.push(result.waitTimeMs * 1000);
     times.trips.push(ms * 1000);
-    if (i % IN_TURN === 0) times.floors.push(...await echoes(echo, pauseMs));
+    if (i % IN_TURN === 0) times.floors.push(...await echoes(echo, restMs));
   }
   echo.stop();
   return times;
 }
 
-async function echoes(echo: Echo, pauseMs: number): Promise<number[]> {
+async function echoes(echo: Echo, restMs: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < IN_TURN; i++) {
-    await pause(pauseMs);
+    await rest(restMs);
     times.push(await echo.sample() * 1000);
   }
   return times;
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Submit → first instruction while four others compute in the same worker: two slices of 10 ms at most. */
 async function besideHogs(engine: Engine, template: Template, samples: number): Promise<number[]> {
@@ -82,7 +78,7 @@ async function besideHogs(engine: Engine, template: Template, samples: number): 
   const waits: number[] = [];
   for (let i = 0; i < samples; i++) {
     waits.push((await engine.run(template, 'pass')).waitTimeMs);
-    await pause(Math.random() * ASLEEP_MS);
+    await rest(Math.random() * ASLEEP_MS);
   }
   stop.abort();
   await Promise.all(hogs);

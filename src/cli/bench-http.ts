@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Engine } from '../engine/engine.ts';
 import type { RunResult } from '../engine/run.ts';
-import { check, ratio, row, single, type Row } from './benchrow.ts';
+import { check, ratio, rest, row, single, type Row } from './benchrow.ts';
 
 const CODE = 'print(1+1)';
 const OUTPUT = /^2\n$/;
@@ -16,8 +16,6 @@ const TURNS = 6;
 const STARTS = 5;
 /** Of each, at once: V8 has compiled then what is used often, on all sides. */
 const WARM_UP = 600;
-/** Pools are filled again. */
-const REST_MS = 6;
 /** Samples of one row in a row. */
 const IN_TURN = 10;
 
@@ -102,10 +100,6 @@ const BODY = JSON.stringify({ code: CODE });
 const RUN = Buffer.from(`POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`);
 const READY = Buffer.from('GET /v1/ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
 const HELLO = Buffer.from('GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n');
-
-function rest(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, REST_MS));
-}
 
 /** One kept connection, one request at a time. */
 class Connection {

@@ -4,9 +4,7 @@
 
 import { availableParallelism } from 'node:os';
 import type { Engine } from '../engine/engine.ts';
-import { templatePath } from '../engine/home.ts';
 import { templateSpec } from '../engine/spec.ts';
-import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { check, ratio, row, type Row } from './benchrow.ts';
 import { Floor, Native } from './benchpeer.ts';
 
@@ -49,13 +47,7 @@ export async function benchRate(engine: Engine, samples: number, notes: string[]
 
 /** Machines a second of the C floor on all processors, by turns. */
 async function floorRates(engine: Engine, cores: number, samples: number): Promise<number[]> {
-  const template = await engine.template('python');
-  const path = templatePath(engine.home, 'python');
-  const { memoryBytes, shared } = readHeader(path, templateKey(engine.home));
-  await using sandbox = await template.fork({ pooled: false });
-  const { dirtyPages } = await sandbox.run(CODE, { countPages: true });
-  const started = await Promise.all(Array.from({ length: cores }, () => Floor.start(path, memoryBytes, shared?.gpa ?? 0, dirtyPages ?? 0)));
-  const floors = started.filter((floor) => floor !== null);
+  const floors = await Floor.start(engine, await engine.template('python'), cores);
   const rates: number[] = [];
   for (let turn = 0; turn < TURNS && floors.length > 0; turn++) {
     const start = performance.now();

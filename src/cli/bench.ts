@@ -4,15 +4,13 @@
 import { cpus } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { Engine } from '../engine/engine.ts';
-import { templatePath } from '../engine/home.ts';
 import { templateSpec } from '../engine/spec.ts';
 import type { RunInit, RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import type { Template } from '../engine/template.ts';
-import { readHeader, templateKey } from '../engine/templatefile.ts';
 import { UsageError } from './fail.ts';
 import { Floor, Native } from './benchpeer.ts';
-import { check, ratio, row, type Row } from './benchrow.ts';
+import { check, ratio, rest, row, type Row } from './benchrow.ts';
 import { progressPrinter } from './progress.ts';
 
 interface Bench {
@@ -61,10 +59,7 @@ const BENCHES: Readonly<Record<(typeof NAMES)[number], (run: Bench) => Promise<R
 };
 
 async function benchFork({ engine, template, samples, notes }: Bench): Promise<Row[]> {
-  const path = templatePath(engine.home, 'python');
-  const { memoryBytes, shared } = readHeader(path, templateKey(engine.home));
-  const { dirtyPages } = await runFresh(template, 'print(1+1)', {});
-  const floor = await Floor.start(path, memoryBytes, shared?.gpa ?? 0, dirtyPages ?? 0);
+  const [floor] = await Floor.start(engine, template);
   if (!floor) notes.push('no C compiler: the floor is not measured');
   const forks: number[] = [];
   const floors: number[] = [];
@@ -143,9 +138,6 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
   native?.stop();
   return rows;
 }
-
-/** Nothing under way: pools are filled, slots rewound. Before each sample, the native ones too. */
-const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 6));
 
 /** From submitting a run until its output is here. */
 async function timeRun(output: RegExp, run: (init: RunInit) => Promise<RunResult>): Promise<{ ms: number } & RunResult> {

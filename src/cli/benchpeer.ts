@@ -7,6 +7,10 @@ import { tmpdir } from 'node:os';
 import type { Socket } from 'node:net';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Engine } from '../engine/engine.ts';
+import { templatePath } from '../engine/home.ts';
+import type { Template } from '../engine/template.ts';
+import { readHeader, templateKey } from '../engine/templatefile.ts';
 
 const BENCH = fileURLToPath(new URL('../../bench/', import.meta.url));
 
@@ -48,17 +52,21 @@ export class Floor {
     this.peer = peer;
   }
 
-  /** Its guests write to `pages` pages. Null when there is no C compiler. */
-  static async start(file: string, bytes: number, sharedGpa: number, pages: number): Promise<Floor | null> {
+  /** `count` processes, whose guests write to as many pages as a run of `template` that prints a line. None when there is no C compiler. */
+  static async start(engine: Engine, template: Template, count = 1): Promise<Floor[]> {
+    const file = templatePath(engine.home, template.name);
+    const { memoryBytes, shared } = readHeader(file, templateKey(engine.home));
+    await using sandbox = await template.fork({ pooled: false });
+    const { dirtyPages } = await sandbox.run('print(1+1)', { countPages: true });
+    const words = [file, memoryBytes, shared?.gpa ?? 0, dirtyPages ?? 0].map(String);
     const dir = mkdtempSync(`${tmpdir()}/offshoot-bench-`);
     try {
       execFileSync('cc', ['-O2', '-o', `${dir}/floor`, `${BENCH}floor.c`], { stdio: 'ignore' });
-      const peer = new Peer(`${dir}/floor`, [file, String(bytes), String(sharedGpa), String(pages)]);
-      const floor = new Floor(peer);
-      await floor.row(1);
-      return floor;
+      const floors = Array.from({ length: count }, () => new Floor(new Peer(`${dir}/floor`, words)));
+      await Promise.all(floors.map((floor) => floor.row(1)));
+      return floors;
     } catch {
-      return null;
+      return [];
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }

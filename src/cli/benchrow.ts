@@ -1,4 +1,4 @@
-// Rows of a benchmark: percentiles of what was measured, and ratios of two quantities measured in turn.
+// Rows of a benchmark: percentiles of what was measured, and ratios of two quantities measured in turn; the rest between samples.
 
 /** One measured quantity. */
 export interface Row {
@@ -34,6 +34,14 @@ export function single(name: string, unit: string, value: number): Row {
 
 function round(value: number): number {
   return Number(value.toFixed(3));
+}
+
+/** Between samples: pools are filled and slots rewound; longer, and other work takes the processors' caches from all sides. */
+export const REST_MS = 6;
+
+/** Nothing is asked for meanwhile. */
+export function rest(ms = REST_MS): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Throws when a benchmarked run did not print what it should. */

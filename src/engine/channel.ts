@@ -3,7 +3,7 @@
 //
 // A frame is its length and its header's length (two 32-bit little-endian numbers, the first counts what follows it), a header
 // in JSON, and bytes as they are: code, input, output. What is sent in one turn of the event loop leaves in one write, so that
-// the other side wakes up once; what somebody waits for is flushed by who sends it. Neither side trusts the other's lengths; what a
+// the other side wakes up once; what somebody waits for leaves at once (`sendNow`). Neither side trusts the other's lengths; what a
 // header says is checked by who gets it.
 
 import type { Socket } from 'node:net';

@@ -28,6 +28,7 @@ export class CpuShare {
 
   /** So much has been used. */
   use(ms: number): void {
+    if (this.share >= 1) return;
     this.bring();
     this.leftMs -= ms;
   }

@@ -2,7 +2,6 @@
 // (confine.ts), and only then starts the guest. Its job comes as JSON on standard input; image index, image blob and the file to
 // write are open; it answers with JSON on standard output. Started by freezeclient.ts as `freezeprocess HOME PARENT-PID`.
 
-import '../host/lowaddresses.ts';
 import { readFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { exitNow } from '../host/libc.ts';

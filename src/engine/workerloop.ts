@@ -46,8 +46,8 @@ const pools = new Map<string, Pool>();
 const pooledGuests = new WeakMap<Guest, Pool>();
 /** Guests that may be rewound for another run, with the memory they have. */
 const reusable = new WeakMap<Guest, number>();
-/** Pieces of files that have not come to their end. */
-const contents = new Map<string, Buffer[]>();
+/** Pieces of files that guests were given and that have not come to their end, by tree and entry. */
+const contents = new WeakMap<Guest, Map<string, Buffer[]>>();
 /** Runs whose output is taken at its reader's speed. */
 const paced = new Map<number, Pacing>();
 /** What the caller knows of the memory in layers, and how much it may be wrong. */
@@ -255,14 +255,17 @@ function sendFiles(guest: Guest, sandbox: number, wanted: CollectOptions): void 
 
 /** Puts together what comes in pieces. */
 function content({ sandbox, tree, entry, last, errno }: Extract<ToWorker, { type: 'content' }>, bytes: Buffer): void {
-  if (!guests.has(sandbox)) return; // it was closed meanwhile
-  const key = `${sandbox} ${tree} ${entry}`;
-  const pieces = contents.get(key) ?? [];
+  const guest = guests.get(sandbox);
+  if (!guest) return; // it was closed meanwhile
+  const files = contents.get(guest) ?? new Map<string, Buffer[]>();
+  contents.set(guest, files);
+  const key = `${tree} ${entry}`;
+  const pieces = files.get(key) ?? [];
   pieces.push(Buffer.from(bytes));
-  contents.set(key, pieces);
+  files.set(key, pieces);
   if (!last) return;
-  contents.delete(key);
-  guests.get(sandbox)?.content(tree, entry, errno ?? Buffer.concat(pieces));
+  files.delete(key);
+  guest.content(tree, entry, errno ?? Buffer.concat(pieces));
 }
 
 /** Fills the pools step by step, while no guest wants to run. */
@@ -292,7 +295,6 @@ function closeGuest(sandbox: number): void {
   if (!guest) return;
   guests.delete(sandbox);
   paced.delete(sandbox);
-  for (const key of contents.keys()) if (key.startsWith(`${sandbox} `)) contents.delete(key);
   scheduler.remove(guest);
   slots.forget(guest);
   const pool = pooledGuests.get(guest);
