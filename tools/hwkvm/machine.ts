@@ -1,6 +1,7 @@
-// Runs one command in the emulated AMD SVM machine: packs the disks, starts QEMU, passes the output on, ends it in time.
+// Runs commands in the emulated AMD SVM machine: packs the disks, starts QEMU, passes the output on, ends it in time.
 //
-//   runMachine(options) → exit status of the command, as a shell gives it; 124 when the time was up
+//   runMachine(options) → exit status of one command, as a shell gives it; 124 when the time was up
+//   packDisks(dir, …), bootMachine(…) → Machine: for one that is given its commands while it runs (queue.ts)
 //
 // Always software emulation with one CPU and one TCG thread: with more, nested SVM hangs now and then (docs/hwkvm.md).
 
@@ -13,25 +14,43 @@ import { type Base, ROOT, SetupError } from './base.ts';
 /** What of a directory is copied in. */
 export interface Home { readonly dir: string; readonly paths: readonly string[] }
 
-/** What to run and with what. */
-export interface RunOptions {
+/** A machine's makings. */
+export interface MachineOptions {
   readonly base: Base;
-  /** Shell text, run with `sh` in the copy of the project. */
-  readonly command: string;
   readonly timeoutMs: number;
   readonly memoryMb: number;
+  /** Takes the output as it comes. */
+  readonly onOutput: (text: Buffer) => void;
+}
+
+/** What to run and with what. */
+export interface RunOptions extends MachineOptions {
+  /** Shell text, run with `sh` in the copy of the project. */
+  readonly command: string;
   /** A directory that becomes $OFFSHOOT_HOME inside: these paths in it. */
   readonly home: Home | null;
   /** Print the kernel's console too. */
   readonly console: boolean;
-  /** Takes the output as it comes. */
-  readonly onOutput: (text: Buffer) => void;
+}
+
+/** A machine that runs. Its files are in the directory that it was given. */
+export interface Machine {
+  /** Whether its time was up. */
+  readonly ended: Promise<boolean>;
+  /** Text for the command to read from /dev/ttyS1. */
+  send(text: string): void;
+  kill(): void;
 }
 
 /** Status when the time was up, as timeout(1) has it. */
 export const TIMED_OUT = 124;
 /** Status when the machine itself failed. */
 export const MACHINE_FAILED = 125;
+
+/** Translated code; QEMU would take a gigabyte. */
+const TRANSLATED_MB = 256;
+/** What QEMU itself takes, beyond the memory of the machine. */
+export const QEMU_MB = TRANSLATED_MB + 256;
 
 /** Left out of the copy of the project: big, or of no use inside. */
 const EXCLUDE = [
@@ -58,9 +77,18 @@ function packHome(dir: string, home: Home): string {
   return disk;
 }
 
-function qemuArguments(options: RunOptions, dir: string, disks: readonly string[]): string[] {
+/**
+ * Writes into `dir` what machines read: the project with the command (shell text), and OFFSHOOT_HOME. Several machines may share it.
+ * @throws SetupError when tar fails.
+ */
+export function packDisks(dir: string, command: string, home: Home | null): string[] {
+  const project = packProject(dir, command);
+  return home === null ? [project] : [project, packHome(dir, home)];
+}
+
+function qemuArguments(options: MachineOptions, dir: string, disks: readonly string[]): string[] {
   return [
-    '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', 'tcg,thread=single', '-cpu', 'max', '-smp', '1',
+    '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', `tcg,thread=single,tb-size=${TRANSLATED_MB}`, '-cpu', 'max', '-smp', '1',
     '-m', String(options.memoryMb), '-kernel', options.base.kernel, '-initrd', options.base.initramfs,
     '-append', 'console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog',
     '-chardev', 'stdio,id=output,signal=off',
@@ -69,23 +97,36 @@ function qemuArguments(options: RunOptions, dir: string, disks: readonly string[
   ];
 }
 
-/** Starts QEMU and waits for its end. timeout(1) around it ends it even when this process is killed. */
-function runQemu(args: readonly string[], options: RunOptions): Promise<boolean> {
+/** Starts QEMU. timeout(1) around it ends it even when this process is killed. */
+export function bootMachine(options: MachineOptions, dir: string, disks: readonly string[]): Machine {
   const seconds = String(Math.ceil(options.timeoutMs / 1000));
-  const child = spawn('timeout', ['-s', 'KILL', seconds, 'qemu-system-x86_64', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const args = ['-s', 'KILL', seconds, 'qemu-system-x86_64', ...qemuArguments(options, dir, disks)];
+  const child = spawn('timeout', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const stop = (): void => {
     child.kill('SIGTERM');
     process.exitCode = 130;
   };
-  process.once('SIGINT', stop).once('SIGTERM', stop);
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  child.stdin.on('error', () => {}); // it has ended: `ended` tells
   child.stdout.on('data', (bytes: Buffer) => options.onOutput(Buffer.from(bytes.filter(byte => byte !== 13))));
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<boolean>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       process.off('SIGINT', stop).off('SIGTERM', stop);
       resolve(code === TIMED_OUT || code === 137 || signal === 'SIGKILL'); // timeout(1) ends itself with the signal it sent
     });
   });
+  return { ended, send: text => void child.stdin.write(text), kill: () => killGroup(child.pid) };
+}
+
+/** timeout(1) has a group of its own. QEMU has nothing to save, and one that hangs would not hear SIGTERM. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is gone.
+  }
 }
 
 function readText(path: string): string {
@@ -96,12 +137,10 @@ function readText(path: string): string {
 export async function runMachine(options: RunOptions): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'offshoot-hwkvm-'));
   try {
-    const disks = [packProject(dir, options.command)];
-    if (options.home !== null) disks.push(packHome(dir, options.home));
-    const timedOut = await runQemu(qemuArguments(options, dir, disks), options);
+    const timedOut = await bootMachine(options, dir, packDisks(dir, options.command, options.home)).ended;
     const status = readText(join(dir, 'status'));
     const code = /^exit (\d+)$/m.exec(status)?.[1];
-    if (options.console || code === undefined) showConsole(readText(join(dir, 'console')));
+    if (options.console || code === undefined) showConsole(dir);
     if (code !== undefined) return Number(code);
     if (timedOut) {
       const what = status.includes('started') ? 'the command was still running' : 'the machine had not booted';
@@ -115,8 +154,9 @@ export async function runMachine(options: RunOptions): Promise<number> {
   }
 }
 
-function showConsole(text: string): void {
-  const lines = text.trim().split('\n').filter(line => line.trim() !== '');
+/** Prints the end of what the kernel of the machine with the directory `dir` said. */
+export function showConsole(dir: string): void {
+  const lines = readText(join(dir, 'console')).trim().split('\n').filter(line => line.trim() !== '');
   if (lines.length === 0) return;
   console.error('hwkvm: console of the machine:');
   for (const line of lines.slice(-60)) console.error(`  | ${line}`);

@@ -1,16 +1,26 @@
 // What the conformance cases do natively, taken outside, because the emulated machine has no compiler and no Python: programs and
 // outcomes are kept in node_modules/.cache/conformance, which is copied in with the project (test/conformance/native.ts reads them).
 //
+//   needsRecord(parts): whether files of --all whose path contains one of `parts` need it
 //   recordNative(names): compiles and runs on this machine every case whose name matches; compiles the guest of test/kvm/rewind.test.ts
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { allFiles } from './allfiles.ts';
 import { build, loadCases, variantsOf } from '../../test/conformance/cases.ts';
 import { type Outcome, RECORDED, RECORDED_GUEST, cannotRunNatively, recordName, runNatively } from '../../test/conformance/native.ts';
 
 const REWIND_GUEST = fileURLToPath(new URL('../../test/kvm/rewindguest.c', import.meta.url));
+
+/** Files that look into the record. */
+const RECORD_USERS = ['test/conformance/', 'test/hwkvm/conformance.test.ts', 'test/kvm/rewind'];
+
+/** Whether files whose path contains one of `parts` (none: all files) look into the record. */
+export function needsRecord(parts: readonly string[]): boolean {
+  return allFiles(parts).files.some(({ file }) => RECORD_USERS.some(user => file.startsWith(user)));
+}
 
 /** Builds and runs the cases that this user can run; without a compiler none, and they are skipped inside. Rejects with the compiler's words. */
 export async function recordNative(names: RegExp): Promise<void> {
