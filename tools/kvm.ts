@@ -17,6 +17,7 @@ const FIXES: Readonly<Record<string, string>> = {
   ENOENT: 'this machine offers no KVM, or its module is not loaded (modprobe kvm_amd or kvm_intel; in a container: --device /dev/kvm)',
   ENODEV: 'the device exists but no KVM module stands behind it (modprobe kvm_amd or kvm_intel)',
   ENXIO: 'the device exists but no KVM module stands behind it (modprobe kvm_amd or kvm_intel)',
+  ENOTTY: 'what is there is not the KVM device',
   EACCES: 'no permission: add your user to the group that owns it (usermod -aG kvm $USER, then log in again)',
   EPERM: 'forbidden, most likely by a container: allow the device (--device /dev/kvm)',
   EBUSY: 'another hypervisor (VirtualBox, VMware) holds the processor: stop its machines first',
