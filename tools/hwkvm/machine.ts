@@ -88,7 +88,8 @@ export function packDisks(dir: string, command: string, home: Home | null): stri
 
 function qemuArguments(options: MachineOptions, dir: string, disks: readonly string[]): string[] {
   return [
-    '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', `tcg,thread=single,tb-size=${TRANSLATED_MB}`, '-cpu', 'max', '-smp', '1',
+    '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-M', 'q35', '-accel', `tcg,thread=single,tb-size=${TRANSLATED_MB}`,
+    '-cpu', 'max', '-smp', '1',
     '-m', String(options.memoryMb), '-kernel', options.base.kernel, '-initrd', options.base.initramfs,
     '-append', 'console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog',
     '-chardev', 'stdio,id=output,signal=off',

@@ -161,7 +161,8 @@ export async function runQueue(files: readonly QueuedFile[], options: QueueOptio
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     rmSync(dir, { recursive: true, force: true });
   }
-  for (const { file } of waiting) console.log(`FAIL ${file}: not run: ${isInterrupted ? 'interrupted' : performance.now() < endMs ? 'no machine' : `stopped after ${options.timeoutMs / 1000} s`}`);
+  const why = isInterrupted ? 'interrupted' : performance.now() < endMs ? 'no machine' : `stopped after ${options.timeoutMs / 1000} s`;
+  for (const { file } of waiting) console.log(`FAIL ${file}: not run: ${why}`);
   totals.failed += waiting.length;
   return totals;
 }

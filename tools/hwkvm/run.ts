@@ -62,7 +62,8 @@ function positive(text: string, name: string): number {
 function parseOptions(args: string[]) {
   const no = { type: 'boolean', default: false } as const;
   const options = {
-    all: no, machines: { type: 'string' }, timeout: { type: 'string' }, memory: { type: 'string', default: '1536' }, home: { type: 'string' }, image: no, console: no, fresh: no, help: no,
+    all: no, machines: { type: 'string' }, timeout: { type: 'string' }, memory: { type: 'string', default: '1536' }, home: { type: 'string' },
+    image: no, console: no, fresh: no, help: no,
   } as const;
   try {
     return parseArgs({ args, options, allowPositionals: true });
