@@ -1,6 +1,6 @@
 #!/bin/sh
 # First program of the emulated machine (see docs/hwkvm.md). ttyS0 is the kernel's console, ttyS1 carries the output of the
-# command, ttyS2 its exit status. The project is a tar on the first disk, OFFSHOOT_HOME (if any) a tar on the second one.
+# command, ttyS2 its exit status. The first disk is for swapping, the project a tar on the second, OFFSHOOT_HOME (if any) a tar on the third.
 export PATH=/usr/local/bin:/bin HOME=/root OFFSHOOT_HOME=/offshoot-home OFFSHOOT_HWKVM=1 TERM=dumb NO_COLOR=1 OFFSHOOT_TEST_SLOW=6
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -19,8 +19,10 @@ for module in $(cat /modules/order); do insmod "/modules/$module" || echo "insmo
 chmod 666 /dev/kvm
 ip link set lo up
 hostname hwkvm
-tar xf /dev/vda -C /offshoot || stop "no-project"
-if [ -e /dev/vdb ]; then tar xf /dev/vdb -C "$OFFSHOOT_HOME" || stop "no-home"; fi
+# Everything is in memory, what is not used soon on the first disk.
+mkswap /dev/vda && swapon /dev/vda && mount -o remount,size=3g / || stop "no-swap"
+tar xf /dev/vdb -C /offshoot || stop "no-project"
+if [ -e /dev/vdc ]; then tar xf /dev/vdc -C "$OFFSHOOT_HOME" || stop "no-home"; fi
 cd /offshoot || stop "no-project"
 echo started >/dev/ttyS2
 # Through a pipe: programs buffer, colour and translate line ends when they see a terminal.

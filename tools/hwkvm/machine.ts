@@ -6,7 +6,7 @@
 // Always software emulation with one CPU and one TCG thread: with more, nested SVM hangs now and then (docs/hwkvm.md).
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Base, ROOT, SetupError } from './base.ts';
@@ -47,6 +47,8 @@ export const TIMED_OUT = 124;
 /** Status when the machine itself failed. */
 export const MACHINE_FAILED = 125;
 
+/** Room to swap out what was copied in and is not used; a sparse file. */
+const SWAP_BYTES = 2 * 2 ** 30;
 /** Translated code; QEMU would take a gigabyte. */
 const TRANSLATED_MB = 256;
 /** What QEMU itself takes, beyond the memory of the machine. */
@@ -94,6 +96,7 @@ function qemuArguments(options: MachineOptions, dir: string, disks: readonly str
     '-append', 'console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog',
     '-chardev', 'stdio,id=output,signal=off',
     '-serial', `file:${join(dir, 'console')}`, '-serial', 'chardev:output', '-serial', `file:${join(dir, 'status')}`,
+    '-drive', `file=${join(dir, 'swap')},format=raw,if=virtio,cache=unsafe`,
     ...disks.flatMap(disk => ['-drive', `file=${disk},format=raw,if=virtio,readonly=on`]),
   ];
 }
@@ -101,6 +104,9 @@ function qemuArguments(options: MachineOptions, dir: string, disks: readonly str
 /** Starts QEMU. timeout(1) around it ends it even when this process is killed. */
 export function bootMachine(options: MachineOptions, dir: string, disks: readonly string[]): Machine {
   const seconds = String(Math.ceil(options.timeoutMs / 1000));
+  const swap = join(dir, 'swap');
+  writeFileSync(swap, '');
+  truncateSync(swap, SWAP_BYTES);
   const args = ['-s', 'KILL', seconds, 'qemu-system-x86_64', ...qemuArguments(options, dir, disks)];
   const child = spawn('timeout', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const stop = (): void => {
