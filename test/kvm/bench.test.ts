@@ -1,9 +1,11 @@
 // Benchmarks measure what they say, whatever the numbers are: `offshoot bench syscall`, small.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { offshoot } from './clihelp.ts';
-import { cannotBuild } from './hostilehelp.ts';
+
+const cannotBuild = spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is missing';
 
 interface Row { readonly name: string; readonly unit: string; readonly n: number; readonly p50: number }
 

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { pythonTemplate } from './enginehelp.ts';
-import { assertHarmless, attack, cannotBuild } from './hostilehelp.ts';
+import { cannotBuild } from './hostilebuild.ts';
+import { SLOW, assertHarmless, attack } from './hostilehelp.ts';
 
 const BUILT = { skip: cannotBuild };
 
@@ -52,21 +53,21 @@ const CHANNEL: readonly (readonly [string, string])[] = [
 for (const [name, code] of CHANNEL) {
   test(`control channel: ${name}`, async () => {
     const sandbox = await (await pythonTemplate()).fork();
-    const result = await sandbox.run(code, { timeoutMs: 20_000 });
+    const result = await sandbox.run(code, { timeoutMs: 20_000 * SLOW });
     await sandbox.close();
     assert.equal(result.stdout.toString(), 'mine\n', result.stderr.toString());
-    await assertHarmless(result, 20_000);
+    await assertHarmless(result, 20_000 * SLOW);
   });
 }
 
 test('floods of output are held back and cut', async () => {
   const sandbox = await (await pythonTemplate()).fork();
   const flood = 'yes $(head -c 60000 /dev/zero | tr "\\0" y) & yes >&2';
-  const result = await sandbox.exec(['/bin/bash', '-c', flood], { timeoutMs: 30_000, outputBytes: 20 << 20 });
+  const result = await sandbox.exec(['/bin/bash', '-c', flood], { timeoutMs: 30_000 * SLOW, outputBytes: 20 << 20 });
   await sandbox.close();
   assert.equal(result.limit, 'output');
   assert.equal(result.stdout.length + result.stderr.length, 20 << 20);
-  await assertHarmless(result, 30_000);
+  await assertHarmless(result, 30_000 * SLOW);
 });
 
 test('names of JavaScript are names like others', async () => {

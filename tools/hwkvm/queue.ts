@@ -38,6 +38,7 @@ done`;
 const MARK = /\x1e\d+\n/;
 const SUMMARY = /(?<=^|\n)(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n$/;
 const BOOT_MS = 120_000;
+const BOOT_TRIES = 3;
 /** How long one that was told to end may take. */
 const END_MS = 10_000;
 
@@ -79,6 +80,11 @@ class Lane {
   }
 
   private async boot(): Promise<boolean> {
+    for (let tries = 0; tries < BOOT_TRIES; tries++) if (await this.tryBoot()) return true;
+    return false;
+  }
+
+  private async tryBoot(): Promise<boolean> {
     const left = this.endMs - performance.now();
     if (left <= 0) return false;
     this.text = '';

@@ -2,7 +2,7 @@
 // outcomes are kept in node_modules/.cache/conformance, which is copied in with the project (test/conformance/native.ts reads them).
 //
 //   needsRecord(parts): whether files of --all whose path contains one of `parts` need it
-//   recordNative(names): compiles and runs on this machine every case whose name matches; compiles the guest of test/kvm/rewind.test.ts
+//   recordNative(names): compiles and runs on this machine every case whose name matches; compiles the guests of test/kvm/{rewind,hostile,fuzzcalls}
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url';
 import { allFiles } from './allfiles.ts';
 import { build, loadCases, variantsOf } from '../../test/conformance/cases.ts';
 import { type Outcome, RECORDED, RECORDED_GUEST, cannotRunNatively, recordName, runNatively } from '../../test/conformance/native.ts';
+import { HOSTILE, buildHostile } from '../../test/kvm/hostilebuild.ts';
 
 const REWIND_GUEST = fileURLToPath(new URL('../../test/kvm/rewindguest.c', import.meta.url));
 
 /** Files that look into the record. */
-const RECORD_USERS = ['test/conformance/', 'test/hwkvm/conformance.test.ts', 'test/kvm/rewind'];
+const RECORD_USERS = ['test/conformance/', 'test/hwkvm/conformance.test.ts', 'test/kvm/rewind', 'test/kvm/hostile', 'test/kvm/fuzzcalls'];
 
 /** Whether files whose path contains one of `parts` (none: all files) look into the record. */
 export function needsRecord(parts: readonly string[]): boolean {
@@ -36,6 +37,7 @@ export async function recordNative(names: RegExp): Promise<void> {
     outcomes[recordName(program, part)] = await runNatively({ program, language, part, uid, timeoutMs });
   }
   mkdirSync(dirname(RECORDED), { recursive: true });
+  HOSTILE.forEach(buildHostile);
   execFileSync('gcc', ['-O1', '-w', '-static', '-o', RECORDED_GUEST, REWIND_GUEST, '-lpthread']);
   writeFileSync(RECORDED, JSON.stringify(outcomes));
   console.error(`hwkvm: ${Object.keys(outcomes).length} conformance cases compiled and run here, in ${dirname(RECORDED)}`);
