@@ -3,6 +3,9 @@
 import { after } from 'node:test';
 import { Engine, type RunInit, type RunResult, type Template } from '../../src/engine/index.ts';
 
+/** How many times slower than usual this machine is: limits that programs must keep are so many times longer. */
+export const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1);
+
 let engine: Engine | null = null;
 let template: Promise<Template> | null = null;
 

@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { SLOW } from './enginehelp.ts';
 import { cannotBuild } from './hostilebuild.ts';
-import { SLOW, attack } from './hostilehelp.ts';
+import { attack } from './hostilehelp.ts';
 
 const SECONDS = Number(process.env['OFFSHOOT_FUZZ_SECONDS'] ?? 40);
 const CHILDREN = 24, CALLS = 250;

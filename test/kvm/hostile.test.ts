@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { pythonTemplate } from './enginehelp.ts';
+import { SLOW, pythonTemplate } from './enginehelp.ts';
 import { cannotBuild } from './hostilebuild.ts';
-import { SLOW, assertHarmless, attack } from './hostilehelp.ts';
+import { assertHarmless, attack } from './hostilehelp.ts';
 
 const BUILT = { skip: cannotBuild };
 

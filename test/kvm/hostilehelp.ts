@@ -4,11 +4,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import type { RunResult } from '../../src/engine/index.ts';
-import { pythonTemplate } from './enginehelp.ts';
+import { SLOW, pythonTemplate } from './enginehelp.ts';
 import { buildHostile } from './hostilebuild.ts';
 
-/** How many times slower than usual this machine is. */
-export const SLOW = Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1);
 const MEMORY_BYTES = 256 << 20;
 /** What a worker may take beyond the memory of its guest: its own heap and what a kernel keeps of names, files and areas. */
 const WORKER_BYTES = 700 << 20;

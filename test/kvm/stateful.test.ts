@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { ContextResult, RunInit, StatefulSandbox } from '../../src/engine/index.ts';
-import { text } from './enginehelp.ts';
+import { SLOW, text } from './enginehelp.ts';
 import { using } from './statefulhelp.ts';
 
 /** What a run that must succeed prints. */
@@ -59,14 +59,14 @@ test('an interpreter that ends takes its variables with it, and nothing else', (
 }));
 
 test('a time-out interrupts; who does not stop is killed', () => using(async (box) => {
-  const interrupted = await box.run('x = 1\nprint("so far")\nwhile True: pass', { timeoutMs: 1500 });
+  const interrupted = await box.run('x = 1\nprint("so far")\nwhile True: pass', { timeoutMs: 1500 * SLOW });
   assert.deepEqual(end(interrupted), [124, null, 'timeout', false]);
   assert.equal(interrupted.timedOut, true);
   assert.equal(text(interrupted), 'so far\n');
   assert.match(interrupted.stderr.toString(), /KeyboardInterrupt\n$/);
-  assert.deepEqual(end(await box.run('import time; time.sleep(100)', { timeoutMs: 1000 })), [124, null, 'timeout', false]);
-  assert.deepEqual(end(await box.run('import subprocess; subprocess.run(["sleep", "100"])', { timeoutMs: 1500 })), [124, null, 'timeout', false]);
-  const stubborn = await box.run('print(x)\nwhile True:\n    try: time.sleep(100)\n    except KeyboardInterrupt: print("no")', { timeoutMs: 1000 });
+  assert.deepEqual(end(await box.run('import time; time.sleep(100)', { timeoutMs: 1000 * SLOW })), [124, null, 'timeout', false]);
+  assert.deepEqual(end(await box.run('import subprocess; subprocess.run(["sleep", "100"])', { timeoutMs: 1500 * SLOW })), [124, null, 'timeout', false]);
+  const stubborn = await box.run('print(x)\nwhile True:\n    try: time.sleep(100)\n    except KeyboardInterrupt: print("no")', { timeoutMs: 1000 * SLOW });
   assert.deepEqual(end(stubborn), [124, 'SIGKILL', 'timeout', true]);
   assert.equal(text(stubborn), '1\nno\n');
   assert.equal(await prints(box, 'print("x" in globals())'), 'False\n');
@@ -74,7 +74,7 @@ test('a time-out interrupts; who does not stop is killed', () => using(async (bo
 
 test('an interrupt that its run had blocked does not meet a later one', () => using(async (box) => {
   const mask = (how: string): string => `import signal, time\nsignal.pthread_sigmask(signal.SIG_${how}, [signal.SIGINT])`;
-  assert.deepEqual(end(await box.run(`${mask('BLOCK')}\ntime.sleep(1.2)`, { timeoutMs: 800 })), [124, null, 'timeout', false]);
+  assert.deepEqual(end(await box.run(`${mask('BLOCK')}\ntime.sleep(${1.2 * SLOW})`, { timeoutMs: 800 * SLOW })), [124, null, 'timeout', false]);
   assert.equal(await prints(box, `${mask('UNBLOCK')}\nprint("on")`), 'on\n');
 }));
 
@@ -108,7 +108,7 @@ test('programs: environment, directory, time-out, what is not there', () => usin
   assert.deepEqual([missing.exitCode, missing.stderr.toString()], [127, 'offshoot: nosuch: command not found\n']);
   const nowhere = await box.exec(['true'], { cwd: '/nosuch' });
   assert.deepEqual([nowhere.exitCode, nowhere.stderr.toString()], [126, 'offshoot: /nosuch: no such directory\n']);
-  const late = await box.exec(['/bin/sh', '-c', 'echo so far; sleep 100 & wait'], { timeoutMs: 1500 });
+  const late = await box.exec(['/bin/sh', '-c', 'echo so far; sleep 100 & wait'], { timeoutMs: 1500 * SLOW });
   assert.deepEqual([late.exitCode, late.limit, text(late)], [124, 'timeout', 'so far\n']);
   assert.equal(text(await box.exec(['/bin/sh', '-c', 'cat /proc/[0-9]*/comm | grep -c sleep'])), '0\n');
   await assert.rejects(box.exec([]), { code: 'bad-argument' });
