@@ -5,12 +5,15 @@
 // (test/kvm/rewind*.test.ts); if that cannot be had, `rewind` says so and the machine must be destroyed.
 //
 // Memory: pages that became the process's own are copied back; all but a learned hot set are given back to the host, so that
-// one huge run does not make all later rewinds slow. Translations: a page-table entry that is about to change is stored again
+// one huge run does not make all later rewinds slow. When this thread took no page fault since the last rewind, no page can have become
+// the process's own, and nothing needs to be looked for (kvm's faults of a guest's page are faults of the thread that runs it; no other
+// thread writes guest memory). Translations: a page-table entry that is about to change is stored again
 // inside the guest, as any change is (vmm/paging.ts); with too many of them, or when memory had grown, the memory slot is made
 // anew, which drops all of them, wanted ones too.
 
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { Arena } from '../host/arena.ts';
+import { threadFaults } from '../host/faults.ts';
 import { mapFile } from '../host/mapfile.ts';
 import type { MappedFile } from '../host/mapfile.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
@@ -88,6 +91,8 @@ export interface RewindTuning {
   readonly without?: RewindStep;
   /** Instead of REPLAY_RUNS_MAX. */
   readonly replayRunsMax?: number;
+  /** As though there had been no page fault since the last rewind. */
+  readonly overlooksFaults?: boolean;
 }
 
 /** The steps of a rewind, in order. None can be left out: the tests do, one at a time, and must notice. */
@@ -155,7 +160,7 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
   };
   let report = { privatePages: 0, keptPages: 0 };
   for (const step of REWIND_STEPS) {
-    if (step === 'queueTables') report = findChanged(at, kept);
+    if (step === 'queueTables') report = findChanged(at, kept, tuning.overlooksFaults === true);
     if (step !== tuning.without) STEPS[step](at);
     if (at.failure !== null) return at.failure;
   }
@@ -163,25 +168,32 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
 }
 
 /** Finds the machine's own pages and what is to become of each. */
-function findChanged(at: Rewinding, kept: KeptPages): { readonly privatePages: number; readonly keptPages: number } {
+function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): { readonly privatePages: number; readonly keptPages: number } {
   const { machine: { memory }, base } = at;
-  const changed: number[] = [];
-  forEachPrivateRange(base.arena, memory.hva + AREA_BYTES, base.u8.length - AREA_BYTES, (hva, sizeBytes) => {
-    changed.push(hva - memory.hva, hva - memory.hva + sizeBytes);
-  });
-  at.changed = changed;
+  const faults = threadFaults();
+  const isKnown = kept.runs !== null && (kept.faults === faults || overlooksFaults);
+  at.changed = isKnown && kept.runs !== null ? kept.runs : privateRanges(base, memory.hva);
+  kept.faults = faults; // what becomes private from here on, or became so before the search ended, counts as one more
   const differs = (page: number): boolean => {
     const start = page * PAGE_SIZE;
     return Buffer.compare(memory.u8.subarray(start, start + PAGE_SIZE), base.u8.subarray(start, start + PAGE_SIZE)) !== 0;
   };
-  const divided = base.heat.divide(changed, kept, (page) => base.isTable(page), differs);
+  const divided = base.heat.divide(at.changed, kept, (page) => base.isTable(page), differs);
   at.keep = divided.keep;
   at.giveBack = divided.giveBack;
   let bytes = 0;
-  forRuns(changed, (start, end) => {
+  forRuns(at.changed, (start, end) => {
     bytes += end - start;
   });
   return { privatePages: bytes / PAGE_SIZE, keptPages: divided.keptPages };
+}
+
+function privateRanges(base: RewindBase, memoryHva: number): number[] {
+  const ranges: number[] = [];
+  forEachPrivateRange(base.arena, memoryHva + AREA_BYTES, base.u8.length - AREA_BYTES, (hva, sizeBytes) => {
+    ranges.push(hva - memoryHva, hva - memoryHva + sizeBytes);
+  });
+  return ranges;
 }
 
 function queueEntries({ machine: { paging }, base, changed, allDropped }: Rewinding, isWanted: (page: number) => boolean): void {

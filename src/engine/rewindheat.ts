@@ -23,6 +23,11 @@ export class KeptPages {
   /** One byte for each page of the template: 1 for those that are the machine's own. */
   readonly pages: Uint8Array;
   rewinds = 0;
+  /** The same as ranges: all that is the machine's own when nothing was written since. Null: not known yet. */
+  runs: Runs | null = null;
+  count = 0;
+  /** The thread's page faults (host/faults.ts) when that was found out. */
+  faults = -1;
 
   constructor(pages: number) {
     this.pages = new Uint8Array(pages);
@@ -45,6 +50,7 @@ export class Heat {
     changed: readonly number[], kept: KeptPages, mustKeep: (page: number) => boolean, differs: (page: number) => boolean,
   ): { readonly keep: Runs; readonly giveBack: Runs; readonly keptPages: number } {
     const review = ++kept.rewinds % REVIEW_PERIOD === 0;
+    if (changed === kept.runs && !review) return { keep: kept.runs, giveBack: [], keptPages: kept.count };
     const keep: Runs = [];
     const giveBack: Runs = [];
     let keptPages = 0;
@@ -58,6 +64,8 @@ export class Heat {
         add(stays ? keep : giveBack, page);
       }
     }
+    kept.runs = keep;
+    kept.count = keptPages;
     return { keep, giveBack, keptPages };
   }
 

@@ -23,6 +23,7 @@ const c = {
   munmap: libc.func('int munmap(int64_t, size_t)') as (hva: number, size: number) => number,
   mprotect: libc.func('int mprotect(int64_t, size_t, int)') as (hva: number, size: number, prot: number) => number,
   madvise: libc.func('int madvise(int64_t, size_t, int)') as (hva: number, size: number, advice: number) => number,
+  getrusage: libc.func('int getrusage(int, void *)') as (who: number, usage: Bytes) => number,
   memfd_create: libc.func('int memfd_create(const char *, uint)') as (name: string, flags: number) => number,
   fallocate: libc.func('int fallocate(int, int, int64_t, int64_t)') as (fd: number, mode: number, offset: number, size: number) => number,
   pwrite: libc.func('int64_t pwrite(int, int64_t, size_t, int64_t)') as (fd: number, hva: number, size: number, offset: number) => number,
@@ -91,6 +92,10 @@ export function munmap(hva: number, sizeBytes: number): void {
 
 export function mprotect(hva: number, sizeBytes: number, prot: number): void {
   check('mprotect', c.mprotect(hva, sizeBytes, prot));
+}
+
+export function getrusage(who: number, usage: Uint8Array): void {
+  check('getrusage', c.getrusage(who, usage));
 }
 
 export function madvise(hva: number, sizeBytes: number, advice: number): void {

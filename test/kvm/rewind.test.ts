@@ -127,3 +127,35 @@ for (const without of REWIND_STEPS) {
     fresh.destroy();
   });
 }
+
+test('after a run without page faults nothing is searched, and nothing is left', { skip }, () => {
+  const slot = template.slot(false);
+  const fresh = template.slot(false);
+  const searched: boolean[] = [];
+  for (let i = 0; i < 12; i++) {
+    slot.run('nothing');
+    const known = slot.kept.runs;
+    const faults = slot.kept.faults;
+    slot.rewind();
+    searched.push(slot.kept.faults !== faults);
+    if (!searched[i]) assert.ok(known !== null);
+  }
+  assert.ok(searched.includes(true) && searched.includes(false), `${searched}`);
+  assert.equal(residue(slot, fresh), null);
+  slot.destroy();
+  fresh.destroy();
+});
+
+test('the comparison notices a rewind that overlooks page faults', { skip }, () => {
+  const slot = template.slot(false);
+  const fresh = template.slot(false);
+  for (let i = 0; i < 2; i++) {
+    slot.run('nothing');
+    slot.rewind();
+  }
+  slot.run('small');
+  const report = slot.rewind({ overlooksFaults: true });
+  assert.notEqual(typeof report === 'string' ? report : residue(slot, fresh), null);
+  slot.destroy();
+  fresh.destroy();
+});

@@ -9,6 +9,7 @@ export const MAP_PRIVATE = 0x02;
 export const MAP_FIXED = 0x10, MAP_FIXED_NOREPLACE = 0x100000;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_NORESERVE = 0x4000;
+export const RUSAGE_THREAD = 1;
 export const MADV_DONTNEED = 4;
 export const MADV_HUGEPAGE = 14;
 export const MADV_POPULATE_WRITE = 23;
