@@ -12,6 +12,8 @@ import type { Vfs } from './fs/vfs.ts';
 import { IpcBudget } from './ipc/budget.ts';
 import { Futexes } from './ipc/futex.ts';
 import { SocketNames } from './ipc/socketnames.ts';
+import { made } from './late.ts';
+import type { Late } from './late.ts';
 import { DEFAULT_LIMITS, PID_MAX } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { Frames } from './mm/frames.ts';
@@ -93,8 +95,6 @@ export class Kernel {
   frames: Frames;
   /** The vDSO's pages; null when programs go without. */
   vdso: Vdso | null = null;
-  /** Set right after construction by boot or restore. */
-  vfs!: Vfs;
   /** stdin, stdout, stderr of the host. */
   readonly streams: HostStreams;
   /** Messages between the engine and the agent inside. */
@@ -139,6 +139,8 @@ export class Kernel {
   snapshotArmed = false;
   /** Set when a snapshot was asked for but cannot be: the run loop reports it. */
   snapshotFailure: string | null = null;
+  /** Set right after construction by boot or restore. */
+  #vfs!: Late<Vfs>;
 
   constructor(options: KernelOptions, state: RestoredParts | null = null) {
     this.machine = options.machine;
@@ -160,6 +162,14 @@ export class Kernel {
     this.control = new ControlChannel(this.waits, state?.control ?? null);
     this.programs = new Programs(this, state?.programs ?? null);
     this.waits.onWake = (task) => this.wakeTask(task);
+  }
+
+  get vfs(): Vfs {
+    return (this.#vfs = made(this.#vfs));
+  }
+
+  set vfs(vfs: Late<Vfs>) {
+    this.#vfs = vfs;
   }
 
   /** Counts something a program asked for and did not get: "ioctl 0x5401", "prctl 53", "/proc/xyz". */

@@ -6,9 +6,10 @@
 import { bug } from './bug.ts';
 import type { ControlState } from './fs/control.ts';
 import type { HostStreamsState } from './fs/hoststream.ts';
+import type { ImageIndex } from './fs/imageindex.ts';
 import type { Inode } from './fs/inode.ts';
 import { restoreFs, saveFs } from './fs/savefs.ts';
-import type { FsState } from './fs/savefs.ts';
+import type { FsState, RestoredFs } from './fs/savefs.ts';
 import { syntheticMounts } from './fs/synthetic.ts';
 import type { InodeRef } from './fs/vfs.ts';
 import type { FutexState } from './ipc/futex.ts';
@@ -16,7 +17,7 @@ import { Kernel } from './kernel.ts';
 import type { BootOptions } from './boot.ts';
 import type { FramesState } from './mm/frames.ts';
 import type { Mm } from './mm/mm.ts';
-import { restoreMms, saveMms } from './mm/savemm.ts';
+import { mappedInodes, restoreMms, saveMms } from './mm/savemm.ts';
 import type { MmsState } from './mm/savemm.ts';
 import type { ProgramsState } from './process/programs.ts';
 import { restoreProcess, restoreWaits, saveProcess } from './process/saveprocess.ts';
@@ -95,13 +96,10 @@ export function saveKernel(kernel: Kernel): KernelState {
 /** A kernel that goes on where the saved one stood; the machine's memory must hold what it held then. */
 export function restoreKernel(state: KernelState, options: BootOptions): Kernel {
   const kernel = new Kernel(options, state);
-  const fs = restoreFs(state.fs, kernel, options.index, [syntheticMounts(kernel)]);
-  kernel.vfs = fs.vfs;
+  const fs = lateFs(state, kernel, options.index);
   const inodes: Inode[] = [];
-  const mms = restoreMms(state.mms, kernel, {
-    find: (id) => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone')),
-    hold: (id, users) => kernel.vfs.holdInode(state.inodes[id], users) || bug('restore: a mapped file is gone'),
-  });
+  const findInode = (id: number): Inode => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone'));
+  const mms = restoreMms(state.mms, kernel, findInode);
   if (state.vdso) {
     kernel.vdso = Vdso.restore(state.vdso, kernel.frames);
     kernel.vdso.setOffset(kernel.clock.offsetNs);
@@ -113,8 +111,8 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
     if (saved.mm >= 0 && used.has(mm)) mm.share();
     if (saved.mm >= 0) used.add(mm);
     restoreProcess(kernel, saved, {
-      mm, files: fs.filesOf(saved.pid), fs: fs.fsOf(saved.pid), actions: actions[saved.signals.actions],
-      exe: saved.exeInode < 0 ? null : kernel.vfs.loadInode(state.inodes[saved.exeInode]),
+      mm, files: () => fs().filesOf(saved.pid), fs: () => fs().fsOf(saved.pid), actions: actions[saved.signals.actions],
+      exe: saved.exeInode < 0 ? null : () => findInode(saved.exeInode),
     });
   }
   restoreWaits(kernel);
@@ -124,4 +122,20 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
   kernel.killedBy = state.counters.killedBy;
   for (const [name, count] of state.counters.unimplemented) kernel.unimplemented.set(name, count);
   return kernel;
+}
+
+/** The file systems with all that is open, made when they are first looked at: most of a fork's restoring is this. */
+function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex): () => RestoredFs {
+  let restored: RestoredFs | null = null;
+  const fs = (): RestoredFs => {
+    if (restored) return restored;
+    restored = restoreFs(state.fs, kernel, index, [syntheticMounts(kernel)]);
+    for (const { id, users } of mappedInodes(state.mms)) {
+      if (!restored.vfs.holdInode(state.inodes[id], users)) bug('restore: a mapped file is gone');
+    }
+    return restored;
+  };
+  kernel.vfs = () => fs().vfs;
+  kernel.frames.reclaim = () => kernel.vfs.dropCaches();
+  return fs;
 }

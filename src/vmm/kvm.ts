@@ -4,7 +4,7 @@
 
 import {
   KVM_API_VERSION, KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_NR_MEMSLOTS, KVM_CAP_SYNC_REGS, KVM_CAP_XCRS, KVM_CAP_XSAVE2,
-  KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS,
+  KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS,
 } from '../abi/kvm/constants.ts';
 import {
   KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_GET_SUPPORTED_CPUID, KVM_GET_VCPU_MMAP_SIZE,
@@ -57,7 +57,7 @@ export class Kvm {
     this.kind = kind;
     const version = libc.ioctlInteger('KVM_GET_API_VERSION', fd, KVM_GET_API_VERSION, 0);
     if (version !== KVM_API_VERSION) throw new KvmUnsupported(`/dev/kvm speaks API version ${version}, not ${KVM_API_VERSION}`);
-    const wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    const wanted = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
     if ((this.extension(KVM_CAP_SYNC_REGS) & wanted) !== wanted) throw new KvmUnsupported('this KVM lacks KVM_CAP_SYNC_REGS');
     if (this.extension(KVM_CAP_XCRS) === 0) throw new KvmUnsupported('this KVM lacks KVM_CAP_XCRS');
     if (this.extension(KVM_CAP_IMMEDIATE_EXIT) === 0) throw new KvmUnsupported('this KVM lacks KVM_CAP_IMMEDIATE_EXIT');

@@ -5,7 +5,7 @@
 // made it. Registers enter and leave through sync regs only; the extended state moves only when another context is loaded.
 // Governed by Documentation/virt/kvm/api.rst and Intel SDM vol. 3A, ch. 5 and 6.
 
-import { KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS } from '../abi/kvm/constants.ts';
+import { KVM_SYNC_X86_EVENTS, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS } from '../abi/kvm/constants.ts';
 import { VcpuEvents } from '../abi/kvm/structs.ts';
 import { EINTR } from '../abi/linux/errno.ts';
 import { buffer } from '../abi/struct.ts';
@@ -189,7 +189,7 @@ export class KvmMachine implements Machine {
     this.#kicked = false;
     this.start.reset(this.vcpu);
     this.vcpu.regs.fill(0n);
-    this.vcpu.dirty = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+    this.vcpu.dirty = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
     this.vcpu.completeExit();
   }
 

@@ -56,15 +56,13 @@ export class StartState {
   }
 
   /**
-   * Brings back what `apply` set and a run may have changed besides the registers that every run loads: events under way and
-   * debug registers (DR6 after a single step). XCRs and MSRs are set too, although no ring-3 instruction changes them.
+   * Brings back what a run may have changed: debug registers (DR6 after a single step) at once, the special registers and the events
+   * under way in the sync regs, for the caller to have loaded. No ring-3 instruction changes an XCR or one of these MSRs.
    */
   reset(vcpu: Vcpu): void {
-    vcpu.setXcrs(this.#xcrs);
-    vcpu.setMsrs(this.#msrs, this.#msrCount);
-    vcpu.setVcpuEvents(this.#events.u8);
     vcpu.setDebugregs(this.#debugregs.u8);
     vcpu.sregs8.set(this.#user);
+    vcpu.events8.set(this.#events.u8);
   }
 
   /** Segments of ring 3; CR3 and bases are the caller's. */

@@ -6,7 +6,7 @@
 
 import { KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET } from '../abi/kvm/constants.ts';
 import * as nr from '../abi/kvm/ioctls.ts';
-import { DeviceAttr, MsrEntry, Msrs, Run, Segment, SignalMask, Sregs } from '../abi/kvm/structs.ts';
+import { DeviceAttr, MsrEntry, Msrs, Run, Segment, SignalMask, Sregs, VcpuEvents } from '../abi/kvm/structs.ts';
 import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from '../abi/linux/host.ts';
 import { buffer } from '../abi/struct.ts';
 import type { Region } from '../host/arena.ts';
@@ -42,6 +42,8 @@ export class Vcpu {
   readonly sregs: DataView;
   readonly sregs32: Uint32Array;
   readonly sregs8: Uint8Array;
+  /** kvm_vcpu_events in sync regs: loaded when its bit is set in `dirty`, not stored after a run. */
+  readonly events8: Uint8Array;
   /** The low halves of kvm_valid_regs and kvm_dirty_regs. */
   readonly #flags: Uint32Array;
 
@@ -59,6 +61,7 @@ export class Vcpu {
     this.sregs = new DataView(memory, at + Run.offset.sregs, Sregs.size);
     this.sregs32 = new Uint32Array(memory, at + Run.offset.sregs, Sregs.size / 4);
     this.sregs8 = new Uint8Array(memory, at + Run.offset.sregs, Sregs.size);
+    this.events8 = new Uint8Array(memory, at + Run.offset.events, VcpuEvents.size);
     this.#flags = new Uint32Array(memory, at + Run.offset.kvm_valid_regs, 4);
     this.#flags[0] = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
   }

@@ -256,7 +256,7 @@ export function runSteps(name: string, next: (below: number) => number, steps: n
 function reload(pairs: Pair[], next: (below: number) => number): Pair[] {
   const state = saveMms(pairs.map((pair) => pair.mm), () => assert.fail('no inodes here'));
   const frozen = JSON.stringify(state.mms);
-  const restored = restoreMms(structuredClone(state), pairs[0].mm.kernel, { find: () => assert.fail(), hold: () => assert.fail() });
+  const restored = restoreMms(structuredClone(state), pairs[0].mm.kernel, () => assert.fail());
   assert.equal(JSON.stringify(state.mms), frozen, 'restoring leaves the state alone');
   return pairs.map((pair, i) => new Pair(restored[i], pair.model, pair.access, next));
 }

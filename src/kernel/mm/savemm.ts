@@ -58,26 +58,24 @@ export function saveMms(mms: readonly Mm[], inodeId: (inode: Backing) => number)
   return { mms: states, shmems: shmems.map((shmem) => shmem.save()), specials: specials.map((special) => [...special.pages]) };
 }
 
-/** The inodes that a state names by number. */
-export interface SavedInodes {
-  find(id: number): Backing;
-  /** Adds users; most inodes are never asked for. */
-  hold(id: number, users: number): void;
+/** The inodes of file systems that are mapped, and by how many areas each. */
+export function mappedInodes(state: MmsState): { readonly id: number; readonly users: number }[] {
+  return state.mms.flatMap(({ backings }) => backings.flatMap(({ ref, users }) => (ref.kind === 0 ? [{ id: ref.id, users }] : [])));
 }
 
-/** Address spaces in the order they were saved in, each with one user: call share() for further ones. */
-export function restoreMms(state: MmsState, kernel: MmKernel, inodes: SavedInodes): Mm[] {
+/**
+ * Address spaces in the order they were saved in, each with one user: call share() for further ones. `findInode` is asked for an inode of
+ * a file system when somebody looks at an area of it; the caller adds the users (`mappedInodes`).
+ */
+export function restoreMms(state: MmsState, kernel: MmKernel, findInode: (id: number) => Backing): Mm[] {
   const shmems = state.shmems.map((shmem) => Shmem.restore(shmem, kernel.frames));
   const specials = state.specials.map((pages) => new SpecialPages(kernel.frames, pages));
   const find = (ref: BackingRef): Backing => {
-    const found = ref.kind === 0 ? inodes.find(ref.id) : ref.kind === 1 ? shmems[ref.id] : specials[ref.id];
+    const found = ref.kind === 0 ? findInode(ref.id) : ref.kind === 1 ? shmems[ref.id] : specials[ref.id];
     return found ?? bug('mm: saved area refers to nothing');
   };
   for (const { backings } of state.mms) {
-    for (const { ref, users } of backings) {
-      if (ref.kind === 0) inodes.hold(ref.id, users);
-      else find(ref).users += users;
-    }
+    for (const { ref, users } of backings) if (ref.kind !== 0) find(ref).users += users;
   }
   return state.mms.map((mm) => restoreMm(mm, kernel, find));
 }

@@ -4,6 +4,8 @@ import type { FdTable } from '../fs/fdtable.ts';
 import type { FsContext } from '../fs/fscontext.ts';
 import type { Inode } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
+import { made } from '../late.ts';
+import type { Late } from '../late.ts';
 import type { Mm } from '../mm/mm.ts';
 import type { SignalState } from '../signal/state.ts';
 import { ProcessTimers } from '../time/itimer.ts';
@@ -26,10 +28,6 @@ export class Process {
 
   /** Address space; shared with another process after vfork / CLONE_VM. */
   mm: Mm;
-  /** Descriptor table; shared under CLONE_FILES. */
-  files: FdTable;
-  /** Root, working directory, umask. */
-  fs: FsContext;
   /** Handlers, process-directed pending signals, itimers. */
   signals: SignalState;
   credentials: Credentials;
@@ -38,8 +36,6 @@ export class Process {
 
   /** What execve was given, for /proc/PID/{exe,cmdline,environ}. Byte strings. */
   exe = '';
-  /** The program itself, for /proc/PID/exe. */
-  exeInode: Inode | null = null;
   argv: readonly string[] = [];
   envp: readonly string[] = [];
   /** Auxiliary vector as pairs, for /proc/PID/auxv. */
@@ -78,9 +74,13 @@ export class Process {
   childrenCpuNs = 0;
   startNs = 0;
 
+  #files: Late<FdTable>;
+  #fs: Late<FsContext>;
+  #exeInode: Late<Inode> | null = null;
+
   constructor(
     kernel: Kernel, pid: number, ppid: number,
-    parts: { mm: Mm; files: FdTable; fs: FsContext; signals: SignalState; credentials: Credentials },
+    parts: { mm: Mm; files: Late<FdTable>; fs: Late<FsContext>; signals: SignalState; credentials: Credentials },
   ) {
     this.kernel = kernel;
     this.pid = pid;
@@ -88,12 +88,39 @@ export class Process {
     this.pgid = pid;
     this.sid = pid;
     this.mm = parts.mm;
-    this.files = parts.files;
-    this.fs = parts.fs;
+    this.#files = parts.files;
+    this.#fs = parts.fs;
     this.signals = parts.signals;
     this.credentials = parts.credentials;
     this.timers = new ProcessTimers(this);
     this.childQueue = kernel.waits.newQueue();
+  }
+
+  /** Descriptor table; shared under CLONE_FILES. */
+  get files(): FdTable {
+    return (this.#files = made(this.#files));
+  }
+
+  set files(table: FdTable) {
+    this.#files = table;
+  }
+
+  /** Root, working directory, umask. */
+  get fs(): FsContext {
+    return (this.#fs = made(this.#fs));
+  }
+
+  set fs(context: FsContext) {
+    this.#fs = context;
+  }
+
+  /** The program itself, for /proc/PID/exe. */
+  get exeInode(): Inode | null {
+    return this.#exeInode && (this.#exeInode = made(this.#exeInode));
+  }
+
+  set exeInode(inode: Late<Inode> | null) {
+    this.#exeInode = inode;
   }
 
   /** The thread that stands for the process (signals, /proc); undefined once all have ended. */

@@ -4,6 +4,7 @@ import type { FdTable } from '../fs/fdtable.ts';
 import type { FsContext } from '../fs/fscontext.ts';
 import type { Inode } from '../fs/inode.ts';
 import type { Kernel } from '../kernel.ts';
+import type { Late } from '../late.ts';
 import type { Mm } from '../mm/mm.ts';
 import { SignalState } from '../signal/state.ts';
 import type { SigAction, SigInfo, SignalStateData } from '../signal/state.ts';
@@ -80,7 +81,8 @@ function saveTask(task: Task): TaskSaved {
 
 /** Makes the process and its tasks again and enters them into the kernel. */
 export function restoreProcess(
-  kernel: Kernel, state: ProcessState, parts: { mm: Mm; files: FdTable; fs: FsContext; exe: Inode | null; actions: (SigAction | undefined)[] },
+  kernel: Kernel, state: ProcessState,
+  parts: { mm: Mm; files: Late<FdTable>; fs: Late<FsContext>; exe: Late<Inode> | null; actions: (SigAction | undefined)[] },
 ): Process {
   const { mm, files, fs } = parts;
   const signals = SignalState.restore(state.signals, parts.actions);

@@ -12,7 +12,7 @@ import { maps, smaps, smapsRollup, statm, statusLines } from '../../../src/kerne
 import { Frames } from '../../../src/kernel/mm/frames.ts';
 import type { Mm } from '../../../src/kernel/mm/mm.ts';
 import { entryGpa } from '../../../src/kernel/mm/pages.ts';
-import { restoreMms, saveMms } from '../../../src/kernel/mm/savemm.ts';
+import { mappedInodes, restoreMms, saveMms } from '../../../src/kernel/mm/savemm.ts';
 import type { MmsState } from '../../../src/kernel/mm/savemm.ts';
 import type { FramesState } from '../../../src/kernel/mm/frames.ts';
 import { newMm } from '../fakemachine.ts';
@@ -115,7 +115,8 @@ function forkState(from: Mm, frames: FramesState, state: MmsState, files: (frame
   const machine = (from.kernel.machine as FakeMachine).fork();
   const kernel = { machine, memory: machine.memory, frames: Frames.restore(frames, machine.memory) };
   const file = files(kernel.frames);
-  return restoreMms(state, kernel, { find: () => file, hold: (_id, users) => void (file.users += users) })[0];
+  for (const { users } of mappedInodes(state)) file.users += users;
+  return restoreMms(state, kernel, () => file)[0];
 }
 
 test('restore: forks of one state are strangers', () => {
@@ -159,7 +160,7 @@ test('restore: a shared object is one for all address spaces that map it', () =>
   const mm = newMm();
   const at = mmap(mm, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS);
   const child = forkOf(mm);
-  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, { find: () => assert.fail(), hold: () => assert.fail() });
+  const [first, second] = restoreMms(saveMms([mm, child], () => 0), mm.kernel, () => assert.fail());
   first.writeU32(at, 5);
   assert.equal(second.readU32(at), 5);
   first.release();
