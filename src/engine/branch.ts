@@ -10,9 +10,13 @@ import type { KvmMachine } from '../vmm/machine.ts';
 import { createMachine } from '../vmm/machine.ts';
 import type { LoadedTemplate } from './loaded.ts';
 
-/** A new VM whose memory is a copy-on-write view of the template; it may grow to `limitBytes`. */
-export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: number): KvmMachine {
-  return createMachine(kvm, { fd: template.fd, sizeBytes: template.header.memoryBytes, shared: template.shared, views: template.views }, limitBytes);
+/**
+ * A new VM whose memory is a copy-on-write view of the template; it may grow to `limitBytes`. `later`: there is no VM before something
+ * runs.
+ */
+export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: number, later = false): KvmMachine {
+  const { fd, header, shared, views } = template;
+  return createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared, views }, limitBytes, later);
 }
 
 /**

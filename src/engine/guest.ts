@@ -60,6 +60,8 @@ export class Guest implements Runnable {
   private readonly outlet: Outlet;
   private forkTimeMs: number;
   private isParked = false;
+  /** It is not at the snapshot point any more. */
+  private hasRun = false;
   private startedMs = 0;
   private countsPages = false;
   /** Of CLOCK_MONOTONIC. */
@@ -99,11 +101,11 @@ export class Guest implements Runnable {
     this.forkTimeMs = performance.now() - start;
   }
 
-  /** A new VM over a private view of the template, its kernel restored, standing at the snapshot point. */
-  static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number): Guest {
+  /** A new VM over a private view of the template, its kernel restored, standing at the snapshot point. `rests`: the VM is made when it runs. */
+  static fork(host: KvmHost, template: LoadedTemplate, memoryBytes: number, rests = false): Guest {
     const { image, state } = template;
     const limit = Math.max(memoryBytes, template.header.memoryBytes);
-    return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit));
+    return new Guest(host, template, { image, state, limits: {} }, () => viewOfTemplate(host.kvm, template, limit, rests));
   }
 
   /** Memory it has not used yet can be shared with branches once it is used; it is never rewound. Throws HostError. */
@@ -140,6 +142,7 @@ export class Guest implements Runnable {
   }
 
   private goOnAs(source: Guest, onEnd: (end: RunEnd) => void): void {
+    this.hasRun = true;
     this.startedMs = source.startedMs;
     this.timeoutMs = source.timeoutMs;
     this.deadlineMs = source.deadlineMs;
@@ -274,6 +277,8 @@ export class Guest implements Runnable {
   /** fork(2) returns in the child; what must not be the same in two forks is made anew. */
   private leaveSnapshot(): void {
     const { kernel } = this;
+    this.hasRun = true;
+    if (!this.isRewound) this.template.hotPages.populate(this.machine);
     completeForkChild(kernel);
     for (const [gva, bytes] of this.template.header.random) kernel.main?.mm.copyOut(gva, randomBytes(bytes));
   }
@@ -330,7 +335,7 @@ export class Guest implements Runnable {
     const { machine, template } = this;
     if (this.destroyed) return;
     machine.giveUpSlot();
-    dropUnchanged(machine.memory, template.rewindBase());
+    if (this.hasRun) dropUnchanged(machine.memory, template.rewindBase());
   }
 
   /** Closes the VM and gives its memory back. */

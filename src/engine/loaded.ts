@@ -10,6 +10,7 @@ import { mapFile } from '../host/mapfile.ts';
 import { preferHugePages, type SharedMemory } from '../vmm/memory.ts';
 import { Views } from '../vmm/views.ts';
 import { checkedPath } from './home.ts';
+import { NO_HOT_PAGES, type HotPages } from './hot.ts';
 import type { KvmHost, MappedImage } from './kvmhost.ts';
 import { RewindBase } from './rewind.ts';
 import { HEADER_BYTES, TemplateRefused, readHeader, templateKey, verifyOnce, type TemplateHeader } from './templatefile.ts';
@@ -23,6 +24,8 @@ export class LoadedTemplate {
   readonly state: KernelState;
   /** Pages (gva) that an interpreter of a stateful sandbox writes when it starts, learned from the first; empty: not known yet. */
   interpreterPages: ReadonlySet<number> = new Set();
+  /** What its runs write, learned from rehearsals. */
+  hotPages: HotPages = NO_HOT_PAGES;
   #rewindBase: RewindBase | null = null;
   /** Its worker, and every fork of it. */
   #users = 1;

@@ -63,9 +63,7 @@ export class Pool {
     this.memoryBytes = memoryBytes;
     const ready = (reuse ? this.rewound.pop() ?? this.used.pop()?.rewind() : null) ?? this.parked.shift();
     if (ready) return ready;
-    const guest = Guest.fork(this.host, this.template, memoryBytes);
-    this.hot?.populate(guest.machine);
-    return guest;
+    return Guest.fork(this.host, this.template, memoryBytes);
   }
 
   /** A fork for many runs, whose first interpreter is ready where there is such a one. */
@@ -110,7 +108,8 @@ export class Pool {
     if (this.sample && (!this.hot || this.misses >= MISSES_MAX || this.runsSinceLearned >= LEARN_RUNS)) {
       this.misses = 0;
       this.runsSinceLearned = 0;
-      this.hot = this.learn(this.sample);
+      this.template.hotPages = NO_HOT_PAGES; // for the rehearsals
+      this.template.hotPages = this.hot = this.learn(this.sample);
       return;
     }
     if (this.parked.length >= this.parkedMax) return this.prepareSession();
@@ -118,7 +117,6 @@ export class Pool {
     this.raw = null;
     if (!raw) {
       this.raw = Guest.fork(this.host, this.template, this.memoryBytes);
-      this.hot?.populate(this.raw.machine);
     } else if (raw.park()) {
       this.hot?.touch(raw);
       this.parked.push(raw);

@@ -121,7 +121,8 @@ function forkSandbox(sandbox: number, isForRun: boolean, { template: name, memor
   const template = templates.get(name);
   const pool = pools.get(name);
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
-  const guest = pooled ? (stateful && !reuse ? pool.takeSession(memoryBytes) : pool.take(memoryBytes, reuse)) : Guest.fork(kvmHost(), template, memoryBytes);
+  const fromPool = (): Guest => (stateful && !reuse ? pool.takeSession(memoryBytes) : pool.take(memoryBytes, reuse));
+  const guest = pooled ? fromPool() : Guest.fork(kvmHost(), template, memoryBytes, !isForRun);
   if (pooled) pooledGuests.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;

@@ -39,14 +39,6 @@ const USER_FLAGS = X.RFLAGS_CF | X.RFLAGS_PF | X.RFLAGS_AF | X.RFLAGS_ZF | X.RFL
 /** Re-entries to let an exception delivery finish before a kick is reported; more means the host is stuck. */
 const SETTLE_MAX = 64;
 
-/** What a machine is put together from; it owns all of them. */
-interface MachineParts {
-  readonly vm: Vm;
-  readonly vcpu: Vcpu;
-  readonly memory: Memory;
-  readonly start: StartState;
-}
-
 /** A machine on KVM. */
 export class KvmMachine implements Machine {
   readonly memory: Memory;
@@ -54,13 +46,13 @@ export class KvmMachine implements Machine {
   /** Pending replays and free table frames; public for tests and for rewinding. */
   readonly paging: Paging;
   readonly #kvm: Kvm;
-  #vm: Vm;
-  #vcpu: Vcpu;
-  #fpu: Fpu;
+  #vm!: Vm;
+  #vcpu!: Vcpu;
+  #fpu!: Fpu;
+  #start!: StartState;
   /** The VM and the vCPU are there. */
-  #hasSlot = true;
+  #hasSlot = false;
   readonly kicker: Kicker;
-  readonly start: StartState;
   #loaded: Context | null = null;
   /** What the vCPU's FS and GS bases are, as words, and as the bigints last given to a context. */
   readonly #bases = new Uint32Array(4);
@@ -74,23 +66,25 @@ export class KvmMachine implements Machine {
     this.#kicked = true;
   };
 
-  constructor(parts: MachineParts) {
-    const { vm, vcpu, memory, start } = parts;
-    this.kind = vm.kvm.kind;
-    this.kicker = vm.kvm.kicker;
-    this.#kvm = vm.kvm;
-    this.#vm = vm;
+  /** It owns `memory`, and has no VM yet. */
+  constructor(kvm: Kvm, memory: Memory) {
+    this.kind = kvm.kind;
+    this.kicker = kvm.kicker;
+    this.#kvm = kvm;
     this.memory = memory;
-    this.#vcpu = vcpu;
-    this.start = start;
-    this.#fpu = new Fpu(vcpu, vm.kvm);
     this.paging = new Paging(memory, this.kind === 'hardware');
   }
 
-  /** The vCPU; made anew when it was given up. Throws HostError when the host refuses. */
+  /** The vCPU; made when it is not there yet, or was given up. Throws HostError when the host refuses. */
   get vcpu(): Vcpu {
     if (!this.#hasSlot) this.#takeSlot();
     return this.#vcpu;
+  }
+
+  /** How its vCPUs start. */
+  get start(): StartState {
+    if (!this.#hasSlot) this.#takeSlot();
+    return this.#start;
   }
 
   /**
@@ -114,7 +108,8 @@ export class KvmMachine implements Machine {
     try {
       this.memory.attach(vm);
       vcpu = new Vcpu(vm);
-      this.start.apply(vcpu);
+      this.#start = startState(this.#kvm, vcpu);
+      this.#start.apply(vcpu);
     } catch (error) {
       vcpu?.close();
       vm.close();
@@ -258,7 +253,7 @@ export class KvmMachine implements Machine {
     this.#fpu.load(context);
     const bases = this.#bases64;
     if (this.#needsSegments || root !== this.#root || context.fsBase !== bases[0] || context.gsBase !== bases[1]) {
-      if (this.#needsSegments) this.start.loadUser(this.#vcpu);
+      if (this.#needsSegments) this.#start.loadUser(this.#vcpu);
       bases[0] = context.fsBase;
       bases[1] = context.gsBase;
       sregs32[FS_BASE] = this.#bases[0];
@@ -350,21 +345,17 @@ export class KvmMachine implements Machine {
 
 const events = buffer(VcpuEvents.size);
 
-/** A new VM over `source`, able to grow to `limitBytes`. Throws HostError when the host refuses. */
-export function createMachine(kvm: Kvm, source: MemorySource, limitBytes: number): KvmMachine {
-  const vm = new Vm(kvm);
-  let memory: Memory | null = null;
-  let vcpu: Vcpu | null = null;
+/**
+ * A machine over `source`, able to grow to `limitBytes`, with a new VM; `later`: that is made when it is to run. Throws HostError when the
+ * host refuses.
+ */
+export function createMachine(kvm: Kvm, source: MemorySource, limitBytes: number, later = false): KvmMachine {
+  const machine = new KvmMachine(kvm, new Memory(kvm, source, limitBytes));
   try {
-    memory = new Memory(kvm, vm, source, limitBytes);
-    vcpu = new Vcpu(vm);
-    const start = startState(kvm, vcpu);
-    start.apply(vcpu);
-    return new KvmMachine({ vm, vcpu, memory, start });
+    if (!later) void machine.vcpu;
+    return machine;
   } catch (error) {
-    vcpu?.close();
-    vm.close();
-    memory?.destroy();
+    machine.memory.destroy();
     throw error;
   }
 }

@@ -49,7 +49,7 @@ export class Memory implements GuestMemory {
   readonly firstFrame = L.FIRST_FRAME;
   readonly #kvm: Kvm;
   /** Null: it has no slots now. */
-  #vm: Vm | null;
+  #vm: Vm | null = null;
   readonly #region: Region;
   readonly #views: Views | null;
   /** Bytes of the source, and of them in slot 0. */
@@ -65,13 +65,13 @@ export class Memory implements GuestMemory {
   growsInLayers = false;
   readonly layers: Layers;
 
-  constructor(kvm: Kvm, vm: Vm, source: MemorySource, limitBytes: number) {
+  /** Of no VM yet: see `attach`. */
+  constructor(kvm: Kvm, source: MemorySource, limitBytes: number) {
     const size = source.sizeBytes ?? Math.min(GROW_MIN_BYTES, limitBytes);
     if (size % 4096 !== 0 || limitBytes % 4096 !== 0 || size < L.FIRST_FRAME || limitBytes > L.DIRECT_MAX_BYTES) {
       throw new RangeError(`guest memory of ${size} bytes, limit ${limitBytes}`);
     }
     this.#kvm = kvm;
-    this.#vm = vm;
     this.limitBytes = Math.max(limitBytes, size);
     this.sizeBytes = size;
     const shared = source.fd === null ? null : source.shared ?? null;
@@ -85,7 +85,6 @@ export class Memory implements GuestMemory {
     this.layers = new Layers(this.#region.hva, this.limitBytes);
     try {
       if (!view) this.#mapSource(source.fd);
-      this.#addSourceSlots();
     } catch (error) {
       kvm.arena.release(this.#region);
       throw error;
