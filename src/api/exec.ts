@@ -73,6 +73,9 @@ export const EndFields = {
   signal: Type.Union([Type.String(), Type.Null()]),
   timed_out: Type.Boolean(),
   limit: Type.Union([Type.String(), Type.Null()]),
+  limits_met: Type.Array(Type.String(), {
+    description: 'Limits that made calls fail with an errno: processes, files, diskBytes, inodes; with `tenant.` before it: of the key.',
+  }),
   fork_time_ms: Type.Number(), exec_time_ms: Type.Number(), total_time_ms: Type.Number(), wait_time_ms: Type.Number(), cpu_time_ms: Type.Number(),
   pooled: Type.Boolean({ description: 'The VM had been made in advance.' }),
   rewound: Type.Boolean({ description: 'The VM had run before and was rewound (only with `reuse`).' }),

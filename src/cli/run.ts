@@ -149,7 +149,7 @@ function asJson(result: RunResult, { files, problems }: Written): Record<string,
   return {
     id: result.id, template: result.template, stdout: result.stdout.toString('utf8'), stderr: result.stderr.toString('utf8'),
     ...exact('stdout_base64', result.stdout), ...exact('stderr_base64', result.stderr),
-    exit_code: result.exitCode, signal: result.signal, timed_out: result.timedOut, limit: result.limit,
+    exit_code: result.exitCode, signal: result.signal, timed_out: result.timedOut, limit: result.limit, limits_met: result.limitsMet,
     fork_time_ms: result.forkTimeMs, exec_time_ms: result.execTimeMs, total_time_ms: result.totalTimeMs,
     dirty_pages: result.dirtyPages, syscalls: result.syscalls, unimplemented: result.unimplemented,
     files: files.map(({ path, to, sizeBytes }) => ({ path, to, size_bytes: sizeBytes })),

@@ -15,7 +15,8 @@ import type { TemplateHeader } from './templatefile.ts';
 import { hostProblem } from './supported.ts';
 import { removeIfUnused, removeTemplate, restoreImage } from './usage.ts';
 import { keepSpec, makeSpec, refreshedSpec, requireSpec, type TemplateRecipe } from './userspec.ts';
-import { Workers, type EngineStats, type PlaceRequest, type TenantLimits } from './workers.ts';
+import { checkedTenantLimits, type TenantLimits } from './tenantlimits.ts';
+import { Workers, type EngineStats, type PlaceRequest } from './workers.ts';
 import { offshootHome } from '../image/home.ts';
 import { findImage } from '../image/store.ts';
 
@@ -36,8 +37,9 @@ export interface EngineInit {
   /** What may wait for a worker. Beyond: error 'busy'. Default 4,096 runs, 1,024 of one tenant, 256 MiB of code. */
   readonly queue?: Partial<QueueLimits>;
   /**
-   * What one tenant may hold at a time. Forks beyond: error 'tenant-limit'; runs wait. Default 2,048 sandboxes, any memory. `cpus`: processors
-   * that all its sandboxes may use together, from 0.05; default all. What would use more is slowed down.
+   * What one tenant may hold at a time. More sandboxes or memory: forks are refused ('tenant-limit'), runs wait. `cpus`, from 0.05: what would
+   * use more is slowed down. More files, processes or open files: an errno for the program, and `limitsMet` of its result says so. More
+   * output: the run is ended. Default 2,048 sandboxes, of the rest any amount.
    */
   readonly tenantLimits?: Partial<TenantLimits>;
   /** Host memory that sandboxes never get; default a sixteenth of all, from 128 MiB to 2 GiB. Error 'host-memory'. */
@@ -60,8 +62,6 @@ export interface OneShotInit extends RunInit {
 
 const TENANT_LENGTH_MAX = 200;
 const QUEUE: QueueLimits = { requests: 4096, requestsPerTenant: 1024, bytes: 256 << 20 };
-const TENANT_LIMITS: TenantLimits = { sandboxes: 2048, memoryBytes: Infinity, cpus: Infinity };
-const CPUS_MIN = 0.05;
 
 /** Entry point of the library. */
 export class Engine {
@@ -75,7 +75,7 @@ export class Engine {
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
       processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
       sandboxes: atLeastOne(init, 'sandboxes', 256),
-      idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: tenantLimits(init),
+      idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: checkedTenantLimits(init.tenantLimits),
       layouts: init.layouts ?? {},
     });
   }
@@ -168,7 +168,7 @@ export class Engine {
     try {
       const { env, memoryBytes: usual } = defaultsOf(this.workers.header(name)); // known now, at the latest
       const memoryBytes = checkedMemory(init.memoryBytes, usual);
-      const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: name, env };
+      const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: name, env, output: lease.output };
       const fork = { template: name, memoryBytes, pooled: true, reuse: init.reuse ?? false };
       return await performRun(place, { ...run, limits: { ...run.limits, memoryBytes } }, fork);
     } finally {
@@ -193,12 +193,6 @@ function atLeastOne(init: EngineInit, name: 'workers' | 'processes' | 'slots' | 
   const value = init[name] ?? otherwise;
   if (Number.isInteger(value) && value >= 1) return value;
   throw new OffshootError('bad-argument', `${name} must be a whole number from 1.`);
-}
-
-function tenantLimits({ tenantLimits: given }: EngineInit): TenantLimits {
-  const limits = { ...TENANT_LIMITS, ...given };
-  if (limits.cpus >= CPUS_MIN) return limits;
-  throw new OffshootError('bad-argument', `cpus must be a number from ${CPUS_MIN}.`);
 }
 
 function tenantName(tenant = DEFAULT_TENANT): string {

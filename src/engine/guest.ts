@@ -31,6 +31,7 @@ import { KeptPages } from './rewindheat.ts';
 import { completeForkChild } from '../kernel/process/snapshot.ts';
 import type { Runnable, StepState } from './scheduler.ts';
 import { Session, type SessionEvents } from './session.ts';
+import { GuestAccount, type TenantAccount } from './tenantaccount.ts';
 
 /** What a guest needs of its worker. */
 export interface GuestEvents {
@@ -82,6 +83,7 @@ export class Guest implements Runnable {
   /** The VM ran something before, and was rewound. */
   private isRewound = false;
   private kept: KeptPages | null = null;
+  private account: GuestAccount | null = null;
 
   /** Takes over the machine that `makeMachine` makes. */
   private constructor(host: KvmHost, template: LoadedTemplate, saved: SavedKernel, makeMachine: () => KvmMachine) {
@@ -176,6 +178,7 @@ export class Guest implements Runnable {
     const { host, template, machine } = this;
     const start = performance.now();
     if (this.onEnd) this.finish(null);
+    this.leave();
     this.destroyed = true;
     const kept = this.kept ?? new KeptPages(template.header.memoryBytes / PAGE_SIZE);
     try {
@@ -191,6 +194,22 @@ export class Guest implements Runnable {
     } finally {
       template.release(); // the new one has a use of its own
     }
+  }
+
+  /** It counts with its tenant's other sandboxes until it ends, or leaves. */
+  join(account: TenantAccount): void {
+    this.account = new GuestAccount(account, this.kernel);
+  }
+
+  /** Something was given back outside of a slice. */
+  recount(): void {
+    this.account?.refresh();
+  }
+
+  /** Its run is over, and nothing more will be asked of it. */
+  leave(): void {
+    this.account?.close();
+    this.account = null;
   }
 
   /** Who hears of it from now on. */
@@ -294,6 +313,7 @@ export class Guest implements Runnable {
     if (this.outlet.full) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
     const state = runSlice(this.kernel, Math.min(budgetNs, (Math.min(this.deadlineMs, wantedMs) - now) * 1e6));
     this.outlet.flush();
+    this.account?.refresh();
     this.session?.settle();
     switch (state.kind) {
       case 'exited':
@@ -321,8 +341,8 @@ export class Guest implements Runnable {
     this.stop('cancelled');
   }
 
-  /** The same, for another reason: 'memory' when the host's is short. */
-  stop(reason: 'cancelled' | 'memory'): void {
+  /** The same, for another reason: 'memory' when the host's is short, 'output' when its tenant's runs have printed too much. */
+  stop(reason: 'cancelled' | 'memory' | 'output'): void {
     this.stopReason ??= reason;
     this.events.wake();
   }
@@ -343,6 +363,7 @@ export class Guest implements Runnable {
     if (this.destroyed) return;
     this.destroyed = true;
     if (this.onEnd) this.finish(null);
+    this.leave();
     this.machine.destroy();
     this.template.release();
   }
@@ -378,7 +399,7 @@ export class Guest implements Runnable {
     return {
       exitCode: reason === null ? STOPPED_EXIT[limit ?? ''] ?? 130 : exitCodeOf(reason),
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,
-      limit, reason: text,
+      limit, reason: text, limitsMet: this.kernel.bounds.namesSince(),
       pooled: this.isParked, rewound: this.isRewound, forkTimeMs: this.forkTimeMs, execTimeMs, totalTimeMs: this.forkTimeMs + execTimeMs,
       begunMs: this.begunMs || hostClock.monotonicNs() / 1e6, cpuTimeMs: this.kernel.cpuNs / 1e6,
       dirtyPages: !this.countsPages || this.destroyed || this.willBeRewound ? null : this.ownBytes / PAGE_SIZE,

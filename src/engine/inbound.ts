@@ -21,6 +21,7 @@ const ENTRIES_MAX = 1000;
 const NAME_MAX_BYTES = 255;
 const FILE_TYPES: readonly FileEntry['type'][] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'device'];
 const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug', null];
+const ERRNO_LIMITS = ['processes', 'files', 'diskBytes', 'inodes'].flatMap((name) => [name, `tenant.${name}`]);
 
 /** The message in `header`, rebuilt from checked fields; `bytesLength` is what came with it. Throws BadMessage. */
 export function checkedMessage(header: unknown, bytesLength: number): FromWorker {
@@ -123,7 +124,7 @@ function runEnd(end: Fields): RunEnd {
   if (exitCode > 255) throw new BadMessage(`exit code ${exitCode}`);
   if (signal !== null && !(typeof signal === 'string' && /^[A-Z0-9_]{1,16}$/.test(signal))) throw new BadMessage('a signal without a name');
   return {
-    exitCode, signal, limit: limitOf(end), reason: reason === null ? null : text(end, 'reason'),
+    exitCode, signal, limit: limitOf(end), reason: reason === null ? null : text(end, 'reason'), limitsMet: limitsMet(end),
     pooled: end['pooled'] === true, rewound: end['rewound'] === true,
     forkTimeMs: amount(end, 'forkTimeMs'), execTimeMs: amount(end, 'execTimeMs'), totalTimeMs: amount(end, 'totalTimeMs'),
     begunMs: amount(end, 'begunMs'), cpuTimeMs: amount(end, 'cpuTimeMs'),
@@ -136,6 +137,13 @@ function runEnd(end: Fields): RunEnd {
 function limitOf({ limit }: Fields): LimitReached {
   if (!LIMITS.includes(limit as LimitReached)) throw new BadMessage('an unknown limit');
   return limit as LimitReached;
+}
+
+function limitsMet({ limitsMet: names }: Fields): string[] {
+  if (!Array.isArray(names) || names.length > ERRNO_LIMITS.length || !names.every((name) => ERRNO_LIMITS.includes(name as string))) {
+    throw new BadMessage('limits nobody knows');
+  }
+  return names as string[];
 }
 
 function counts(given: Fields): Record<string, number> {

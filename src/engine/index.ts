@@ -12,5 +12,6 @@ export type { QueueLimits } from './queue.ts';
 export { Sandbox } from './sandbox.ts';
 export { StatefulSandbox, type ContextResult } from './statefulsandbox.ts';
 export { Template, type ForkInit, type StatefulInit } from './template.ts';
-export type { EngineStats, TenantLimits } from './workers.ts';
+export type { TenantLimits } from './tenantlimits.ts';
+export type { EngineStats } from './workers.ts';
 export type { TemplateRecipe } from './userspec.ts';

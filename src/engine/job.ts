@@ -48,6 +48,7 @@ export class Job {
   private begunMs = 0;
   private cpuNsBefore = 0;
   private syscallsBefore = 0;
+  private metBefore: ReadonlyMap<string, number> = new Map();
 
   constructor(number: number, options: ProgramOptions, code: Uint8Array, log: OutputLog | null, send: SendOutput) {
     this.number = number;
@@ -72,6 +73,7 @@ export class Job {
     this.deadlineMs = timeoutMs > 0 ? this.startedMs + timeoutMs : Infinity;
     this.cpuNsBefore = process.cpuNs + process.childrenCpuNs;
     this.syscallsBefore = kernel.syscallCount;
+    this.metBefore = new Map(kernel.bounds.met);
   }
 
   /** The same in a branch of its sandbox; `send` gets what it prints there. Nobody hears of its end who does not ask. */
@@ -166,7 +168,7 @@ export class Job {
     return {
       exitCode: limit === null && reason ? exitCodeOf(reason) : STOPPED_EXIT[limit ?? ''] ?? 130,
       signal: isKilled ? signalName(reason.signo) : null,
-      limit, reason: isLost ? lostText(text, reason) : text,
+      limit, reason: isLost ? lostText(text, reason) : text, limitsMet: kernel.bounds.namesSince(this.metBefore),
       pooled: false, rewound: false, forkTimeMs: 0, execTimeMs, totalTimeMs: execTimeMs,
       begunMs: this.begunMs || hostClock.monotonicNs() / 1e6,
       cpuTimeMs: process ? Math.max(0, process.cpuNs + process.childrenCpuNs - this.cpuNsBefore) / 1e6 : 0,

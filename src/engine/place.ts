@@ -3,6 +3,7 @@
 import type { Layouts } from './layouts.ts';
 import { handOver, type Offer } from './provide.ts';
 import type { TemplateHeader } from './templatefile.ts';
+import type { TenantOutput } from './tenantlimits.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Room for one sandbox in a worker. */
@@ -10,6 +11,8 @@ export interface Lease {
   readonly place: Place;
   /** The sandbox's number in messages. */
   readonly number: number;
+  /** Of its tenant's runs. */
+  readonly output: TenantOutput;
   /** Another number for messages, for something in the sandbox. */
   newNumber(): number;
   /** Room for copies of the sandbox, in the same process: all or none. Throws OffshootError. */
@@ -27,6 +30,7 @@ export class Place {
   /** It gets no more sandboxes and ends with the last it has. */
   isDraining = false;
   private readonly layouts: Layouts;
+  private readonly ready: Promise<void>;
   private readonly leases = new Set<Lease>();
   /** By name: loaded, or being loaded. */
   private readonly templates = new Map<string, Promise<TemplateHeader>>();
@@ -34,10 +38,13 @@ export class Place {
   private loading = 0;
   private timer: NodeJS.Timeout | null = null;
 
-  constructor(worker: WorkerClient, tenant: string, layouts: Layouts) {
+  /** `ready`: resolves when templates may come. */
+  constructor(worker: WorkerClient, tenant: string, layouts: Layouts, ready: Promise<void>) {
     this.worker = worker;
     this.tenant = tenant;
     this.layouts = layouts;
+    this.ready = ready;
+    ready.catch(() => { /* who loads a template hears of it */ });
   }
 
   get sandboxes(): number { return this.leases.size; }
@@ -55,7 +62,7 @@ export class Place {
   load(template: string, rebuild: boolean): Promise<TemplateHeader> {
     const known = this.templates.get(template);
     if (known && !rebuild) return known;
-    const loading = this.layouts.provide(this.worker, this.tenant, template, rebuild);
+    const loading = this.ready.then(() => this.layouts.provide(this.worker, this.tenant, template, rebuild));
     this.templates.set(template, loading);
     this.loading++;
     loading.then(() => this.loaded.add(template), () => {
@@ -87,11 +94,11 @@ export class Place {
     if (this.timer) clearTimeout(this.timer);
   }
 
-  /** `newNumber` gives numbers that nobody else has; `more`: as in a lease. */
-  lease(kind: 'run' | 'fork', { newNumber, more }: Pick<Lease, 'newNumber' | 'more'>, onRelease: () => void): Lease {
+  /** `newNumber` gives numbers that nobody else has; `output`, `more`: as in a lease. */
+  lease(kind: 'run' | 'fork', { output, newNumber, more }: Pick<Lease, 'output' | 'newNumber' | 'more'>, onRelease: () => void): Lease {
     const runs = kind === 'run' ? 1 : 0;
     const lease = {
-      place: this, number: newNumber(), newNumber, more,
+      place: this, number: newNumber(), output, newNumber, more,
       release: () => {
         if (!this.leases.delete(lease)) return;
         this.runs -= runs;

@@ -34,7 +34,8 @@ export function programOptions(
 export async function performProgram(place: SandboxPlace, job: number, options: ProgramOptions, init: RunInit, code = NO_CODE): Promise<RunResult> {
   const { worker, number: sandbox } = place;
   const askedMs = monotonicMs();
-  const output = new Gathered({ worker, number: job }, { init, limits: options, collect: null });
+  const passed = (): void => worker.post({ type: 'stop', sandbox, number: job, why: 'output' });
+  const output = new Gathered({ ...place, number: job }, { init, limits: options, collect: null }, passed);
   const cancel = (): void => worker.post({ type: 'stop', sandbox, number: job });
   init.signal?.addEventListener('abort', cancel, { once: true });
   try {
@@ -45,6 +46,7 @@ export async function performProgram(place: SandboxPlace, job: number, options: 
   } finally {
     init.signal?.removeEventListener('abort', cancel);
     worker.detach(job);
+    output.release();
   }
 }
 

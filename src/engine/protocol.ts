@@ -2,6 +2,7 @@
 // bytes behind them. Requests carry `call`; the worker answers each once, with the type of answer that belongs to it.
 
 import { DEFAULT_LIMITS } from '../kernel/limits.ts';
+import type { Counted } from '../kernel/errnolimits.ts';
 import type { TemplateHeader } from './templatefile.ts';
 
 /** A worker's descriptor for its end of the channel (channel.ts). */
@@ -34,6 +35,19 @@ export const RUN_LIMITS: RunLimits = {
   timeoutMs: 0, cpuTimeMs: 0, memoryBytes: 512 << 20, outputBytes: 64 << 20, processes: DEFAULT_LIMITS.processesMax,
   files: DEFAULT_LIMITS.filesMax, diskBytes: DEFAULT_LIMITS.diskBytesMax, inodes: DEFAULT_LIMITS.inodesMax,
 };
+
+/** What a tenant's sandboxes have together is counted in a table that its workers share: the columns, in their order. */
+export const COUNTED: readonly Counted[] = ['diskPages', 'inodes', 'processes', 'files'];
+/** A worker's row: a 32-bit count for each column. */
+export const ROW_BYTES = 4 * COUNTED.length;
+
+/** A worker's part in the table of its tenant. */
+export interface Account {
+  readonly rows: number;
+  readonly row: number;
+  /** What the tenant may have of each; absent: any number. */
+  readonly limits: Readonly<Partial<Record<Counted, number>>>;
+}
 
 export type RunRequest =
   /** The code travels as the message's bytes and is empty in the header. */
@@ -181,6 +195,11 @@ export interface RunEnd {
   readonly limit: LimitReached;
   /** One sentence when `limit` is set. */
   readonly reason: string | null;
+  /**
+   * Limits that its calls ran into, and that are an errno: 'processes', 'files', 'diskBytes', 'inodes'; 'tenant.' and the same for those of
+   * its tenant. Of a stateful sandbox: during the run, by whatever ran there.
+   */
+  readonly limitsMet: readonly string[];
   /** The VM was there already and waited for a request. */
   readonly pooled: boolean;
   /** The VM ran something else before and was rewound (only with `reuse`). If not, it never ran anything but this. */
@@ -243,6 +262,8 @@ export interface ForkOptions {
 export type Request =
   /** Three descriptors came before it: template file, image index, image blob. Answer: `fits`. */
   | { readonly type: 'template'; readonly header: TemplateHeader; readonly indexBytes: number }
+  /** The descriptor of the table came before it. Answer: `done`. */
+  | { readonly type: 'account'; readonly account: Account }
   /** Answer: `done`. */
   | { readonly type: 'fork'; readonly sandbox: number; readonly fork: ForkOptions }
   /** Answer: `end`. Bytes: the code. With `fork`: in a sandbox forked for this run and closed after it. */
@@ -274,12 +295,13 @@ export type Notice =
   | { readonly type: 'stdin'; readonly sandbox: number; readonly last: boolean }
   /** Bytes: the next piece of a file the sandbox asked for; `last`: its end; `errno`: the name of why there is none. */
   | { readonly type: 'content'; readonly sandbox: number; readonly tree: number; readonly entry: number; readonly last: boolean; readonly errno: string | null }
-  | { readonly type: 'cancel'; readonly sandbox: number }
+  /** `why` 'output': its tenant's runs have printed too much together. */
+  | { readonly type: 'cancel'; readonly sandbox: number; readonly why?: 'output' }
   /** So much of a paced run's output has been taken. */
   | { readonly type: 'taken'; readonly sandbox: number; readonly bytes: number }
   | { readonly type: 'close'; readonly sandbox: number }
-  /** A program or run of a stateful sandbox is given up. */
-  | { readonly type: 'stop'; readonly sandbox: number; readonly number: number }
+  /** A program or run of a stateful sandbox is given up; `why` as in `cancel`. */
+  | { readonly type: 'stop'; readonly sandbox: number; readonly number: number; readonly why?: 'output' }
   /** The host's memory is short: end the biggest sandbox. */
   | { readonly type: 'shed' }
   /** What its sandboxes may use together from now on, of one processor; 1 and more: no limit. */

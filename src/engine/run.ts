@@ -9,6 +9,7 @@ import {
   COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
 import { Serve } from './serve.ts';
+import type { TenantOutput } from './tenantlimits.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Limits of one run. Passing one ends that run, or fails a call in it, and no other. */
@@ -197,6 +198,8 @@ export interface SandboxPlace {
   readonly template: string;
   /** Environment of its programs. */
   readonly env: Readonly<Record<string, string>>;
+  /** What its tenant's runs print. */
+  readonly output: TenantOutput;
 }
 
 /** Sends the run and waits for its end. With `fork` the sandbox is made for it, and closed after it. Rejects when the worker is lost. */
@@ -204,7 +207,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const { worker, number: sandbox } = place;
   const { init, limits, request, cwd, collect } = run;
   const given = init.mounts ? await HostFiles.list(init.mounts, cwd) : NO_FILES;
-  const output = new Gathered(place, run, given);
+  const output = new Gathered(place, run, () => worker.post({ type: 'cancel', sandbox, why: 'output' }), given);
   const cancel = (): void => worker.post({ type: 'cancel', sandbox });
   init.signal?.addEventListener('abort', cancel, { once: true });
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
@@ -223,6 +226,7 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   } finally {
     init.signal?.removeEventListener('abort', cancel);
     worker.detach(sandbox);
+    output.release();
   }
 }
 
@@ -245,7 +249,7 @@ interface RunOutput extends Partial<Pick<RunResult, 'collected' | 'notCollected'
 export function cancelledRun(template: string): RunResult {
   return {
     id: randomUUID(), template, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 130, signal: null, timedOut: false,
-    limit: 'cancelled', reason: 'cancelled before it began.', pooled: false, rewound: false,
+    limit: 'cancelled', reason: 'cancelled before it began.', limitsMet: [], pooled: false, rewound: false,
     forkTimeMs: 0, execTimeMs: 0, totalTimeMs: 0, waitTimeMs: 0, cpuTimeMs: 0, dirtyPages: null, syscalls: 0, unimplemented: {},
     collected: new Map(), notCollected: [],
   };
@@ -259,22 +263,32 @@ export class Gathered {
   readonly notCollected: { path: string; reason: string }[] = [];
   private readonly pieces: Buffer[] = [];
   private leftBytes: number;
+  /** What its tenant's runs print, and how much of that is this run's. */
+  private readonly together: TenantOutput;
+  private takenBytes = 0;
+  private isPassed = false;
+  private readonly passed: () => void;
 
+  /** `passed`: ends the run, because its tenant's runs have printed too much. */
   constructor(
-    { worker, number: sandbox }: Pick<SandboxPlace, 'worker' | 'number'>,
-    { init, limits, collect }: Pick<PreparedRun, 'init' | 'collect'> & { readonly limits: Pick<RunLimits, 'outputBytes'> }, given: HostFiles = NO_FILES,
+    { worker, number: sandbox, output }: Pick<SandboxPlace, 'worker' | 'number' | 'output'>,
+    { init, limits, collect }: Pick<PreparedRun, 'init' | 'collect'> & { readonly limits: Pick<RunLimits, 'outputBytes'> },
+    passed: () => void, given: HostFiles = NO_FILES,
   ) {
+    this.together = output;
+    this.passed = passed;
     this.leftBytes = collect?.bytesMax ?? 0;
     const serve = new Serve(worker, sandbox, given);
     let leftBytes = limits.outputBytes;
     worker.attach(sandbox, {
-      output: (stream, bytes) => {
-        leftBytes -= bytes.length;
+      output: (stream, came) => {
+        leftBytes -= came.length;
         if (leftBytes < 0) return worker.fail('it sent more output than a run may have');
-        if (init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
-        const taking = stream === 1 ? init.onStdout?.(bytes) : init.onStderr?.(bytes);
+        const bytes = this.within(came);
+        if (bytes.length > 0 && init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
+        const taking = bytes.length === 0 ? undefined : stream === 1 ? init.onStdout?.(bytes) : init.onStderr?.(bytes);
         if (!init.paced) return;
-        const taken = (): void => worker.post({ type: 'taken', sandbox, bytes: bytes.length });
+        const taken = (): void => worker.post({ type: 'taken', sandbox, bytes: came.length });
         if (taking instanceof Promise) taking.then(taken, taken);
         else taken();
       },
@@ -285,6 +299,22 @@ export class Gathered {
         if (wrong !== null) worker.fail(wrong);
       },
     });
+  }
+
+  /** As much as its tenant's runs may still print; the rest, and all that comes after it, is dropped. */
+  private within(bytes: Uint8Array): Uint8Array {
+    const taken = this.isPassed ? 0 : this.together.take(bytes.length);
+    this.takenBytes += taken;
+    if (taken === bytes.length) return bytes;
+    if (!this.isPassed) this.passed();
+    this.isPassed = true;
+    return bytes.subarray(0, taken);
+  }
+
+  /** The run is over. */
+  release(): void {
+    this.together.give(this.takenBytes);
+    this.takenBytes = 0;
   }
 
   /** A piece of a file that is copied out; returns what is wrong with it. */

@@ -14,6 +14,7 @@ const LIMITS: Readonly<Partial<Record<LimitName, LimitReached>>> = { memory: 'me
 export function explainEnd(reason: EndReason | null, stop: LimitReached, timeoutMs: number): { limit: LimitReached; text: string | null } {
   if (reason === null) {
     if (stop === 'memory') return { limit: stop, text: 'the host has no memory left, and this sandbox had the most.' };
+    if (stop === 'output') return { limit: stop, text: 'output limit: the runs of this tenant have printed as much together as they may.' };
     return { limit: stop, text: stop === 'timeout' ? `timed out after ${timeoutMs / 1000} s.` : 'cancelled.' };
   }
   switch (reason.kind) {

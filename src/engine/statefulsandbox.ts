@@ -155,9 +155,9 @@ export class StatefulSandbox {
       throw new OffshootError('bad-argument', 'A sandbox is forked into a whole number of copies, at least 1.');
     }
     this.checkOpen();
-    const { worker, template, env } = this.place;
+    const { worker } = this.place;
     const leases = this.lease.more(count);
-    const copies = leases.map((lease) => new StatefulSandbox({ worker, number: lease.number, id: randomUUID(), template, env }, lease));
+    const copies = leases.map((lease) => new StatefulSandbox({ ...this.place, number: lease.number, id: randomUUID() }, lease));
     try {
       await worker.call({ type: 'branch', sandbox: this.place.number, branches: leases.map(({ number }) => number) });
       for (const copy of copies) copy.takeOver(this);

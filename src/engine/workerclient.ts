@@ -5,7 +5,7 @@ import { Channel } from './channel.ts';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import { BadMessage, checkedMessage } from './inbound.ts';
 import {
-  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Answer, type FileAnswer, type LimitReached, type Notice, type Request, type RunEnd, type SandboxStats,
+  FROM_WORKER_BYTES_MAX, HANDOVER_FD, type Account, type Answer, type FileAnswer, type LimitReached, type Notice, type Request, type RunEnd, type SandboxStats,
   type SelfTestReport,
 } from './protocol.ts';
 import type { Offer } from './provide.ts';
@@ -14,6 +14,7 @@ import { startWorker, type WorkerProcess } from './workerprocess.ts';
 /** What answers each request. */
 interface Answers {
   readonly template: boolean;
+  readonly account: null;
   readonly fork: null;
   readonly run: RunEnd;
   /** Of a background program: its pid. */
@@ -53,7 +54,8 @@ export interface SandboxEvents {
 }
 
 const ANSWERS: Readonly<Record<Request['type'], readonly Answer['type'][]>> = {
-  template: ['fits'], fork: ['done'], run: ['end'], program: ['end', 'started'], input: ['done'], await: ['end'], signal: ['signalled'], tail: ['tail'],
+  template: ['fits'], account: ['done'], fork: ['done'], run: ['end'], program: ['end', 'started'], input: ['done'], await: ['end'],
+  signal: ['signalled'], tail: ['tail'],
   context: ['done'], files: ['files'], measure: ['measured'], branch: ['done'], selftest: ['selftest'],
 };
 
@@ -106,7 +108,17 @@ export class WorkerClient {
   }
 
   /** Hands over a template's open files; false when it does not fit this host's processor. Rejects with OffshootError. */
-  async handOver({ header, indexBytes, fds }: Offer): Promise<boolean> {
+  handOver({ header, indexBytes, fds }: Offer): Promise<boolean> {
+    return this.callWith(fds, { type: 'template', header, indexBytes });
+  }
+
+  /** Hands over the table of its tenant. Rejects with OffshootError. */
+  async handOverAccount(fd: number, account: Account): Promise<void> {
+    await this.callWith([fd], { type: 'account', account });
+  }
+
+  /** A request that descriptors belong to: they come right before it. */
+  private async callWith<R extends Request>(fds: readonly number[], request: R): Promise<Answers[R['type']]> {
     const { sendDescriptors } = await import('../host/descriptors.ts'); // 10 ms, while the worker starts
     const socket = this.child.stdio[HANDOVER_FD] as unknown as { readonly _handle: { readonly fd: number } | null };
     try {
@@ -114,7 +126,13 @@ export class WorkerClient {
     } catch {
       this.fail('its socket is closed');
     }
-    return this.call({ type: 'template', header, indexBytes });
+    return this.call(request);
+  }
+
+  /** Calls `listener` when the process has ended. */
+  whenEnded(listener: () => void): void {
+    if (this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined) listener();
+    else this.child.once('exit', listener);
   }
 
   attach(sandbox: number, events: SandboxEvents): void {
@@ -127,9 +145,8 @@ export class WorkerClient {
 
   /** Ends the process; calls still open are rejected. */
   close(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined) return Promise.resolve();
     return new Promise((resolve) => {
-      this.child.once('exit', () => resolve());
+      this.whenEnded(resolve);
       this.child.ref();
       this.child.kill('SIGKILL');
     });

@@ -25,13 +25,14 @@ import { TRACE_STREAM } from './outlet.ts';
 import { Pacing } from './pacing.ts';
 import { Pool } from './pool.ts';
 import {
-  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type CollectOptions, type Confinement, type ForkOptions,
+  CHANNEL_FD, HANDOVER_FD, PIECE_BYTES_MAX, TO_WORKER_BYTES_MAX, type Account, type CollectOptions, type Confinement, type ForkOptions,
   type FromWorker, type Request, type RunEnd, type StatefulOptions, type ToWorker,
 } from './protocol.ts';
 import { Slots } from './rest.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Session, SessionEvents } from './session.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
+import { TenantAccount } from './tenantaccount.ts';
 import { allLayers } from '../vmm/layers.ts';
 
 /** VMs that are open, beside those of the pools. */
@@ -39,6 +40,8 @@ const slots = new Slots(8);
 /** Of its tenant's limit. */
 const share = new CpuShare();
 const scheduler = new Scheduler(slots, undefined, share);
+/** What its tenant's sandboxes have together; null: nobody counts. */
+let account: TenantAccount | null = null;
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();
 const pools = new Map<string, Pool>();
@@ -116,6 +119,16 @@ function loadTemplate(header: TemplateHeader, indexBytes: number): boolean {
   }
 }
 
+/** Its tenant's sandboxes are counted from now on, in a table that comes as a descriptor. */
+function joinAccount(given: Account): void {
+  const [fd] = receiveDescriptors(HANDOVER_FD, 1);
+  try {
+    account = TenantAccount.map(kvmHost().kvm.arena, fd, given);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** `isForRun`: that begins at once. */
 function forkSandbox(sandbox: number, isForRun: boolean, { template: name, memoryBytes, pooled, reuse, stateful }: ForkOptions): Guest {
   const template = templates.get(name);
@@ -126,6 +139,7 @@ function forkSandbox(sandbox: number, isForRun: boolean, { template: name, memor
   if (pooled) pooledGuests.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;
+  if (account) guest.join(account);
   listen(guest, sandbox);
   guests.set(sandbox, guest);
   if (!isForRun) slots.waits(guest);
@@ -186,6 +200,7 @@ function branchSandbox({ sandbox, branches }: Extract<ToWorker, { type: 'branch'
   made.forEach((guest, i) => {
     guests.set(branches[i], guest);
     listen(guest, branches[i]);
+    if (account) guest.join(account);
     guest.session?.listen(sessionEvents(guest));
     scheduler.wake(guest);
   });
@@ -227,6 +242,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   const whole = { ...options, request: request.kind === 'code' ? { ...request, code } : request };
   const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
+    if (fork) guest.leave();
     channel.sendNow({ type: 'end', call, end } satisfies FromWorker);
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(guest);
     if (fork) setImmediate(() => closeGuest(sandbox));
@@ -312,13 +328,13 @@ function receive(message: ToWorker, bytes: Buffer): void {
     case 'content':
       return content(message, bytes);
     case 'cancel':
-      return guests.get(message.sandbox)?.cancel();
+      return guests.get(message.sandbox)?.stop(message.why ?? 'cancelled');
     case 'taken':
       return paced.get(message.sandbox)?.take(message.bytes);
     case 'close':
       return closeGuest(message.sandbox);
     case 'stop':
-      return guests.get(message.sandbox)?.session?.stop(message.number);
+      return guests.get(message.sandbox)?.session?.stop(message.number, message.why);
     case 'shed':
       return shed();
     case 'share':
@@ -363,6 +379,9 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
     switch (message.type) {
       case 'template':
         return send({ type: 'fits', call, fits: loadTemplate(message.header, message.indexBytes) });
+      case 'account':
+        joinAccount(message.account);
+        return send({ type: 'done', call });
       case 'fork':
         forkSandbox(message.sandbox, false, message.fork);
         if (message.fork.stateful) refillSoon();
@@ -387,6 +406,7 @@ function perform(message: Request & { readonly call: number }, bytes: Buffer): v
         return send({ type: 'done', call });
       case 'files': {
         const { answer, bytes: found } = sessionOf(message.sandbox).visit(message.operation, bytes);
+        guests.get(message.sandbox)?.recount();
         return send({ type: 'files', call, answer }, found);
       }
       case 'measure':

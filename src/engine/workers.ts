@@ -13,17 +13,9 @@ import { Place, type Lease } from './place.ts';
 import type { Progress } from './protocol.ts';
 import { FairQueue, type QueueLimits, type Waiting } from './queue.ts';
 import type { TemplateHeader } from './templatefile.ts';
+import { TenantLedger } from './tenantledger.ts';
+import { TenantOutput, accountLimits, type TenantLimits } from './tenantlimits.ts';
 import { WorkerClient } from './workerclient.ts';
-
-/** What one tenant may hold at a time. */
-export interface TenantLimits {
-  /** Live sandboxes, running or not. */
-  readonly sandboxes: number;
-  /** Memory limits of its live sandboxes together. */
-  readonly memoryBytes: number;
-  /** Processors that all its sandboxes use together, at most; 0.5: half of one. What would use more is slowed down. */
-  readonly cpus: number;
-}
 
 /** What lives and waits now. */
 export interface EngineStats {
@@ -69,7 +61,10 @@ interface Ticket extends PlaceRequest {
   readonly reject: (error: unknown) => void;
 }
 
-interface Usage { sandboxes: number; memoryBytes: number }
+interface Usage { sandboxes: number; memoryBytes: number; readonly output: TenantOutput }
+
+/** A tenant may have as many processes at a time, and as many that are about to end. */
+const ENDING_FACTOR = 2;
 
 /** What a sandbox costs when it starts, and a worker process with its first templates. */
 const SANDBOX_BYTES = 4 << 20;
@@ -84,6 +79,7 @@ export class Workers {
   private readonly usage = new Map<string, Usage>();
   private readonly guard: MemoryGuard;
   private readonly layouts: Layouts;
+  private readonly ledger: TenantLedger;
   /** Started, and not anybody's yet. */
   private spare: WorkerClient | null;
   private hasManyTenants = false;
@@ -93,6 +89,7 @@ export class Workers {
   constructor(init: WorkersInit) {
     this.init = init;
     this.queue = new FairQueue(init.queue);
+    this.ledger = new TenantLedger(accountLimits(init.tenant), ENDING_FACTOR * init.processes);
     this.layouts = new Layouts(init.home, init.layouts, init.onProgress);
     this.layouts.onRotated = async (tenant, template, offer) => {
       await Promise.all(this.places.filter((place) => place.tenant === tenant).map((place) => place.replace(template, offer)));
@@ -238,12 +235,13 @@ export class Workers {
   private placeIn(place: Place, request: PlaceRequest): Lease {
     this.init.memory.admit(SANDBOX_BYTES);
     const { tenant, memoryBytes } = request;
-    const usage = this.usage.get(tenant) ?? { sandboxes: 0, memoryBytes: 0 };
+    const usage = this.usage.get(tenant) ?? this.noUsage();
     this.usage.set(tenant, usage);
     usage.sandboxes++;
     usage.memoryBytes += memoryBytes;
     this.guard.start();
-    return place.lease(request.kind, { newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
+    const { output } = usage;
+    return place.lease(request.kind, { output, newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);
@@ -273,13 +271,18 @@ export class Workers {
     }
   }
 
+  private noUsage(): Usage {
+    return { sandboxes: 0, memoryBytes: 0, output: new TenantOutput(this.init.tenant.outputBytes) };
+  }
+
   private isWithinLimits({ tenant, kind, memoryBytes }: PlaceRequest): boolean {
     const limits = this.init.tenant;
-    const usage = this.usage.get(tenant) ?? { sandboxes: 0, memoryBytes: 0 };
-    const hasRoom = usage.sandboxes < limits.sandboxes && usage.memoryBytes + memoryBytes <= limits.memoryBytes;
+    const usage = this.usage.get(tenant) ?? this.noUsage();
+    const sandboxesMax = Math.min(limits.sandboxes, limits.processes); // each has one, at least
+    const hasRoom = usage.sandboxes < sandboxesMax && usage.memoryBytes + memoryBytes <= limits.memoryBytes;
     if (hasRoom || (kind === 'run' && memoryBytes <= limits.memoryBytes)) return hasRoom;
-    throw new OffshootError('tenant-limit', usage.sandboxes >= limits.sandboxes
-      ? `This tenant has ${usage.sandboxes} live sandboxes, which is its limit: close some first.`
+    throw new OffshootError('tenant-limit', usage.sandboxes >= sandboxesMax
+      ? `This tenant has ${usage.sandboxes} live sandboxes, which is its limit${limits.processes < limits.sandboxes ? ' of processes' : ''}: close some first.`
       : `The memory limits of this tenant's sandboxes may not pass ${Math.floor(limits.memoryBytes / 2 ** 20)} MB together: close some first.`);
   }
 
@@ -320,7 +323,7 @@ export class Workers {
     const worker = spare && !spare.isGone ? spare : new WorkerClient(this.init.home);
     this.spare = null;
     this.hasManyTenants ||= this.places.some((place) => place.tenant !== tenant);
-    const place = new Place(worker, tenant, this.layouts);
+    const place = new Place(worker, tenant, this.layouts, this.ledger.join(tenant, worker));
     this.places.push(place);
     this.share(tenant);
     worker.onGone = () => this.gone(place);

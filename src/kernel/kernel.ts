@@ -6,6 +6,7 @@
 
 import type { GuestMemory, Host, Machine } from '../platform.ts';
 import type { EndReason } from './end.ts';
+import { ErrnoLimits } from './errnolimits.ts';
 import { ControlChannel } from './fs/control.ts';
 import { HostStreams } from './fs/hoststream.ts';
 import type { Vfs } from './fs/vfs.ts';
@@ -109,7 +110,8 @@ export class Kernel {
   readonly sockets = new SocketNames();
   /** Pseudo-terminals; restored ones enter themselves. */
   readonly ptys = new Ptys();
-  readonly ipc = new IpcBudget();
+  readonly bounds = new ErrnoLimits();
+  readonly ipc = new IpcBudget(this.bounds);
   readonly processes = new Map<number, Process>();
   readonly tasks = new Map<number, Task>();
   /** The process whose end is the sandbox's end. */

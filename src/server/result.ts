@@ -10,7 +10,7 @@ export function resultJson(result: RunResult): ExecResult {
     id: result.id, template: result.template, stdout: result.stdout.toString('utf8'), stderr: result.stderr.toString('utf8'),
     ...exact('stdout_base64', result.stdout), ...exact('stderr_base64', result.stderr),
     exit_code: result.exitCode, ended: endedOf(result), reason: result.reason,
-    signal: result.signal, timed_out: result.timedOut, limit: result.limit,
+    signal: result.signal, timed_out: result.timedOut, limit: result.limit, limits_met: [...result.limitsMet],
     fork_time_ms: result.forkTimeMs, exec_time_ms: result.execTimeMs, total_time_ms: result.totalTimeMs,
     wait_time_ms: result.waitTimeMs, cpu_time_ms: result.cpuTimeMs, pooled: result.pooled, rewound: result.rewound,
     dirty_pages: result.dirtyPages, syscalls: result.syscalls, unimplemented: result.unimplemented,

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Engine } from '../engine/engine.ts';
 import type { Progress } from '../engine/protocol.ts';
+import type { TenantLimits } from '../engine/tenantlimits.ts';
 import { Afterwards } from './afterwards.ts';
 import { addRoutes, makeApp } from './app.ts';
 import { Callers } from './callers.ts';
@@ -46,7 +47,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   const engine = await Engine.open({
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
     ...(settings.workers > 0 ? { workers: settings.workers } : {}), ...(settings.processes > 0 ? { processes: settings.processes } : {}),
-    ...(settings.cpus > 0 ? { tenantLimits: { cpus: settings.cpus } } : {}),
+    tenantLimits: tenantLimits(settings),
   });
   const sandboxes = new Sandboxes();
   callers.onGone = (tenant) => sandboxes.endAll(tenant);
@@ -130,4 +131,14 @@ function once<A>(run: (arg?: A) => Promise<void>): (arg?: A) => Promise<void> {
 
 function version(): string {
   return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
+
+/** Each key is a tenant; 0: no limit. */
+function tenantLimits(settings: Settings): Partial<TenantLimits> {
+  const mb = (size: number): number => size * 2 ** 20;
+  const limits = {
+    cpus: settings.cpus, memoryBytes: mb(settings.memory_mb_per_key), diskBytes: mb(settings.disk_mb_per_key), inodes: settings.inodes_per_key,
+    processes: settings.processes_per_key, files: settings.files_per_key, outputBytes: mb(settings.output_mb_per_key),
+  };
+  return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
 }

@@ -90,7 +90,7 @@ test('--json: exactly the documented keys, one line', async () => {
   assert.deepEqual([rest, result.stderr, result.code], ['', '', 3]);
   const object = JSON.parse(line) as Record<string, unknown>;
   assert.deepEqual(Object.keys(object), [
-    'id', 'template', 'stdout', 'stderr', 'exit_code', 'signal', 'timed_out', 'limit', 'fork_time_ms', 'exec_time_ms', 'total_time_ms',
+    'id', 'template', 'stdout', 'stderr', 'exit_code', 'signal', 'timed_out', 'limit', 'limits_met', 'fork_time_ms', 'exec_time_ms', 'total_time_ms',
     'dirty_pages', 'syscalls', 'unimplemented', 'files', 'not_copied',
   ]);
   const values = ['template', 'stdout', 'stderr', 'exit_code', 'signal', 'timed_out', 'limit'].map((name) => object[name]);

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { BadMessage, checkedMessage } from '../../src/engine/inbound.ts';
 
 const END = {
-  exitCode: 0, signal: null, limit: null, reason: null, pooled: false, rewound: false,
+  exitCode: 0, signal: null, limit: null, reason: null, limitsMet: ['files', 'tenant.diskBytes'], pooled: false, rewound: false,
   forkTimeMs: 1, execTimeMs: 2, totalTimeMs: 3, begunMs: 7.5, cpuTimeMs: 0.5, dirtyPages: 4,
   syscalls: 5, unimplemented: { 'ioctl 1': 2 },
 };

@@ -3,6 +3,7 @@
 // Interface: FdTable. Each entry holds one reference of its File. Descriptors are always the lowest free one.
 
 import { EBADF, EMFILE, ENFILE } from '../../abi/linux/errno.ts';
+import { ErrnoLimits } from '../errnolimits.ts';
 import type { File, FileCount } from './file.ts';
 
 /** Linux's /proc/sys/fs/nr_open. */
@@ -30,7 +31,7 @@ export class FdTable {
   /** The open files of all tables of the sandbox. */
   private readonly counter: FileCount;
 
-  constructor(limit = 1024, counter: FileCount = { files: 0 }) {
+  constructor(limit = 1024, counter: FileCount = { files: 0, bounds: new ErrnoLimits() }) {
     this.limit = limit;
     this.counter = counter;
   }
@@ -51,16 +52,19 @@ export class FdTable {
   hasRoom(minFd = 0): boolean {
     let fd = Math.max(minFd, this.firstFree);
     while (this.files[fd]) fd++;
-    return fd < this.limit;
+    return fd < this.limit || this.full();
   }
 
   /** Takes over the caller's reference: the lowest free descriptor ≥ minFd, or -EMFILE, -ENFILE (the reference stays the caller's). */
   install(file: File, minFd = 0, cloexec = false): number {
     let fd = Math.max(minFd, this.firstFree);
     while (this.files[fd]) fd++;
-    if (fd >= this.limit) return -EMFILE;
+    if (fd >= this.limit) {
+      this.full();
+      return -EMFILE;
+    }
     if (!file.counted) {
-      if (this.counter.files >= FILES_MAX) return -ENFILE;
+      if (!this.counter.bounds.allow('files', this.counter.files + 1, FILES_MAX)) return -ENFILE;
       file.countIn(this.counter);
     }
     if (minFd <= this.firstFree) this.firstFree = fd + 1;
@@ -75,6 +79,11 @@ export class FdTable {
     this.put(fd, file, cloexec);
     if (old) this.dispose(old);
     return fd;
+  }
+
+  private full(): false {
+    this.counter.bounds.meet('files');
+    return false;
   }
 
   private put(fd: number, file: File, cloexec: boolean): void {

@@ -4,6 +4,7 @@
 
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from '../../abi/linux/errno.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../../abi/linux/inotify.ts';
+import type { ErrnoLimits } from '../errnolimits.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import type { Dentry } from './dentry.ts';
@@ -12,7 +13,10 @@ import type { Inode } from './inode.ts';
 import { notifyFile } from './notify.ts';
 
 /** How many open file descriptions there are. */
-export interface FileCount { files: number }
+export interface FileCount {
+  files: number;
+  readonly bounds: ErrnoLimits;
+}
 
 export abstract class File {
   readonly inode: Inode;

@@ -217,7 +217,7 @@ export class MemFile extends MemInode {
     const grows = mode === 0 && end > this.sizeBytes;
     if (grows && this.seals > 0 && (this.seals & F_SEAL_GROW) !== 0) return -EPERM;
     const last = Math.ceil(end / PAGE);
-    if (last - Math.floor(pos / PAGE) > this.fs.budget.limitPages) return -ENOSPC;
+    if (!this.fs.budget.fits(last - Math.floor(pos / PAGE))) return -ENOSPC;
     for (let index = Math.floor(pos / PAGE); index < last; index++) {
       if (this.pages.get(index) === 0 && index * PAGE < this.lowerBytes) continue;
       const gpa = this.writablePage(index, false);

@@ -29,7 +29,7 @@ export type Attach = (vfs: Vfs) => void;
 
 /** The tree of a sandbox over an image; `state` is null for a new one. `attach` mounts the synthetic file systems (proc, dev, sys). */
 export function buildVfs(kernel: VfsKernel, index: ImageIndex, attach: readonly Attach[] = [], state: VfsState | null = null): Vfs {
-  const budget = new DiskBudget(kernel.limits, state?.budget);
+  const budget = new DiskBudget(kernel.limits, kernel.bounds, state?.budget);
   const vfs = new Vfs(kernel, budget, {
     root: new MemFs(kernel, { dev: DEV_ROOT, budget, lower: new Lower(index, kernel.host) }, state?.root),
     tmp: new MemFs(kernel, { dev: DEV_TMP, budget, rootMode: 0o1777 }, state?.tmp),

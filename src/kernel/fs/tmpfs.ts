@@ -15,6 +15,7 @@ import { ENOSPC } from '../../abi/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/linux/stat.ts';
 import type { Host } from '../../platform.ts';
 import { bug } from '../bug.ts';
+import { ErrnoLimits } from '../errnolimits.ts';
 import type { Limits } from '../limits.ts';
 import type { Frames } from '../mm/frames.ts';
 import type { Wait } from '../wait.ts';
@@ -55,7 +56,10 @@ export class DiskBudget {
   metaBytes: number;
   inodes: number;
 
-  constructor(limits: DiskLimits, state: BudgetState = { usedPages: 0, metaBytes: 0, inodes: 0 }) {
+  private readonly bounds: ErrnoLimits;
+
+  constructor(limits: DiskLimits, bounds = new ErrnoLimits(), state: BudgetState = { usedPages: 0, metaBytes: 0, inodes: 0 }) {
+    this.bounds = bounds;
     this.setLimits(limits);
     this.usedPages = state.usedPages;
     this.metaBytes = state.metaBytes;
@@ -68,9 +72,15 @@ export class DiskBudget {
     this.inodesMax = inodesMax;
   }
 
+  /** Whether so many pages could be there at all. */
+  fits(pages: number): boolean {
+    if (pages > this.limitPages) this.bounds.meet('diskPages');
+    return pages <= this.limitPages;
+  }
+
   /** False when the disk is full. */
   takePage(): boolean {
-    if (this.usedPages >= this.limitPages) return false;
+    if (!this.bounds.allow('diskPages', this.usedPages + 1, this.limitPages)) return false;
     this.usedPages++;
     return true;
   }
@@ -80,7 +90,10 @@ export class DiskBudget {
   }
 
   takeMeta(sizeBytes: number): boolean {
-    if (this.metaBytes + sizeBytes > this.metaBytesMax) return false;
+    if (this.metaBytes + sizeBytes > this.metaBytesMax) {
+      this.bounds.meet('diskPages');
+      return false;
+    }
     this.metaBytes += sizeBytes;
     return true;
   }
@@ -91,7 +104,7 @@ export class DiskBudget {
 
   /** Room for one more inode, which takes `sizeBytes` of the host's heap. */
   takeInode(sizeBytes: number): boolean {
-    if (this.inodes >= this.inodesMax || !this.takeMeta(sizeBytes)) return false;
+    if (!this.bounds.allow('inodes', this.inodes + 1, this.inodesMax) || !this.takeMeta(sizeBytes)) return false;
     this.inodes++;
     return true;
   }

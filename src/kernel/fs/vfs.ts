@@ -8,6 +8,7 @@ import { ENOENT, ENXIO } from '../../abi/linux/errno.ts';
 import { MFD_ALLOW_SEALING, MFD_EXEC, MFD_NOEXEC_SEAL, F_SEAL_EXEC, F_SEAL_SEAL, O_LARGEFILE, O_RDWR } from '../../abi/linux/fcntl.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/linux/stat.ts';
 import { bug } from '../bug.ts';
+import type { ErrnoLimits } from '../errnolimits.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait, WaitQueues } from '../wait.ts';
 import { childOf, Dentry, topOf } from './dentry.ts';
@@ -26,6 +27,7 @@ import type { DiskBudget, DiskLimits, FsParts, MemFs } from './tmpfs.ts';
 export interface VfsKernel extends FsParts {
   readonly waits: WaitQueues;
   readonly limits: DiskLimits;
+  readonly bounds?: ErrnoLimits;
 }
 
 /** Opens a FIFO or device node. */

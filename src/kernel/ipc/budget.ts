@@ -3,6 +3,8 @@
 //
 // Interface: IpcBudget, one per kernel. Counters follow the objects: restored ones count again.
 
+import { ErrnoLimits } from '../errnolimits.ts';
+
 /** /proc/sys/fs/pipe-user-pages-soft: beyond it a new pipe gets one page, and none may be enlarged. */
 export const PIPE_PAGES_SOFT = 16384;
 /** Bytes in all sockets' receive queues. */
@@ -19,4 +21,9 @@ export class IpcBudget {
   filesInFlight = 0;
   /** Open files of all processes, counted by FdTable. */
   files = 0;
+  readonly bounds: ErrnoLimits;
+
+  constructor(bounds = new ErrnoLimits()) {
+    this.bounds = bounds;
+  }
 }

@@ -65,17 +65,20 @@ function check(task: Task, args: CloneArgs): number {
   return hasRoom(task) ? 0 : -EAGAIN;
 }
 
-/** Whether one more task is allowed. The dead count until they are waited for: they hold a pid. */
+/** Whether one more task is allowed. */
 export function hasRoom({ kernel, process }: Task): boolean {
   const { ruid, euid } = process.credentials;
-  let all = 0;
-  let mine = 0;
-  for (const other of kernel.processes.values()) {
-    const count = Math.max(1, other.tasks.length);
-    all += count;
-    if (other.credentials.ruid === ruid) mine += count;
-  }
-  return all < kernel.limits.processesMax && (euid === 0 || mine < process.rlimits[RLIMIT_NPROC].soft);
+  if (!kernel.bounds.allow('processes', countTasks(kernel) + 1, kernel.limits.processesMax)) return false;
+  if (euid === 0 || countTasks(kernel, ruid) < process.rlimits[RLIMIT_NPROC].soft) return true;
+  kernel.bounds.meet('processes');
+  return false;
+}
+
+/** Tasks of all processes, or of a user's. The dead count until they are waited for: they hold a pid. */
+export function countTasks(kernel: Kernel, ruid: number | null = null): number {
+  let count = 0;
+  for (const { tasks, credentials } of kernel.processes.values()) if (ruid === null || credentials.ruid === ruid) count += Math.max(1, tasks.length);
+  return count;
 }
 
 /** Makes the child and returns its tid to the parent; the child sees 0. A vfork parent waits. */

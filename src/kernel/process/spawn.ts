@@ -32,7 +32,7 @@ export interface SpawnOptions {
 
 /** Starts a program as a new process, the sandbox's main process if it is the first. -errno when it cannot be executed. */
 export function spawn(kernel: Kernel, path: string, argv: readonly string[], envp: readonly string[], options: SpawnOptions = {}): Process | number {
-  if (kernel.tasks.size >= kernel.limits.processesMax) return -EAGAIN;
+  if (!kernel.bounds.allow('processes', kernel.tasks.size + 1, kernel.limits.processesMax)) return -EAGAIN;
   const mm = Mm.create(kernel);
   if (typeof mm === 'number') return mm;
   const rlimits = defaultRlimits(kernel.limits);

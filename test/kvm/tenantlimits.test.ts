@@ -1,0 +1,137 @@
+// What a tenant's sandboxes have together, in several worker processes: files, inodes, processes, open files, output. One sandbox a
+// worker, so that each of a tenant's is in another process.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Engine, type EngineInit, type StatefulSandbox } from '../../src/engine/index.ts';
+import { workerPids } from './workerhelp.ts';
+
+type Coded = Error & { code?: string };
+
+async function withTenants(init: EngineInit, body: (fork: (tenant?: string) => Promise<StatefulSandbox>, engine: Engine) => Promise<void>): Promise<void> {
+  const engine = await Engine.open({ workers: 2, sandboxes: 1, layouts: { perTenant: false }, ...init });
+  const open: StatefulSandbox[] = [];
+  try {
+    const template = await engine.template('python');
+    await body(async (tenant = 'a') => {
+      const sandbox = await template.fork({ stateful: true, tenant });
+      open.push(sandbox);
+      return sandbox;
+    }, engine);
+  } finally {
+    await Promise.all(open.map((sandbox) => sandbox.close()));
+    await engine.close();
+  }
+}
+
+/** Prints how many times of `times` a step succeeded, and the errno that ended it. */
+const repeat = (times: number, step: string, setup = ''): string => `import os, errno, time\n${setup}
+done = 0
+try:
+    for i in range(${times}):
+        ${step}
+        done += 1
+    print(done)
+except OSError as error:
+    print(done, errno.errorcode[error.errno])`;
+
+const MB = 1 << 20;
+const WRITE = repeat(6, 'os.write(fd, bytes(1 << 20))', 'fd = os.open("/tmp/data", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)');
+const MAKE = repeat(60, 'os.mkdir(f"/tmp/{os.getpid()}-{i}")');
+/** Children that live until the sandbox ends. */
+const SPAWN = repeat(6, 'os.fork() or time.sleep(1000)');
+const OPEN = repeat(60, 'kept.append(os.open("/dev/null", 0))', 'kept = []');
+
+const CASES = [
+  { name: 'diskBytes', limits: { diskBytes: 8 * MB }, code: WRITE, all: '6', errno: 'ENOSPC' },
+  { name: 'inodes', limits: { inodes: 100 }, code: MAKE, all: '60', errno: 'ENOSPC' },
+  { name: 'processes', limits: { processes: 12 }, code: SPAWN, all: '6', errno: 'EAGAIN' },
+  { name: 'files', limits: { files: 100 }, code: OPEN, all: '60', errno: 'ENFILE' },
+];
+
+for (const { name, limits, code, all, errno } of CASES) {
+  test(`${name} of a tenant, in two workers: what one has the other cannot have; another tenant can; closing gives it back`, async () => {
+    await withTenants({ tenantLimits: limits }, async (fork) => {
+      const one = await fork(), two = await fork();
+      const first = await one.run(code);
+      assert.deepEqual([first.stdout.toString(), first.limitsMet], [`${all}\n`, []]);
+      const refused = await two.run(code);
+      assert.match(refused.stdout.toString(), new RegExp(`^[0-9]+ ${errno}\n$`), refused.stderr.toString());
+      assert.deepEqual([refused.limitsMet, refused.limit, refused.exitCode], [[`tenant.${name}`], null, 0]);
+      const stranger = await (await fork('b')).run(code);
+      assert.deepEqual([stranger.stdout.toString(), stranger.limitsMet], [`${all}\n`, []]);
+      assert.deepEqual((await two.run('print(1)')).limitsMet, [], 'it is told again');
+      await two.close();
+      await one.close();
+      assert.equal((await (await fork()).run(code)).stdout.toString(), `${all}\n`);
+    });
+  });
+}
+
+test('a killed worker had nothing; a copy has what its source has', async () => {
+  await withTenants({ tenantLimits: { diskBytes: 8 * MB }, workers: 1, sandboxes: 2 }, async (fork) => {
+    const lost = await fork('default');
+    const pids = workerPids();
+    assert.equal(pids.length, 1);
+    assert.equal((await lost.run(WRITE)).stdout.toString(), '6\n');
+    const copies = await lost.fork(1);
+    assert.match((await copies[0].run('open("/tmp/more", "wb").write(bytes(1 << 20))')).stderr.toString(), /No space left/);
+    const other = await fork('default'); // in another process: the table stays
+    assert.equal(workerPids().length, 2);
+    process.kill(pids[0], 'SIGKILL');
+    assert.match(await lost.ended ?? '', /SIGKILL/);
+    assert.equal((await other.run(WRITE)).stdout.toString(), '6\n');
+  });
+});
+
+test('runs one after another have it anew, with rewound VMs too; their own limits are told as well', async () => {
+  await withTenants({ tenantLimits: { diskBytes: 8 * MB, files: 100, processes: 3 }, sandboxes: 32 }, async (_fork, engine) => {
+    for (let i = 0; i < 12; i++) {
+      const result = await engine.run('python', WRITE, { tenant: 'a', reuse: i % 2 === 0 });
+      assert.deepEqual([result.stdout.toString(), result.limitsMet], ['6\n', []], `run ${i}`);
+    }
+    const own = await engine.run('python', WRITE, { tenant: 'a', diskBytes: 2 * MB });
+    assert.deepEqual([own.stdout.toString(), own.limitsMet], ['2 ENOSPC\n', ['diskBytes']]);
+    const few = await engine.run('python', OPEN, { tenant: 'a', files: 16 });
+    assert.deepEqual([few.stdout.toString().split(' ')[1], few.limitsMet], ['EMFILE\n', ['files']]);
+    const alone = await engine.run('python', repeat(4, 'os.fork() or time.sleep(1000)'), { tenant: 'a', processes: 2 });
+    assert.deepEqual([alone.stdout.toString(), alone.limitsMet], ['1 EAGAIN\n', ['processes']]);
+  });
+});
+
+test('a tenant has no more sandboxes than processes', async () => {
+  await withTenants({ tenantLimits: { processes: 1 } }, async (fork) => {
+    await fork();
+    await assert.rejects(fork(), (error: Coded) => error.code === 'tenant-limit' && /limit of processes/.test(error.message));
+  });
+});
+
+test('output of the runs of a tenant that are under way: who passes it is ended, and nothing beyond it arrives', async () => {
+  await withTenants({ tenantLimits: { outputBytes: 3 * MB }, sandboxes: 32 }, async (fork, engine) => {
+    const print = 'import sys, time\nsys.stdout.write("x" * (2 << 20)); sys.stdout.flush()\ntime.sleep(float(sys.argv[1]))';
+    const stop = new AbortController();
+    let seen = 0, full = (): void => {};
+    const isThere = new Promise<void>((resolve) => {
+      full = resolve;
+    });
+    const onStdout = ({ length }: Uint8Array): void => void ((seen += length) >= 2 * MB && full());
+    const holding = engine.run('python', print, { tenant: 'a', args: ['1000'], signal: stop.signal, onStdout });
+    await isThere;
+    const box = await fork();
+    for (const result of [await engine.run('python', print, { tenant: 'a', args: ['1000'] }), await box.run(print, { args: ['1000'] })]) {
+      assert.deepEqual([result.limit, result.exitCode, result.stdout.length], ['output', 137, MB], result.reason ?? '');
+      assert.match(result.reason ?? '', /this tenant/);
+    }
+    assert.equal((await engine.run('python', print, { tenant: 'b', args: ['0'] })).stdout.length, 2 * MB);
+    stop.abort();
+    assert.equal((await holding).stdout.length, 2 * MB);
+    assert.equal((await engine.run('python', print, { tenant: 'a', args: ['0'] })).limit, null);
+    assert.equal((await box.run('print(1)')).stdout.toString(), '1\n');
+  });
+});
+
+test('limits that cannot be are refused', async () => {
+  for (const tenantLimits of [{ diskBytes: -1 }, { files: NaN }, { outputBytes: '1' as unknown as number }]) {
+    await assert.rejects(Engine.open({ tenantLimits }), (error: Coded) => error.code === 'bad-argument');
+  }
+});
