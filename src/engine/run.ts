@@ -67,7 +67,14 @@ export interface RunInit extends LimitInit {
   /** False: output is only streamed, `stdout` and `stderr` of the result stay empty. */
   readonly capture?: boolean;
   /** Ends the run; its result then has limit 'cancelled' and what was printed so far. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
+}
+
+/** What cancels a run: an AbortSignal, or something that does as much of one. */
+export interface CancelSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
 }
 
 /** What a run returns, however it ended. */

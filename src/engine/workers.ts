@@ -12,6 +12,7 @@ import { MemoryGuard, ownBytes } from './memoryguard.ts';
 import { Place, type Lease } from './place.ts';
 import type { Progress } from './protocol.ts';
 import { FairQueue, type QueueLimits, type Waiting } from './queue.ts';
+import type { CancelSignal } from './run.ts';
 import type { TemplateHeader } from './templatefile.ts';
 import { TenantLedger } from './tenantledger.ts';
 import { TenantOutput, accountLimits, type TenantLimits } from './tenantlimits.ts';
@@ -53,7 +54,7 @@ export interface PlaceRequest extends Waiting {
   /** A fork lives until it is closed and is refused when its tenant has too many; a run waits. */
   readonly kind: 'run' | 'fork';
   readonly memoryBytes: number;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: CancelSignal | undefined;
 }
 
 interface Ticket extends PlaceRequest {
@@ -400,7 +401,7 @@ function leastLoaded(places: readonly Place[]): Place | null {
 }
 
 /** False when the signal came first. */
-function unlessAborted(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<boolean> {
+function unlessAborted(work: Promise<unknown>, signal: CancelSignal | undefined): Promise<boolean> {
   if (!signal) return work.then(() => true);
   return new Promise((resolve, reject) => {
     const abort = (): void => resolve(false);

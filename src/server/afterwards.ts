@@ -6,11 +6,15 @@ const WAITING_MAX = 256;
 
 export class Afterwards {
   private waiting: (() => void)[] = [];
+  /** One for all: to start it again costs less than another. */
+  private timer: NodeJS.Timeout | null = null;
 
   add(work: () => void): void {
     this.waiting.push(work);
-    if (this.waiting.length === 1) setTimeout(() => this.flush(), LATER_MS).unref();
-    else if (this.waiting.length >= WAITING_MAX) this.flush();
+    if (this.waiting.length >= WAITING_MAX) return this.flush();
+    if (this.waiting.length > 1) return;
+    if (this.timer) this.timer.refresh();
+    else this.timer = setTimeout(() => this.flush(), LATER_MS).unref();
   }
 
   /** Does it now. */

@@ -9,6 +9,7 @@ import fastify, { LogController, type FastifyError, type FastifyReply, type Fast
 import { ServiceError, told } from './errors.ts';
 import { checkOrigin, hostCheck } from './hosts.ts';
 import type { App, TypeBox } from './http.ts';
+import type { OpenRequest } from './requests.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { execRoutes } from './routes/exec.ts';
@@ -49,15 +50,17 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   addParsers(app);
   app.decorateRequest('caller', null);
+  app.decorateRequest('open', null);
+  service.requests.onStalled = (open) => refuseStalled(service, open);
+  service.requests.onClosed = (open) => {
+    const ms = performance.now() - open.begunMs;
+    service.afterwards.add(() => logRequest(service, open, ms));
+  };
   app.addHook('onRequest', (request, reply, done) => {
-    begin(service, request, reply);
+    request.open = service.requests.add(request, reply);
+    void reply.header('x-request-id', request.id);
     checkHost(request.headers.host);
     checkOrigin(settings, request.headers.origin, request.headers.host);
-    if (!isUpload(request)) watchBody(service, request, reply);
-    done();
-  });
-  app.addHook('onSend', (request, _reply, _payload, done) => {
-    request.raw.socket.setTimeout(settings.stall_seconds * 1000);
     done();
   });
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(service, error, request, reply));
@@ -103,32 +106,10 @@ function addParsers(app: App): void {
   for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
 }
 
-function begin(service: Service, request: FastifyRequest, reply: FastifyReply): void {
-  service.open++;
-  const from = request.ip; // a closed socket does not know any more
-  reply.raw.once('close', () => { // answered, or the client is gone
-    service.open--;
-    request.raw.socket.setTimeout(0);
-    const { elapsedTime } = reply;
-    service.afterwards.add(() => logRequest(service, request, reply, { from, ms: elapsedTime }));
-  });
-  void reply.header('x-request-id', request.id);
-}
-
-function isUpload({ headers }: FastifyRequest): boolean {
-  return !(headers['content-type'] ?? '').startsWith('application/json');
-}
-
 /** A body that does not come in time is answered, and its connection closed. */
-function watchBody(service: Service, request: FastifyRequest, reply: FastifyReply): void {
-  const { raw } = request;
-  if (raw.complete) return;
-  const timer = setTimeout(() => {
-    if (raw.complete || reply.sent) return;
-    reply.raw.once('finish', () => raw.socket.destroySoon());
-    answerError(service, new ServiceError('request-timeout', 'The request did not come in time.'), request, reply.header('connection', 'close'));
-  }, service.settings.stall_seconds * 1000).unref();
-  raw.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+function refuseStalled(service: Service, { request, reply }: OpenRequest): void {
+  reply.raw.once('finish', () => request.raw.socket.destroySoon());
+  answerError(service, new ServiceError('request-timeout', 'The request did not come in time.'), request, reply.header('connection', 'close'));
 }
 
 function answerError(service: Service | null, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -153,7 +134,7 @@ function refuseClient(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
 }
 
-function logRequest({ metrics }: Service, request: FastifyRequest, reply: FastifyReply, { from, ms }: { readonly from: string; readonly ms: number }): void {
+function logRequest({ metrics }: Service, { request, reply, from }: OpenRequest, ms: number): void {
   const { url: route = 'none' } = request.is404 ? {} : request.routeOptions;
   metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, ms / 1000);
   request.log.info({

@@ -5,6 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifyTypePro
 import type { Static, TSchema } from 'typebox';
 import type { Caller } from './callers.ts';
 import { ServiceError } from './errors.ts';
+import type { OpenRequest } from './requests.ts';
 
 /** Types of requests and answers from their schemas. */
 export interface TypeBox extends FastifyTypeProvider {
@@ -18,6 +19,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on addresses that need no key. */
     caller: Caller | null;
+    /** Itself, as long as it has no whole answer: what runs for it ends when nobody wants that any more. */
+    open: OpenRequest | null;
   }
 }
 
@@ -25,4 +28,10 @@ declare module 'fastify' {
 export function callerOf({ caller }: FastifyRequest): Caller {
   if (!caller) throw new ServiceError('unauthorized', 'A key is needed.');
   return caller;
+}
+
+/** Aborted when the client is gone before it has its whole answer, and when what runs must end because the service stops. */
+export function interruption({ open }: FastifyRequest): OpenRequest {
+  if (!open) throw new Error('a request that has not begun');
+  return open;
 }

@@ -5,6 +5,7 @@ import type { Progress } from '../engine/protocol.ts';
 import type { Afterwards } from './afterwards.ts';
 import type { Callers } from './callers.ts';
 import type { Metrics } from './metrics.ts';
+import type { Requests } from './requests.ts';
 import type { Sandboxes } from './sandboxes.ts';
 import type { Settings } from './settings.ts';
 
@@ -27,12 +28,10 @@ export interface Service {
   readonly loading: Map<string, string>;
   /** Hear what is built. */
   readonly builders: Set<(progress: Progress) => void>;
-  /** What runs for requests that are open: aborted when it must end now. */
-  readonly running: Set<AbortController>;
+  /** Those that have no whole answer yet. */
+  readonly requests: Requests;
   readonly log: Log;
   readonly afterwards: Afterwards;
   /** No new work is taken. */
   isStopping: boolean;
-  /** Requests that have no whole answer yet. */
-  open: number;
 }

@@ -11,6 +11,7 @@ import { ServiceError } from './errors.ts';
 import { isLoopback } from './hosts.ts';
 import type { App } from './http.ts';
 import { Metrics } from './metrics.ts';
+import { Requests } from './requests.ts';
 import type { Service } from './service.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { SettingsError, type Settings } from './settings.ts';
@@ -52,9 +53,9 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   const sandboxes = new Sandboxes();
   callers.onGone = (tenant) => sandboxes.endAll(tenant);
   const service: Service = {
-    engine, settings, callers, builders, running: new Set(), log: app.log, afterwards: new Afterwards(), version: version(), startedMs: performance.now(),
-    loading: new Map(), isStopping: false, open: 0,
-    sandboxes, metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
+    engine, settings, callers, builders, log: app.log, afterwards: new Afterwards(), version: version(), startedMs: performance.now(),
+    loading: new Map(), isStopping: false,
+    sandboxes, requests: new Requests(settings.stall_seconds * 1000), metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
   };
   try {
     await addRoutes(app, service);
@@ -64,6 +65,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
       ? `listening on ${url}; there is no key file: everybody on this machine may use it, nobody else` : `listening on ${url}; keys are needed`);
     return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, seconds)) };
   } catch (error) {
+    service.requests.stop();
     callers.close();
     await engine.close();
     throw error;
@@ -110,10 +112,11 @@ async function shutDown(app: App, service: Service, drainSeconds: number): Promi
   app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
   const closed = app.close();
   await allAnswered(service, drainSeconds * 1000);
-  for (const run of service.running) run.abort(new ServiceError('stopping', 'The service is stopping.'));
+  service.requests.abort(new ServiceError('stopping', 'The service is stopping.'));
   await allAnswered(service, STOP_MS);
   app.server.closeAllConnections();
   await closed;
+  service.requests.stop();
   service.callers.close();
   await service.engine.close();
   service.afterwards.flush();
@@ -121,7 +124,7 @@ async function shutDown(app: App, service: Service, drainSeconds: number): Promi
 
 /** Until no request is open, or the time is over. Connections without one may stay open for ever: their ends are not waited for. */
 async function allAnswered(service: Service, ms: number): Promise<void> {
-  for (const end = performance.now() + ms; service.open > 0 && performance.now() < end;) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  for (const end = performance.now() + ms; service.requests.size > 0 && performance.now() < end;) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 }
 
 function once<A>(run: (arg?: A) => Promise<void>): (arg?: A) => Promise<void> {

@@ -4,8 +4,6 @@
 import { isUtf8 } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ServiceError } from './errors.ts';
-import type { Service } from './service.ts';
 
 export type StreamFormat = 'ndjson' | 'sse';
 
@@ -18,17 +16,6 @@ export function streamFormat({ headers }: FastifyRequest): StreamFormat | null {
   const { accept = '' } = headers;
   if (accept.includes('text/event-stream')) return 'sse';
   return accept.includes('application/x-ndjson') ? 'ndjson' : null;
-}
-
-/** Aborted when the client is gone before it has its whole answer, and when what runs must end because the service stops. */
-export function interruption({ running }: Service, reply: FastifyReply): AbortSignal {
-  const stop = new AbortController();
-  running.add(stop);
-  reply.raw.once('close', () => {
-    running.delete(stop);
-    if (!reply.raw.writableFinished) stop.abort(new ServiceError('bad-request', 'The client is gone.'));
-  });
-  return stop.signal;
 }
 
 /** A piece of output as an event: text, or base64 where it is not UTF-8 by itself. */

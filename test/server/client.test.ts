@@ -89,7 +89,7 @@ test('a template with requirements by the API: wheels through the host\'s pip, k
 });
 
 test('429 is tried again after Retry-After, and given up', async () => {
-  const one = new Offshoot({ url: service.url, key: single });
+  const one = new Offshoot({ url: service.url, key: single, retries: 20 }); // a worker starts first, on a slow machine for seconds
   const [a, b] = await Promise.all([one.run('import time; time.sleep(1); print("a")'), one.run('print("b")')]);
   assert.deepEqual([a.stdout, b.stdout], ['a\n', 'b\n']);
   const impatient = new Offshoot({ url: service.url, key: single, retries: 0 });

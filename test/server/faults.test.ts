@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
 import { allGone, descendants } from '../kvm/prochelp.ts';
-import { newService, raw, until, type TestService } from './serverhelp.ts';
+import { events, newService, raw, until, type TestService } from './serverhelp.ts';
 
 let service: TestService;
 before(async () => {
@@ -112,6 +112,11 @@ test('forged ids: nothing is found, whatever they look like', async () => {
 test('100 MB of output: it is ended at its limit, with what came before', async () => {
   const { json } = await service.post('/v1/exec', { code: 'import sys\nfor i in range(100): sys.stdout.write("x" * (1 << 20))' });
   assert.deepEqual([json['ended'], (json['stdout'] as string).length <= 64 << 20, (json['stdout'] as string).length > 32 << 20], ['output', true, true]);
+});
+
+test('a program that says nothing for long keeps its stream', async () => {
+  const { text } = await service.post('/v1/exec', { code: 'import time\nprint(1, flush=True)\ntime.sleep(3)\nprint(2)' }, { accept: 'application/x-ndjson' });
+  assert.deepEqual(events(text).map((event) => event['text'] ?? event['type']), ['1\n', '2\n', 'result']);
 });
 
 test('a reader that takes nothing is disconnected, and its program stopped', async () => {

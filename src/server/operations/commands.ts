@@ -6,6 +6,7 @@ import type { RunInit } from '../../engine/run.ts';
 import type { StatefulSandbox } from '../../engine/statefulsandbox.ts';
 import type { Caller } from '../callers.ts';
 import { ServiceError } from '../errors.ts';
+import type { OpenRequest } from '../requests.ts';
 import { resultJson } from '../result.ts';
 import type { Service } from '../service.ts';
 import { noteRun, type ExecInit } from './exec.ts';
@@ -83,12 +84,13 @@ export function findProcess({ service, caller, id }: At, pid: number): Process {
 
 /** Its output from a position on, and its end; the sandbox is in use as long as somebody listens. */
 export function followProcess(
-  at: At, pid: number, from: OutputPosition, signal: AbortSignal, onPiece: (piece: OutputPiece) => Promise<void>,
+  at: At, pid: number, from: OutputPosition, signal: OpenRequest, onPiece: (piece: OutputPiece) => Promise<void>,
 ): Promise<RunResult> {
   const { service, caller, id } = at;
   return service.sandboxes.use(caller.tenant, id, async () => {
     const process = findProcess(at, pid);
-    const gone = new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+    if (signal.reason) throw signal.reason;
+    const gone = new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
     gone.catch(() => { /* nobody may be listening any more */ });
     const pieces = process.output(from)[Symbol.asyncIterator]();
     for (;;) {

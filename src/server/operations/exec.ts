@@ -4,7 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import type { BatchRequest, Content, ExecRequest, ExecResult } from '../../api/exec.ts';
 import type { ErrorBody } from '../../api/error.ts';
 import type { OneShotInit } from '../../engine/engine.ts';
-import type { RunResult } from '../../engine/run.ts';
+import type { CancelSignal, RunResult } from '../../engine/run.ts';
 import type { Caller } from '../callers.ts';
 import { ServiceError, told } from '../errors.ts';
 import { resultJson } from '../result.ts';
@@ -13,7 +13,7 @@ import { bytesOf, memoryOf, programOf, runInit, templateOf } from './run.ts';
 
 export interface ExecInit {
   /** The client is gone, or what runs must end now. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Output as it comes; the program waits for the promise. Absent: it is in the result. */
   readonly onOutput?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => Promise<void>;
 }
@@ -60,7 +60,7 @@ function collected({ collected: files, notCollected }: RunResult): Pick<ExecResu
 
 /** Runs all of them, so many at a time; `onResult` hears of each when it has ended. What could not be run is an error in its place. */
 export async function execBatch(
-  service: Service, caller: Caller, request: BatchRequest, signal: AbortSignal, onResult?: (index: number, result: ExecResult | ErrorBody) => Promise<void>,
+  service: Service, caller: Caller, request: BatchRequest, signal: CancelSignal, onResult?: (index: number, result: ExecResult | ErrorBody) => Promise<void>,
 ): Promise<(ExecResult | ErrorBody)[]> {
   const { executions, concurrency = BATCH_AT_ONCE } = request;
   const { batch_max: most } = service.settings;

@@ -7,14 +7,14 @@ import {
   CommandRequest, ContextId, ContextInfo, ContextList, ContextRequest, OutputQuery, ProcessId, ProcessInfo, ProcessList, RunRequest, RunResult,
   SandboxId, SignalRequest, SignalResult, StartRequest, StdinRequest,
 } from '../../api/sandbox.ts';
-import { callerOf, type App } from '../http.ts';
+import { callerOf, interruption, type App } from '../http.ts';
 import {
   closeContext, createContext, findProcess, followProcess, listProcesses, runCode, runCommand, startCommand, type At,
 } from '../operations/commands.ts';
 import { errorOf, type ExecInit } from '../operations/exec.ts';
 import { bytesOf } from '../operations/run.ts';
 import type { Service } from '../service.ts';
-import { answerWith, interruption, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
+import { answerWith, EventStream, outputEvent, streamFormat, type StreamFormat } from '../stream.ts';
 
 const tags = ['commands'];
 const ERRORS = { '4xx': ErrorBody, '5xx': ErrorBody };
@@ -75,7 +75,7 @@ function backgroundRoutes(app: App, service: Service, at: (request: FastifyReque
     const { stdout = 0, stderr = 0 } = request.query;
     const stream = new EventStream(reply, streamFormat(request) ?? 'ndjson', service.settings.stall_seconds * 1000);
     findProcess(at(request), request.params.pid);
-    return streamed(service, reply, stream, async () => followProcess(at(request), request.params.pid, { stdout, stderr }, interruption(service, reply),
+    return streamed(service, reply, stream, async () => followProcess(at(request), request.params.pid, { stdout, stderr }, interruption(request),
       ({ stream: name, bytes, dropped, position }) => stream.send({ ...outputEvent(name, bytes), dropped, position } as { type: string })));
   });
 
@@ -99,7 +99,7 @@ function backgroundRoutes(app: App, service: Service, at: (request: FastifyReque
 
 /** One JSON object, or events. */
 function answer(service: Service, request: FastifyRequest, reply: FastifyReply, run: (init: ExecInit) => Promise<RunResult>): Promise<RunResult> {
-  const signal = interruption(service, reply);
+  const signal = interruption(request);
   const format: StreamFormat | null = streamFormat(request);
   if (format === null) return run({ signal });
   const stream = new EventStream(reply, format, service.settings.stall_seconds * 1000);

@@ -2,10 +2,10 @@
 
 import { BatchRequest, BatchResult, ExecRequest, ExecResult, type ExecEvent } from '../../api/exec.ts';
 import { ErrorBody } from '../../api/error.ts';
-import { callerOf, type App } from '../http.ts';
+import { callerOf, interruption, type App } from '../http.ts';
 import { errorOf, exec, execBatch } from '../operations/exec.ts';
 import type { Service } from '../service.ts';
-import { answerWith, interruption, EventStream, streamFormat } from '../stream.ts';
+import { answerWith, EventStream, streamFormat } from '../stream.ts';
 
 const STREAMS = 'With `Accept: application/x-ndjson` or `text/event-stream`, events as they happen (ExecEvent).';
 
@@ -18,7 +18,7 @@ export function execRoutes(app: App, service: Service): void {
       response: { 200: ExecResult, '4xx': ErrorBody, '5xx': ErrorBody },
     },
   }, async (request, reply) => {
-    const signal = interruption(service, reply);
+    const signal = interruption(request);
     const format = streamFormat(request);
     if (format === null) return exec(service, callerOf(request), request.body, { signal });
     const stream = new EventStream(reply, format, stallMs);
@@ -34,7 +34,7 @@ export function execRoutes(app: App, service: Service): void {
       body: BatchRequest, response: { 200: BatchResult, '4xx': ErrorBody, '5xx': ErrorBody },
     },
   }, async (request, reply) => {
-    const signal = interruption(service, reply);
+    const signal = interruption(request);
     const format = streamFormat(request);
     if (format === null) return { results: await execBatch(service, callerOf(request), request.body, signal) };
     const stream = new EventStream(reply, format, stallMs);

@@ -9,7 +9,7 @@ import {
   FileInfo, FileList, MkdirRequest, MoveRequest, PathQuery, ReadQuery, RemoveQuery, StatQuery, TarResult, WriteQuery,
 } from '../../api/file.ts';
 import { SandboxId } from '../../api/sandbox.ts';
-import { callerOf, type App } from '../http.ts';
+import { callerOf, interruption, type App } from '../http.ts';
 import type { At } from '../operations/commands.ts';
 import { fileInfo, readFile, readTar, withFiles, writeFile, writeTar } from '../operations/files.ts';
 import type { Service } from '../service.ts';
@@ -90,7 +90,7 @@ async function upload(
 ): Promise<FastifyReply> {
   const { raw } = request;
   const { socket } = raw;
-  socket.setTimeout(stallMs);
+  interruption(request).timeConnection(stallMs);
   reply.raw.once('finish', () => {
     if (raw.complete) return;
     raw.resume();
