@@ -30,7 +30,7 @@ const PATH_MAX = 4096;
 /** Makes the server without its routes and without the service: the log is needed first. */
 export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
   const app = fastify({
-    logger: { level: settings.log_level, stream: logTo }, childLoggerFactory: (logger) => logger,
+    logger: { level: settings.log_level, stream: logTo },
     logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy, bodyLimit: Math.floor(settings.body_mb_max * 2 ** 20),
     genReqId: () => randomUUID(), requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, return503OnClosing: false, forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PATH_MAX },
@@ -39,6 +39,7 @@ export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => refuseClient(error, socket),
   });
   app.server.maxConnections = settings.connections_max;
+  app.log.child = () => app.log; // lines name their request themselves; a child logger for each is made and looked over before every answer
   return app.withTypeProvider<TypeBox>();
 }
 
