@@ -98,9 +98,25 @@ export type Trap =
   /** KVM_EXIT_INTERNAL_ERROR and exits nobody expected: the sandbox is ended with `reason`. */
   | { readonly kind: 'failed'; readonly reason: string };
 
+/** What is known of one open file of the context that runs next. */
+export interface FileFacts {
+  readonly fd: number;
+  /** Its position, below 2^31. */
+  readonly pos: number;
+  /** A read of it would give 0 and change nothing. */
+  readonly atEnd: boolean;
+  /** Its struct stat. It is no terminal. */
+  readonly stat: Uint8Array;
+}
+
 /** A vCPU with memory. One context runs at a time. */
 export interface Machine {
   readonly memory: GuestMemory;
+  /**
+   * The next run may answer calls about this file itself, as the kernel would (vmm/answers.ts), until it traps. A machine that cannot
+   * do that has no such method.
+   */
+  answerFrom?(facts: FileFacts): void;
   /**
    * Runs `context` in `space` at CPL 3 until it traps. Control bits that ring 3 may not choose (IOPL, NT, VM, RF, VIP, VIF)
    * are cleared in rflags and IF is set. `context.regs[rip]` must be below TASK_SIZE: the kernel checks before it calls.

@@ -14,6 +14,7 @@ import { deliverSignals } from './signal/deliver.ts';
 import { forceSignal } from './signal/send.ts';
 import { siginfo } from './signal/state.ts';
 import { dispatch, lastCalls, redispatch } from './syscalls/dispatch.ts';
+import { tellMachine } from './syscalls/facts.ts';
 import { SIGSEGV, SI_KERNEL } from '../abi/linux/signal.ts';
 import { SNAPSHOT } from './wait.ts';
 
@@ -84,11 +85,13 @@ function step(kernel: Kernel, task: Task, sliceNs: number): number {
   if (kernel.lastRun !== task) {
     kernel.lastRun = task;
     task.switches++;
+    task.askedFd = -1;
     // Somebody else ran in between: a restartable sequence is over. After a call there is none.
     if (task.rseq.address !== 0) abortSequence(task);
     if (task.work) return 0;
   }
   if (!checkRip(task)) return 0;
+  if (task.askedFd >= 0) tellMachine(task);
   const trap = kernel.machine.run(task.context, task.process.mm.space, Math.max(sliceNs, 1000));
   if (trap.kind === 'syscall') return dispatch(task);
   return handleTrap(kernel, task, trap);

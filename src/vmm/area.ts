@@ -11,7 +11,7 @@ import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, Tss 
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
 import * as L from './layout.ts';
-import { PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
+import { ANSWERS, PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
 
 /** Which sort of KVM this is: emulated ring 0 and `syscall` staying at CPL 3, or VT-x / AMD-V. */
 export type HostKind = 'pvm' | 'hardware';
@@ -54,6 +54,11 @@ export class Area {
     return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, L.USER_STUB_OFFSET);
   }
 
+  /** The whole page, for what the stub may answer itself (answers.ts). */
+  get stubPage(): DataView {
+    return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, PAGE_SIZE);
+  }
+
   /** Maps the area at `hva`, over what is there. */
   map(hva: number): void {
     if (this.kind === 'pvm') mmap(hva, L.AREA_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, this.#fd, 0);
@@ -94,6 +99,7 @@ export class Area {
     this.#bytes.set(code(PTE_WRITER), L.CODE_GPA + CODE_WRITER);
     if (this.kind !== 'pvm') return;
     this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
+    this.#bytes.set(code(ANSWERS), L.VVAR_GPA + L.ANSWERS_OFFSET);
     this.#bytes.set(code(TOUCHER), L.VVAR_GPA + L.TOUCHER_OFFSET);
   }
 

@@ -11,7 +11,7 @@ import * as X from '../abi/x86/cpu.ts';
 import type { AddressSpace, Context, Trap } from '../platform.ts';
 import * as L from './layout.ts';
 import type { Memory } from './memory.ts';
-import { AT_RING3, AT_STUB, atUserStub, whoExited } from './trap.ts';
+import { AT_RING3, AT_STUB, atUserStub, inAnswers, whoExited } from './trap.ts';
 import { CR2, R11, RCX, RFLAGS, RIP, RSP } from './vcpu.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -47,6 +47,7 @@ export function decodeExit(vcpu: Vcpu, memory: Memory, context: Context, space: 
   if (who === AT_RING3) {
     // CPL 3, or 0 when RSP is no user address: then a PVM-style host takes the slow path, which switches as hardware does.
     if (isPvm && atUserStub(regs32[RIP], regs32[RIP + 1])) return syscall(vcpu, context);
+    if (isPvm && inAnswers(regs32[RIP], regs32[RIP + 1])) return unanswered(context);
     return forgedIo(vcpu, memory, context, space);
   }
   if (cpl === 0 && who >= 0) return exception(vcpu, memory, context, who);
@@ -65,8 +66,23 @@ function syscall(vcpu: Vcpu, context: Context): Trap {
   if (jumped || regs32[RCX + 1] >= 0x8000) return protectionFault(context, L.USER_STUB_GVA);
   target[RIP] = regs32[RCX];
   target[RIP + 1] = regs32[RCX + 1];
-  target[RFLAGS] = regs32[R11];
+  target[RFLAGS] = target[R11] = regs32[R11] | X.RFLAGS_IF; // what `syscall` clears, an answer does not set
   target[RFLAGS + 1] = regs32[R11 + 1];
+  return SYSCALL;
+}
+
+/**
+ * `context` stands in the stub or its answers, which could not answer: a system call like any other. The answers change no flag, so what
+ * `syscall` put into R11 can be had again.
+ */
+export function unanswered(context: Context): Trap {
+  const { regs32 } = context;
+  const from = inAnswers(regs32[RIP], regs32[RIP + 1]) === 'begun' ? RCX : R11;
+  if ((regs32[RFLAGS] & X.RFLAGS_IF) !== 0 || regs32[from + 1] >= 0x8000) return protectionFault(context, L.USER_STUB_GVA);
+  regs32[RIP] = regs32[RCX] = regs32[from];
+  regs32[RIP + 1] = regs32[RCX + 1] = regs32[from + 1];
+  regs32[R11] = regs32[RFLAGS] = (regs32[RFLAGS] | X.RFLAGS_IF) & ~X.RFLAGS_RF;
+  regs32[R11 + 1] = 0;
   return SYSCALL;
 }
 
@@ -86,6 +102,8 @@ function exception(vcpu: Vcpu, { words }: Memory, context: Context, vector: numb
   target[RFLAGS + 1] = words[frame + 5];
   target[RSP] = words[frame + 6];
   target[RSP + 1] = words[frame + 7];
+  if (vcpu.kvm.kind === 'pvm' && inAnswers(target[RIP], target[RIP + 1])) return unanswered(context);
+  target[RFLAGS] |= X.RFLAGS_IF;
   return {
     kind: 'exception', vector, errorCode: hasCode ? words[frame - 2] & (vector === X.VECTOR_PF ? ~PF_RSVD : -1) : 0,
     address: vector === X.VECTOR_PF ? sregs32[CR2] + sregs32[CR2 + 1] * 2 ** 32 : 0,

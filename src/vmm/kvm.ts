@@ -15,6 +15,7 @@ import { O_CLOEXEC, O_RDWR } from '../abi/linux/host.ts';
 import { buffer } from '../abi/struct.ts';
 import { Arena } from '../host/arena.ts';
 import * as libc from '../host/libc.ts';
+import { Answers } from './answers.ts';
 import { Area } from './area.ts';
 import type { HostKind } from './area.ts';
 import { Kicker } from './kick.ts';
@@ -41,6 +42,8 @@ export class Kvm {
   readonly arena = new Arena();
   readonly kind: HostKind;
   readonly area: Area;
+  /** Null on hardware: there the stub is entered at CPL 0, and a trap is cheap. */
+  readonly answers: Answers | null;
   /** struct kvm_cpuid2 with its entries, as KVM_SET_CPUID2 takes it. */
   readonly cpuid: Uint8Array;
   readonly leaves: readonly CpuidLeaf[];
@@ -70,6 +73,7 @@ export class Kvm {
     const leaf = this.leaves.find((l) => l.function === 0xd && l.index === 0);
     this.xcr0 = leaf === undefined ? 3n : (BigInt(leaf.edx) << 32n) | BigInt(leaf.eax);
     this.area = new Area(this.arena, kind);
+    this.answers = kind === 'pvm' ? new Answers(this.area) : null;
   }
 
   /** KVM_CHECK_EXTENSION. */

@@ -17,8 +17,11 @@ export const VVAR_GVA = 0x7fff_ffff_f000;
 export const USER_STUB_OFFSET = 0x800;
 /** Where `syscall` lands on PVM-style hosts: user-readable, because it is entered at CPL 3 there. */
 export const USER_STUB_GVA = VVAR_GVA + USER_STUB_OFFSET;
+/** Right behind it: the answers (stub.ts, answers.ts), and the struct stat they give. */
+export const ANSWERS_OFFSET = USER_STUB_OFFSET + 4;
+export const ANSWERS_STAT_OFFSET = 0xf00;
 /** The toucher (stub.ts), in the same page, on PVM-style hosts. */
-export const TOUCHER_OFFSET = 0x900;
+export const TOUCHER_OFFSET = 0xe00;
 export const TOUCHER_GVA = VVAR_GVA + TOUCHER_OFFSET;
 
 /** High half of every supervisor address used below; low halves are the SUPER_* numbers. */
@@ -81,5 +84,5 @@ export const SEL_USER_CS = 0x33;
 export const SEL_TSS = 0x40;
 /** MSR_STAR: `syscall` loads CS 0x10 / SS 0x18, `sysret` CS 0x33 / SS 0x2b. */
 export const STAR_VALUE = (0x23n << 48n) | (0x10n << 32n);
-/** MSR_SYSCALL_MASK: `syscall` clears every flag, IF included: that tells a `syscall` from a jump into the stub. */
-export const SYSCALL_MASK_VALUE = 0xffff_fffdn;
+/** MSR_SYSCALL_MASK: `syscall` clears IF, which ring 3 cannot: that tells a `syscall` from a jump into the stub. At CPL 0 it clears every flag. */
+export const SYSCALL_MASK_VALUE = { pvm: 0x200n, hardware: 0xffff_fffdn } as const;

@@ -11,9 +11,10 @@ import { EINTR } from '../abi/linux/errno.ts';
 import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import { HostError } from '../host/errors.ts';
-import type { AddressSpace, Context, FrameSource, Machine, Trap } from '../platform.ts';
+import type { AddressSpace, Context, FileFacts, FrameSource, Machine, Trap } from '../platform.ts';
+import type { Answers } from './answers.ts';
 import type { HostKind } from './area.ts';
-import { byteAt, decodeExit, failed } from './exits.ts';
+import { byteAt, decodeExit, failed, unanswered } from './exits.ts';
 import { Fpu } from './fpu.ts';
 import type { Kicker } from './kick.ts';
 import type { Kvm } from './kvm.ts';
@@ -23,8 +24,8 @@ import { PageTables, Paging } from './paging.ts';
 import { replay } from './replay.ts';
 import { startState } from './start.ts';
 import type { StartState } from './start.ts';
-import { beforeUserStub } from './trap.ts';
-import { CR3, FS_BASE, GS_BASE, RFLAGS, RIP, Vcpu } from './vcpu.ts';
+import { beforeUserStub, inAnswers } from './trap.ts';
+import { CR3, FS_BASE, GS_BASE, R11, RFLAGS, RIP, Vcpu } from './vcpu.ts';
 import { Vm } from './vm.ts';
 
 const KICK: Trap = { kind: 'kick' };
@@ -46,6 +47,7 @@ export class KvmMachine implements Machine {
   /** Pending replays and free table frames; public for tests and for rewinding. */
   readonly paging: Paging;
   readonly #kvm: Kvm;
+  readonly #answers: Answers | null;
   #vm!: Vm;
   #vcpu!: Vcpu;
   #fpu!: Fpu;
@@ -71,6 +73,7 @@ export class KvmMachine implements Machine {
     this.kind = kvm.kind;
     this.kicker = kvm.kicker;
     this.#kvm = kvm;
+    this.#answers = kvm.answers;
     this.memory = memory;
     this.paging = new Paging(memory, this.kind === 'hardware');
   }
@@ -210,7 +213,18 @@ export class KvmMachine implements Machine {
     this.memory.destroy();
   }
 
+  answerFrom(facts: FileFacts): void {
+    this.#answers?.set(this, facts);
+  }
+
   run(context: Context, space: AddressSpace, sliceNs: number): Trap {
+    this.#answers?.forget(this);
+    const trap = this.#run(context, space, sliceNs);
+    this.#answers?.off();
+    return trap;
+  }
+
+  #run(context: Context, space: AddressSpace, sliceNs: number): Trap {
     if (this.#kicked) {
       this.#kicked = false;
       return KICK;
@@ -286,7 +300,7 @@ export class KvmMachine implements Machine {
       if (this.#isSettled()) {
         context.regs.set(vcpu.regs);
         this.#readBases(context);
-        return this.#lostBreakpoint(space) ? BREAKPOINT : KICK;
+        return this.#lostBreakpoint(space) ? BREAKPOINT : this.#kickedAt(context);
       }
       this.#kicked = true; // our own code is under way: let it exit first, then report the kick at the next run
       this.kicker.arm(0);
@@ -294,11 +308,27 @@ export class KvmMachine implements Machine {
     return failed('the virtual CPU does not come to rest');
   }
 
+  /** A kick in ring 3 is one, except in the midst of a system call that was to be answered: it is then reported at the next run. */
+  #kickedAt(context: Context): Trap {
+    const { regs32 } = context;
+    const stage = this.#answers?.isOn ? inAnswers(regs32[RIP], regs32[RIP + 1]) : null;
+    if (stage === 'begun' || stage === 'answering') {
+      this.#kicked = true;
+      return unanswered(context);
+    }
+    if (stage === 'answered') {
+      if (regs32[R11 + 1] >= 0x8000) return unanswered(context);
+      context.regs[RIP / 2] = context.regs[R11 / 2];
+    }
+    regs32[RFLAGS] |= X.RFLAGS_IF;
+    return KICK;
+  }
+
   /** Whether an interrupted run stands in ring 3 proper, with no exception half delivered. */
   #isSettled(): boolean {
     const { regs32 } = this.#vcpu;
     if (this.#vcpu.cpl !== 3) return false;
-    if (this.kind === 'pvm' && beforeUserStub(regs32[RIP], regs32[RIP + 1])) return false;
+    if (this.kind === 'pvm' && !this.#answers?.isOn && beforeUserStub(regs32[RIP], regs32[RIP + 1])) return false;
     this.#vcpu.getVcpuEvents(events.u8);
     return VcpuEvents.get.exception_pending(events.view, 0) === 0 && VcpuEvents.get.exception_injected(events.view, 0) === 0;
   }

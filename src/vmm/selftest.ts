@@ -109,6 +109,14 @@ const CHECKS: Readonly<Record<string, CheckFunction>> = {
     const trap = probe.run(context);
     return [trap.kind === 'exception', `a jump to the stub's address is ${show(trap)}`];
   },
+  'calls are answered where they are made': (probe, { kind }) => {
+    if (kind !== 'pvm') return [true, 'not done on this kind of host'];
+    const context = probe.context('syscall');
+    context.regs.set([8n, 0n, 0n, 1n, 0n, 3n]); // lseek(3, 0, SEEK_CUR)
+    probe.machine.answerFrom({ fd: 3, pos: 77, atEnd: false, stat: new Uint8Array(0) });
+    const trap = probe.run(context); // behind it comes nothing that can be run
+    return [context.regs[REG.rax] === 77n && trap.kind === 'exception', `a call of which the answer is known: ${show(trap)}, RAX ${context.regs[REG.rax]}`];
+  },
   'ports are closed to ring 3': (probe) => {
     for (const port of [L.PORT, 0x80, 0x3f8]) {
       const context = probe.context('out');

@@ -36,7 +36,7 @@ export class StartState {
     this.#supervisorSegments = sregsImage(kvm, apicBase, 0).slice(0, SEGMENTS_BYTES);
     const lstar = kvm.kind === 'pvm' ? BigInt(L.USER_STUB_GVA) : L.SUPER_BASE + BigInt(L.CODE_LOW + CODE_STUB);
     const msrs: [number, bigint][] = [
-      [X.MSR_STAR, L.STAR_VALUE], [X.MSR_LSTAR, lstar], [X.MSR_SYSCALL_MASK, L.SYSCALL_MASK_VALUE],
+      [X.MSR_STAR, L.STAR_VALUE], [X.MSR_LSTAR, lstar], [X.MSR_SYSCALL_MASK, L.SYSCALL_MASK_VALUE[kvm.kind]],
     ];
     this.#msrs = msrList(msrs);
     this.#msrCount = msrs.length;

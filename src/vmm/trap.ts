@@ -5,6 +5,7 @@
 import { HANDLER_STRIDE } from './layout.ts';
 import * as L from './layout.ts';
 import { CODE_STUB, CODE_WRITER } from './area.ts';
+import { ANSWERS, code, type Listing } from './stub.ts';
 
 /** Which of our own pieces of code an `out` came from. */
 export const AT_RING3 = -1;
@@ -46,4 +47,27 @@ export function atUserStub(ripLow: number, ripHigh: number): boolean {
 /** Whether RIP is at the `out` of the user-readable stub: the next instruction exits. Anywhere else in its page ring 3 may loop. */
 export function beforeUserStub(ripLow: number, ripHigh: number): boolean {
   return ripHigh === USER_STUB_HIGH && ripLow === USER_STUB_LOW;
+}
+
+/** Where the result of an answer is in RAX: its last two instructions. */
+function answered(listing: Listing): ReadonlySet<number> {
+  const offsets = new Set<number>();
+  let at = 0;
+  for (const [line, bytes] of listing) {
+    if (line === 'mov %r11, %rcx' || line === 'jmp *%r11') offsets.add(L.ANSWERS_OFFSET + at);
+    at += bytes.length;
+  }
+  return offsets;
+}
+
+const ANSWERED = answered(ANSWERS);
+const ANSWERS_END = L.ANSWERS_OFFSET + code(ANSWERS).length;
+const STUB_PAGE_LOW = L.VVAR_GVA % 2 ** 32;
+
+/** How far RIP is in the stub and its answers: 'begun', return address and flags are where `syscall` put them; 'answering'; 'answered'; or not there. */
+export function inAnswers(ripLow: number, ripHigh: number): 'begun' | 'answering' | 'answered' | null {
+  const offset = ripLow - STUB_PAGE_LOW;
+  if (ripHigh !== USER_STUB_HIGH || offset < L.USER_STUB_OFFSET || offset >= ANSWERS_END) return null;
+  if (offset <= L.ANSWERS_OFFSET) return 'begun';
+  return ANSWERED.has(offset) ? 'answered' : 'answering';
 }

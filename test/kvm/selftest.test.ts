@@ -17,7 +17,7 @@ test('every behaviour relied on is found, within two seconds', () => {
   assert.ok(performance.now() - start < 2000 * Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1));
   assert.equal(kind, detectKind());
   assert.deepEqual(checks.filter((check) => !check.ok), []);
-  assert.equal(checks.length, 12);
+  assert.equal(checks.length, 13);
 });
 
 test('a fingerprint is stable and names the kind', () => {

@@ -23,6 +23,7 @@ interface State {
   readonly cpl?: number;
   readonly rip: bigint;
   readonly rcx?: bigint;
+  readonly r11?: bigint;
   readonly rflags?: bigint;
   readonly rsp?: bigint;
   /** CS in the pushed frame. */
@@ -37,7 +38,7 @@ function decode(state: State): { trap: Trap; context: Context } {
   };
   put(RIP, state.rip);
   put(RCX, state.rcx ?? USER_RIP);
-  put(R11, 0x246n);
+  put(R11, state.r11 ?? 0x246n);
   put(RFLAGS, state.rflags ?? 2n);
   put(RSP, state.rsp ?? 0x70_0000n);
   const vcpu = {
@@ -68,6 +69,18 @@ test('behind the stub, but not by a system call', () => {
     const { trap, context } = decode({ rip: USER_STUB, rcx });
     assert.deepEqual(trap, GP, String(rcx));
     assert.ok(context.regs[REG.rip] < 2n ** 47n);
+  }
+});
+
+test('in the answers or behind their out: a system call, to go on where R11 says', () => {
+  for (const offset of [7n, 15n, 0x40n, 0x160n]) {
+    const rip = BigInt(L.VVAR_GVA + L.ANSWERS_OFFSET) + offset;
+    const { trap, context } = decode({ rip, r11: USER_RIP, rcx: 7n, rflags: 0x46n });
+    assert.deepEqual(trap, { kind: 'syscall' });
+    assert.deepEqual([REG.rip, REG.rcx, REG.rflags, REG.r11].map((i) => context.regs[i]), [USER_RIP, USER_RIP, 0x246n, 0x246n]);
+    assert.deepEqual(decode({ rip, r11: USER_RIP, rflags: 0x246n }).trap, GP);
+    for (const r11 of [2n ** 47n, 2n ** 63n, 2n ** 64n - 1n]) assert.deepEqual(decode({ rip, r11 }).trap, GP);
+    assert.deepEqual(decode({ kind: 'hardware', rip }).trap, GP);
   }
 });
 

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { CODE_WRITER } from '../../src/vmm/area.ts';
 import * as L from '../../src/vmm/layout.ts';
-import { EXCEPTION_ENTRY, PTE_WRITER, SELFTEST_CODE, SYSCALL_STUB, TOUCHER, code, handlerPage } from '../../src/vmm/stub.ts';
+import { ANSWERS, EXCEPTION_ENTRY, PTE_WRITER, SELFTEST_CODE, SYSCALL_STUB, TOUCHER, code, handlerPage } from '../../src/vmm/stub.ts';
 import type { Listing } from '../../src/vmm/stub.ts';
 import { WRITER_OUT, whoExited } from '../../src/vmm/trap.ts';
 import { gnuAs } from '../kvm/gnuas.ts';
@@ -16,7 +16,7 @@ const hasAs = spawnSync('as', ['--version']).status === 0 && spawnSync('objcopy'
 const options = hasAs ? {} : { skip: 'GNU as is not installed' };
 const source = (listing: Listing): string => listing.map(([line]) => line).join('\n');
 
-const LISTINGS: Record<string, Listing> = { SYSCALL_STUB, EXCEPTION_ENTRY, PTE_WRITER, TOUCHER, ...SELFTEST_CODE };
+const LISTINGS: Record<string, Listing> = { SYSCALL_STUB, ANSWERS, EXCEPTION_ENTRY, PTE_WRITER, TOUCHER, ...SELFTEST_CODE };
 
 for (const [name, listing] of Object.entries(LISTINGS)) {
   test(`${name} is what its assembly says`, options, () => {

@@ -11,6 +11,7 @@ import { NO_RESULT, SNAPSHOT } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { argCode, readArg, setResult } from './args.ts';
 import type { ArgCode } from './args.ts';
+import { noteFile } from './facts.ts';
 import type { SyscallRow } from './row.ts';
 import { ROWS } from './table.ts';
 
@@ -34,7 +35,9 @@ export function dispatch(task: Task): number {
     finish(task, -ENOSYS);
     return 0;
   }
-  return settle(task, call(task, entry));
+  const outcome = settle(task, call(task, entry));
+  if (task.syscallNr < 0) noteFile(task, nr);
+  return outcome;
 }
 
 /** Dispatches the call of a task again: `task.rerun` is the Wait it returned before. */

@@ -54,7 +54,7 @@ const statBytes = new Uint8Array(Stat.size);
 const statView = new DataView(statBytes.buffer);
 
 /** struct stat of an inode: the same bytes each time, to be copied at once. */
-function encodeStat(inode: Inode): Uint8Array {
+export function encodeStat(inode: Inode): Uint8Array {
   const view = statView;
   const { set } = Stat;
   set.st_dev(view, 0, inode.dev);
