@@ -33,6 +33,9 @@ export type RunState =
 /** End of user addresses with 4-level page tables (TASK_SIZE_MAX). */
 export const TASK_SIZE = 0x7fff_ffff_f000;
 
+/** A turn that is nearly over is not cut shorter than this: each kick costs 50 us, and kicks come in periods rounded down. */
+const TURN_MIN_NS = 1_250_000;
+
 /** Runs the sandbox for about `budgetNs` nanoseconds, or until it blocks or ends. */
 export function runSlice(kernel: Kernel, budgetNs: number): RunState {
   try {
@@ -61,7 +64,8 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
     if (now >= endNs) return { kind: 'slice' };
     const { process } = task;
     const cpuLeftNs = process.timers.cpuAtNs - (process.timers.cpuAtNs === Infinity ? 0 : process.cpuNs);
-    const outcome = step(kernel, task, Math.min(Math.min(endNs, sched.preemptAtNs, timers.nextNs) - now, cpuLeftNs));
+    const turnNs = Math.max(Math.min(endNs, sched.preemptAtNs) - now, TURN_MIN_NS);
+    const outcome = step(kernel, task, Math.min(turnNs, timers.nextNs - now, cpuLeftNs));
     const after = clock.monotonicNs();
     task.cpuNs += after - now;
     sched.charge(task, after - now);
