@@ -116,7 +116,14 @@ export interface Machine {
    * The next run may answer calls about this file itself, as the kernel would (vmm/answers.ts), until it traps. A machine that cannot
    * do that has no such method.
    */
-  answerFrom?(facts: FileFacts): void;
+  answerFrom?(facts: FileFacts | null): void;
+  /**
+   * And stats of some absolute paths, with AT_FDCWD and without flags, which are kept from run to run, a few slots: this one is of `path` from
+   * now on, null: of none. False: it is too long or too short.
+   */
+  setPath?(slot: number, path: string | null, stat: Uint8Array): boolean;
+  /** No other machine has run since the last `setPath`: all are still there. */
+  readonly keepsPaths?: boolean;
   /**
    * Runs `context` in `space` at CPL 3 until it traps. Control bits that ring 3 may not choose (IOPL, NT, VM, RF, VIP, VIF)
    * are cleared in rflags and IF is set. `context.regs[rip]` must be below TASK_SIZE: the kernel checks before it calls.

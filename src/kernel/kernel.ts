@@ -37,6 +37,7 @@ import { KernelClock } from './time/clock.ts';
 import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
 import { CallRing } from './trace/ring.ts';
+import { PathFacts } from './syscalls/pathfacts.ts';
 import { Strace } from './trace/strace.ts';
 import type { Tracer } from './trace/tracer.ts';
 import { RERUN, WaitQueues } from './wait.ts';
@@ -112,6 +113,8 @@ export class Kernel {
   readonly ptys = new Ptys();
   readonly bounds = new ErrnoLimits();
   readonly ipc = new IpcBudget(this.bounds);
+  /** What the machine knows of paths. Not saved. */
+  readonly pathFacts: PathFacts;
   readonly processes = new Map<number, Process>();
   readonly tasks = new Map<number, Task>();
   /** The process whose end is the sandbox's end. */
@@ -146,6 +149,7 @@ export class Kernel {
 
   constructor(options: KernelOptions, state: RestoredParts | null = null) {
     this.machine = options.machine;
+    this.pathFacts = new PathFacts(options.machine);
     this.memory = options.machine.memory;
     this.host = options.host;
     this.cpu = options.cpu ?? MINIMAL_CPU;

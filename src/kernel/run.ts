@@ -95,7 +95,7 @@ function step(kernel: Kernel, task: Task, sliceNs: number): number {
     if (task.work) return 0;
   }
   if (!checkRip(task)) return 0;
-  if (task.askedFd >= 0) tellMachine(task);
+  tellMachine(task);
   const trap = kernel.machine.run(task.context, task.process.mm.space, Math.max(sliceNs, 1000));
   if (trap.kind === 'syscall') return dispatch(task);
   return handleTrap(kernel, task, trap);

@@ -11,7 +11,7 @@ import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, Tss 
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
 import * as L from './layout.ts';
-import { ANSWERS, PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
+import { ANSWERS, PATH_ANSWERS, PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
 
 /** Which sort of KVM this is: emulated ring 0 and `syscall` staying at CPL 3, or VT-x / AMD-V. */
 export type HostKind = 'pvm' | 'hardware';
@@ -54,9 +54,13 @@ export class Area {
     return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, L.USER_STUB_OFFSET);
   }
 
-  /** The whole page, for what the stub may answer itself (answers.ts). */
+  /** The stub's page and the page of paths, for what the stub may answer itself (answers.ts). */
   get stubPage(): DataView {
     return new DataView(this.#view.buffer, this.#view.byteOffset + L.VVAR_GPA, PAGE_SIZE);
+  }
+
+  get pathsPage(): DataView {
+    return new DataView(this.#view.buffer, this.#view.byteOffset + L.PATHS_GPA, PAGE_SIZE);
   }
 
   /** Maps the area at `hva`, over what is there. */
@@ -100,6 +104,7 @@ export class Area {
     if (this.kind !== 'pvm') return;
     this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
     this.#bytes.set(code(ANSWERS), L.VVAR_GPA + L.ANSWERS_OFFSET);
+    this.#bytes.set(code(PATH_ANSWERS), L.PATHS_GPA);
     this.#bytes.set(code(TOUCHER), L.VVAR_GPA + L.TOUCHER_OFFSET);
   }
 

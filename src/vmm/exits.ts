@@ -12,7 +12,7 @@ import type { AddressSpace, Context, Trap } from '../platform.ts';
 import * as L from './layout.ts';
 import type { Memory } from './memory.ts';
 import { AT_RING3, AT_STUB, atUserStub, inAnswers, whoExited } from './trap.ts';
-import { CR2, R11, RCX, RFLAGS, RIP, RSP } from './vcpu.ts';
+import { CR2, R11, RAX, RCX, RFLAGS, RIP, RSP } from './vcpu.ts';
 import type { Vcpu } from './vcpu.ts';
 
 const SYSCALL: Trap = { kind: 'syscall' };
@@ -21,6 +21,7 @@ const SHUTDOWN: Trap = { kind: 'shutdown' };
 
 /** Reserved bits in a page-table entry: ours have none set, but a PVM-style host's shadow of supervisor entries has. */
 const PF_RSVD = 8;
+const NR_NEWFSTATAT = 262n;
 /** RIP, CS, RFLAGS, RSP, SS. */
 const FRAME_BYTES = 40;
 const FRAME_TOP = L.STACK_GPA + X.PAGE_SIZE;
@@ -77,12 +78,14 @@ function syscall(vcpu: Vcpu, context: Context): Trap {
  */
 export function unanswered(context: Context): Trap {
   const { regs32 } = context;
-  const from = inAnswers(regs32[RIP], regs32[RIP + 1]) === 'begun' ? RCX : R11;
+  const stage = inAnswers(regs32[RIP], regs32[RIP + 1]);
+  const from = stage === 'begun' ? RCX : R11;
   if ((regs32[RFLAGS] & X.RFLAGS_IF) !== 0 || regs32[from + 1] >= 0x8000) return protectionFault(context, L.USER_STUB_GVA);
   regs32[RIP] = regs32[RCX] = regs32[from];
   regs32[RIP + 1] = regs32[RCX + 1] = regs32[from + 1];
   regs32[R11] = regs32[RFLAGS] = (regs32[RFLAGS] | X.RFLAGS_IF) & ~X.RFLAGS_RF;
   regs32[R11 + 1] = 0;
+  if (stage === 'looking up') context.regs[RAX / 2] = NR_NEWFSTATAT;
   return SYSCALL;
 }
 

@@ -6,7 +6,7 @@
 //   FRAMES    everything from FIRST_FRAME on belongs to the kernel's frame allocator
 // Guest-virtual, in every address space:
 //   [0, USER_END)              the kernel's to hand out: USER_END is Linux's TASK_SIZE_MAX
-//   [USER_END, 2^47)           one page: the time page, and on PVM-style hosts the system-call stub in its second half
+//   [USER_END, 2^47)           two pages: the time page, and on PVM-style hosts the system-call stub in its second half; below it, answers
 //   PML4 slot 256              supervisor only, shared: direct map of guest-physical memory, code and tables of the machine
 
 /** End of what the kernel may map; no program of Linux can have anything from here on. */
@@ -20,6 +20,8 @@ export const USER_STUB_GVA = VVAR_GVA + USER_STUB_OFFSET;
 /** Right behind it: the answers (stub.ts, answers.ts), and the struct stat they give. */
 export const ANSWERS_OFFSET = USER_STUB_OFFSET + 4;
 export const ANSWERS_STAT_OFFSET = 0xf00;
+/** The page below: stats of paths that are answered (answers.ts), on PVM-style hosts. */
+export const PATHS_GVA = VVAR_GVA - 0x1000;
 /** The toucher (stub.ts), in the same page, on PVM-style hosts. */
 export const TOUCHER_OFFSET = 0xe00;
 export const TOUCHER_GVA = VVAR_GVA + TOUCHER_OFFSET;
@@ -50,6 +52,8 @@ export const HANDLER_GPA = 0x3000;
 export const CODE_GPA = 0x4000;
 /** Mapped at VVAR_GVA by every address space, so templates depend on this number. */
 export const VVAR_GPA = 0x5000;
+/** Mapped at PATHS_GVA by every address space. */
+export const PATHS_GPA = 0x6000;
 /** Supervisor half: PDPT; page directories of the direct map (4 pages); directory and table of the supervisor pages. */
 export const SUPER_PDPT_GPA = 0x8000;
 export const DIRECT_PD_GPA = 0x9000;

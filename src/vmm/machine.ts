@@ -213,8 +213,16 @@ export class KvmMachine implements Machine {
     this.memory.destroy();
   }
 
-  answerFrom(facts: FileFacts): void {
+  answerFrom(facts: FileFacts | null): void {
     this.#answers?.set(this, facts);
+  }
+
+  setPath(slot: number, path: string | null, stat: Uint8Array): boolean {
+    return this.#answers?.setPath(this, slot, path, stat) ?? false;
+  }
+
+  get keepsPaths(): boolean {
+    return this.#answers?.owner === this;
   }
 
   run(context: Context, space: AddressSpace, sliceNs: number): Trap {
@@ -312,7 +320,7 @@ export class KvmMachine implements Machine {
   #kickedAt(context: Context): Trap {
     const { regs32 } = context;
     const stage = this.#answers?.isOn ? inAnswers(regs32[RIP], regs32[RIP + 1]) : null;
-    if (stage === 'begun' || stage === 'answering') {
+    if (stage !== null && stage !== 'answered') {
       this.#kicked = true;
       return unanswered(context);
     }

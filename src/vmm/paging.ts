@@ -146,9 +146,11 @@ export class Paging {
     for (let level = 4; level > 1; level--) {
       words[(tables[4 - level] >>> 2) + index(L.VVAR_GVA, level) * 2] = tables[5 - level] | TABLE_BITS;
     }
-    words[(tables[3] >>> 2) + index(L.VVAR_GVA, 1) * 2] = L.VVAR_GPA | LEAF_BITS;
-    // On hardware the stub is elsewhere: nothing in this page is to be run.
-    words[(tables[3] >>> 2) + index(L.VVAR_GVA, 1) * 2 + 1] = this.strict ? PTE_NX_HIGH : 0;
+    for (const [gva, gpa] of [[L.VVAR_GVA, L.VVAR_GPA], [L.PATHS_GVA, L.PATHS_GPA]]) {
+      words[(tables[3] >>> 2) + index(gva, 1) * 2] = gpa | LEAF_BITS;
+      // On hardware the stub is elsewhere: nothing in these pages is to be run.
+      words[(tables[3] >>> 2) + index(gva, 1) * 2 + 1] = this.strict ? PTE_NX_HIGH : 0;
+    }
     words[(root >>> 2) + 256 * 2] = L.SUPER_PDPT_GPA | PTE_P | PTE_W | PTE_A;
     return root;
   }

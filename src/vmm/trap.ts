@@ -2,10 +2,11 @@
 //
 // A system call is one only if RIP is in the stub, an exception only if RIP is in the exception page at CPL 0.
 
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { HANDLER_STRIDE } from './layout.ts';
 import * as L from './layout.ts';
 import { CODE_STUB, CODE_WRITER } from './area.ts';
-import { ANSWERS, code, type Listing } from './stub.ts';
+import { ANSWERS, PATH_ANSWERS, code, type Listing } from './stub.ts';
 
 /** Which of our own pieces of code an `out` came from. */
 export const AT_RING3 = -1;
@@ -50,24 +51,30 @@ export function beforeUserStub(ripLow: number, ripHigh: number): boolean {
 }
 
 /** Where the result of an answer is in RAX: its last two instructions. */
-function answered(listing: Listing): ReadonlySet<number> {
-  const offsets = new Set<number>();
-  let at = 0;
+function answered(listing: Listing, start: number): number[] {
+  const offsets: number[] = [];
+  let at = start;
   for (const [line, bytes] of listing) {
-    if (line === 'mov %r11, %rcx' || line === 'jmp *%r11') offsets.add(L.ANSWERS_OFFSET + at);
+    if (line === 'mov %r11, %rcx' || line === 'jmp *%r11') offsets.push(at);
     at += bytes.length;
   }
   return offsets;
 }
 
-const ANSWERED = answered(ANSWERS);
-const ANSWERS_END = L.ANSWERS_OFFSET + code(ANSWERS).length;
-const STUB_PAGE_LOW = L.VVAR_GVA % 2 ** 32;
+/** Offsets from PATHS_GVA. */
+const STUB = L.USER_STUB_GVA - L.PATHS_GVA, BEGUN_END = L.VVAR_GVA + L.ANSWERS_OFFSET - L.PATHS_GVA;
+const ANSWERED = new Set([...answered(PATH_ANSWERS, 0), ...answered(ANSWERS, BEGUN_END)]);
+const ANSWERS_END = BEGUN_END + code(ANSWERS).length;
+const PATHS_LOW = L.PATHS_GVA % 2 ** 32;
 
-/** How far RIP is in the stub and its answers: 'begun', return address and flags are where `syscall` put them; 'answering'; 'answered'; or not there. */
-export function inAnswers(ripLow: number, ripHigh: number): 'begun' | 'answering' | 'answered' | null {
-  const offset = ripLow - STUB_PAGE_LOW;
-  if (ripHigh !== USER_STUB_HIGH || offset < L.USER_STUB_OFFSET || offset >= ANSWERS_END) return null;
-  if (offset <= L.ANSWERS_OFFSET) return 'begun';
-  return ANSWERED.has(offset) ? 'answered' : 'answering';
+/**
+ * How far RIP is in the stub and its answers: 'begun', return address and flags are where `syscall` put them; 'answering', or 'looking up' a path: RAX is
+ * no more what it was; 'answered'; or not there.
+ */
+export function inAnswers(ripLow: number, ripHigh: number): 'begun' | 'answering' | 'looking up' | 'answered' | null {
+  const offset = ripLow - PATHS_LOW;
+  if (ripHigh !== USER_STUB_HIGH || offset < 0 || offset >= ANSWERS_END || (offset >= PAGE_SIZE && offset < STUB)) return null;
+  if (offset >= STUB && offset <= BEGUN_END) return 'begun';
+  if (ANSWERED.has(offset)) return 'answered';
+  return offset < PAGE_SIZE ? 'looking up' : 'answering';
 }

@@ -82,6 +82,8 @@ export class MemInode extends Inode {
   /** The state this inode is equal to; null when it has changed or is as in the image. */
   private saved: InodeState | null = null;
   private isChanged = false;
+  /** Counts all that changes of it (kernel/syscalls/pathfacts.ts). */
+  changes = 0;
 
   constructor(fs: MemFs, state: InodeState) {
     super();
@@ -111,8 +113,14 @@ export class MemInode extends Inode {
   }
 
   changed(): void {
+    this.mark();
+    if (this.isDirectory()) this.fs.directoryChanges++;
+  }
+
+  private mark(): void {
     this.saved = null;
     this.isChanged = true;
+    this.changes++;
   }
 
   /** Content changed: mtime and ctime are now. */
@@ -148,7 +156,7 @@ export class MemInode extends Inode {
     const now = this.fs.now();
     if (this.atime > this.mtime && this.atime > this.ctime && now - this.atime < DAY_NS) return;
     this.atime = now;
-    this.changed();
+    this.mark();
   }
 
   override setattr(change: AttrChange): number {

@@ -153,6 +153,8 @@ export class MemFs {
   /** Numbers whose inode is gone: neither base nor image is asked again. */
   private readonly freed = new Set<number>();
   private nextIno: number;
+  /** Counts changes of directories, but for their access times. */
+  directoryChanges = 0;
 
   constructor(parts: FsParts, options: MemFsOptions, state: MemFsState | null = null) {
     this.parts = parts;

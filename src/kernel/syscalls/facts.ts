@@ -4,6 +4,7 @@
 // Interface: `noteFile` behind each call, `tellMachine` before ring 3 runs again. No facts while calls are traced; answered calls are in no count.
 
 import { REG } from '../../platform.ts';
+import type { FileFacts } from '../../platform.ts';
 import type { Task } from '../process/task.ts';
 import { encodeStat } from './stat.ts';
 
@@ -31,13 +32,21 @@ export function noteFile(task: Task, nr: number): void {
   }
 }
 
-/** `task` runs next, and nothing has run since its last call. */
+/** `task` runs next. */
 export function tellMachine(task: Task): void {
-  const { kernel, askedFd: fd } = task;
+  const { kernel } = task;
+  if (kernel.tracer) return;
+  const file = task.askedFd < 0 ? null : fileFacts(task);
+  if (kernel.pathFacts.refresh(task) || file) kernel.machine.answerFrom?.(file);
+}
+
+/** Nothing has run since its last call, which was about `askedFd`. */
+function fileFacts(task: Task): FileFacts | null {
+  const fd = task.askedFd;
   task.askedFd = -1;
-  const file = fd < 0 || kernel.tracer ? null : task.process.files.get(fd);
-  if (!file || file.kind !== 'reg' || !file.canRead() || file.pos > POS_MAX) return;
+  const file = task.process.files.get(fd);
+  if (!file || file.kind !== 'reg' || !file.canRead() || file.pos > POS_MAX) return null;
   // Only a read sets the access time, so the next one at the end need not.
   const atEnd = task.askedAfterRead && file.pos >= file.inode.sizeBytes;
-  kernel.machine.answerFrom?.({ fd, pos: file.pos, atEnd, stat: encodeStat(file.inode) });
+  return { fd, pos: file.pos, atEnd, stat: encodeStat(file.inode) };
 }

@@ -77,7 +77,9 @@ function statAt(task: Task, dirfd: number, pathAt: number, buf: number, flags: n
   const path = task.process.mm.readCString(pathAt, PATH_MAX);
   if (typeof path === 'number') return path;
   const dentry = lookupAt(task, dirfd, path, flags);
-  return typeof dentry === 'number' ? dentry : task.process.mm.copyOut(buf, encodeStat(dentry.inode));
+  if (typeof dentry === 'number') return dentry;
+  if (flags === 0) task.kernel.pathFacts.learn(task, path, dentry);
+  return task.process.mm.copyOut(buf, encodeStat(dentry.inode));
 }
 
 function stat(task: Task, path: number, buf: number): number {
