@@ -5,12 +5,12 @@
 //   PRIVATE   per VM, saved in templates: exception stack, PTE-writer queue, free list of page tables
 //   FRAMES    everything from FIRST_FRAME on belongs to the kernel's frame allocator
 // Guest-virtual, in every address space:
-//   [0, USER_END)              the kernel's to hand out: USER_END is Linux's TASK_SIZE_MAX
+//   [0, USER_END)              the kernel's to hand out; it keeps to less (USER_END of platform.ts)
 //   [USER_END, 2^47)           two pages: the time page, and on PVM-style hosts the system-call stub in its second half; below it, answers
 //   PML4 slot 256              supervisor only, shared: direct map of guest-physical memory, code and tables of the machine
 
-/** End of what the kernel may map; no program of Linux can have anything from here on. */
-export const USER_END = 0x7fff_ffff_f000;
+/** End of what the kernel may map. */
+export const USER_END = 0x7fff_ffff_e000;
 /** The time page, readable in ring 3, written by the host (vvar.ts). */
 export const VVAR_GVA = 0x7fff_ffff_f000;
 /** Where the stub starts in the time page. */

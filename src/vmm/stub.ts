@@ -20,8 +20,9 @@ export const SYSCALL_STUB: Listing = [
 /**
  * The answers, behind the stub on PVM-style hosts: run at CPL 3 instead of the stub's `out` while the host lets them (answers.ts, which fills
  * in the constants 0x12345678 and the struct stat). They answer, of one descriptor, lseek(fd, 0, SEEK_CUR), ioctl(fd, TCGETS),
- * newfstatat(fd, "", …, AT_EMPTY_PATH) and a read of one byte at the end, and newfstatat(AT_FDCWD, …, 0) of some paths; everything else leaves by the `out`. No instruction changes a flag; r11 is
- * where the program goes on, rcx is free, rax is the call's number until it is the result. CS: entered at CPL 0 they only leave.
+ * newfstatat(fd, "", …, AT_EMPTY_PATH) and a read of one byte at the end, and newfstatat(AT_FDCWD, …, 0) of some paths; everything else
+ * leaves by the `out`. No instruction changes a flag; r11 is where the program goes on, rcx is free, rax is the call's number until it is the
+ * result. CS: entered at CPL 0 they only leave.
  */
 export const ANSWERS: Listing = [
   ['mov %rcx, %r11', [0x49, 0x89, 0xcb]],
@@ -124,8 +125,8 @@ export const ANSWERS: Listing = [
 ];
 
 /**
- * The start of the page of paths: what a slot's code (answers.ts) ends in. rcx is its struct stat, and newfstatat(AT_FDCWD, path, rdx, 0) is answered; or,
- * entered by the last but one line, no slot has the path, and it is the call that it was: rax was used to compare.
+ * The start of the page of paths: what a slot's code (answers.ts) ends in. rcx is its struct stat, and newfstatat(AT_FDCWD, path, rdx, 0) is
+ * answered; or, entered by the last but one line, no slot has the path, and it is the call that it was: rax was used to compare.
  */
 export const PATH_ANSWERS: Listing = [
   ['mov (%rcx), %rax', [0x48, 0x8b, 0x01]],

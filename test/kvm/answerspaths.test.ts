@@ -77,7 +77,9 @@ test('all slots at once; one that was taken back; other arguments', { skip: skip
   machine.setPath(3, null, new Uint8Array(0));
   paths.forEach((path, i) => assert.equal(asker.answer(path), i === 3 ? -1 : i + 1));
   const [path] = paths;
-  for (const regs of [{ rdi: 3n }, { r10: 0x100n }, { r10: 1n << 40n }, { rsi: 0n }, { rsi: 1n << 63n }, { rsi: BigInt(DATA + 4095) }]) assert.equal(asker.answer(path, regs), -1);
+  for (const regs of [{ rdi: 3n }, { r10: 0x100n }, { r10: 1n << 40n }, { rsi: 0n }, { rsi: 1n << 63n }, { rsi: BigInt(DATA + 4095) }]) {
+    assert.equal(asker.answer(path, regs), -1);
+  }
   assert.equal(asker.ask(path, { rax: 4n }).kind, 'syscall');
   for (const rdx of [0n, BigInt(DATA + 4096 - 64), 1n << 63n, 2n ** 64n - 64n]) assert.equal(asker.answer(path, { rdx }), -1);
   const other = new Asker();
@@ -142,7 +144,8 @@ int main(int argc, char **argv) {
   put("again"); show("again"); if (fork() == 0) { show("in a child"); setgid(1000); setuid(1000); show("as another"); _exit(0); } wait(0);
   chmod(dir, 0700); if (fork() == 0) { show("in a child"); setgid(1000); setuid(1000); show("as another"); chdir("/"); _exit(0); } wait(0);
   if (fork() == 0) { show("before"); chroot(dir); show("chroot"); _exit(0); } wait(0);
-  show("a thousand times"); for (int i = 0; i < 1000; i++) { struct stat s; syscall(SYS_newfstatat, AT_FDCWD, file, &s, 0); syscall(SYS_newfstatat, AT_FDCWD, dir, &s, 0); }
+  show("a thousand times"); struct stat s;
+  for (int i = 0; i < 2000; i++) syscall(SYS_newfstatat, AT_FDCWD, i % 2 ? file : dir, &s, 0);
   unlink(file); rmdir(dir);
 }`;
 
