@@ -164,6 +164,7 @@ export interface SandboxStats {
   readonly threads: number;
   /** Processor time of all programs so far. */
   readonly cpuTimeMs: number;
+  /** Those that the kernel answered: what the machine answers itself (vmm/answers.ts) is in no count. */
   readonly syscalls: number;
 }
 
@@ -214,6 +215,7 @@ export interface RunEnd {
   readonly cpuTimeMs: number;
   /** Pages of 4 KB that the run made its own; null unless `countPages`, or with `reuse`. */
   readonly dirtyPages: number | null;
+  /** Those that the kernel answered: what the machine answers itself (vmm/answers.ts) is in no count. */
   readonly syscalls: number;
   readonly unimplemented: Readonly<Record<string, number>>;
   /** Of a run in a context: its interpreter ended with it; the next run starts another. */
