@@ -39,6 +39,7 @@ const SLOTS_AT = 256, SLOT_BYTES = 480;
 /** Compared by eight bytes at a time, the last of them overlapping; NUL is one of them. */
 const WORD = 8, COMPARE_BYTES = 29;
 const PATH_MAX = Math.floor((SLOT_BYTES - STAT_BYTES - 12) / COMPARE_BYTES) * WORD - 1;
+const text = Buffer.alloc(PATH_MAX + 1);
 /** Where PATH_ANSWERS is entered when no slot has the path: its last two instructions. */
 const MISS_AT = behind(PATH_ANSWERS, 'jmp *%r11');
 
@@ -118,13 +119,14 @@ export class Answers {
     const page = this.#paths;
     const start = SLOTS_AT + slot * SLOT_BYTES;
     new Uint8Array(page.buffer, page.byteOffset + start, STAT_BYTES).set(stat);
-    const bytes = Buffer.from(`${path}\0`, 'latin1');
+    const length = text.write(`${path}\0`, 'latin1');
     let at = start + STAT_BYTES;
-    for (let offset = bytes.length - WORD; ; offset = Math.ceil(offset / WORD) * WORD - WORD) {
+    for (let offset = length - WORD; ; offset = Math.ceil(offset / WORD) * WORD - WORD) {
       page.setUint32(at, 0x8e8b48, true); // mov offset(%rsi), %rcx
       page.setUint32(at + 3, offset, true);
       page.setUint16(at + 7, 0xb848, true); // mov $~word, %rax
-      page.setBigUint64(at + 9, ~bytes.readBigUInt64LE(offset), true);
+      page.setInt32(at + 9, ~text.readInt32LE(offset), true);
+      page.setInt32(at + 13, ~text.readInt32LE(offset + 4), true);
       page.setUint32(at + 17, 0x014c8d48, true); // lea 1(%rcx, %rax), %rcx
       page.setUint8(at + 21, 1);
       page.setUint16(at + 22, 0x05e3, true); // jrcxz over the jump
