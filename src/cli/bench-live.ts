@@ -13,6 +13,8 @@ const OUTPUT = /^2\n$/;
 const FEW = 10;
 const SETTLE_MS = 1000;
 const RUNS = 50;
+/** Sandboxes that are forked, or run, at a time. */
+const AT_ONCE = 16;
 
 /** `count`: live sandboxes, 1000 by default. */
 export async function benchLive(engine: Engine, count: number): Promise<Row[]> {
@@ -22,15 +24,13 @@ export async function benchLive(engine: Engine, count: number): Promise<Row[]> {
   const idleKb = (before - await availableKb()) / count;
   await closeAll(idle);
 
-  const few = await forkMany(template, FEW);
-  await runAll(few);
+  const few = await forkMany(template, FEW, runIn);
   const beside10 = await timeRuns(engine);
   await closeAll(few);
 
   const start = await availableKb();
   const startMs = performance.now();
-  const ran = await forkMany(template, count);
-  await runAll(ran);
+  const ran = await forkMany(template, count, runIn);
   const seconds = (performance.now() - startMs) / 1000;
   const ranKb = (start - await availableKb()) / count;
   const besideMany = await timeRuns(engine);
@@ -41,20 +41,22 @@ export async function benchLive(engine: Engine, count: number): Promise<Row[]> {
   ];
 }
 
-async function forkMany(template: Template, count: number): Promise<Sandbox[]> {
+/** `then` is done with each as soon as it is there; so many are under way at a time. */
+async function forkMany(template: Template, count: number, then: (sandbox: Sandbox) => Promise<void> = async () => {}): Promise<Sandbox[]> {
   const sandboxes: Sandbox[] = [];
-  while (sandboxes.length < count) {
-    const some = Math.min(16, count - sandboxes.length);
-    sandboxes.push(...await Promise.all(Array.from({ length: some }, () => template.fork({ pooled: false }))));
-  }
+  let left = count;
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    while (left-- > 0) {
+      const sandbox = await template.fork({ pooled: false });
+      sandboxes.push(sandbox);
+      await then(sandbox);
+    }
+  }));
   return sandboxes;
 }
 
-async function runAll(sandboxes: readonly Sandbox[]): Promise<void> {
-  for (let at = 0; at < sandboxes.length; at += 16) {
-    const results = await Promise.all(sandboxes.slice(at, at + 16).map((sandbox) => sandbox.run(CODE)));
-    for (const result of results) check(result.stdout.toString(), OUTPUT);
-  }
+async function runIn(sandbox: Sandbox): Promise<void> {
+  check((await sandbox.run(CODE)).stdout.toString(), OUTPUT);
 }
 
 async function closeAll(sandboxes: readonly Sandbox[]): Promise<void> {
