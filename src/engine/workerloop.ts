@@ -59,6 +59,8 @@ const REPORT_BYTES = 16 << 20;
 let isRefilling = false;
 /** When guests want to run, the pools look again after so long. */
 const BUSY_MS = 1;
+/** What a run leaves to do waits so long: it would take a processor from those who bring the answer where it is wanted. */
+const AFTERWARDS_MS = 1;
 /** Forks kept ready for each template. */
 const PARKED_MAX = 4;
 /** /dev/kvm and all that goes with it, or why it cannot be used. */
@@ -245,8 +247,10 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
     if (fork) guest.leave();
     channel.sendNow({ type: 'end', call, end } satisfies FromWorker);
     if (request.kind === 'code' && !reusable.has(guest)) pool?.noteEnd(guest);
-    if (fork) setImmediate(() => closeGuest(sandbox));
-    refillSoon();
+    setTimeout(() => {
+      if (fork) closeGuest(sandbox);
+      refillSoon();
+    }, AFTERWARDS_MS);
   };
   try {
     guest.start(whole, onEnd);
