@@ -28,8 +28,8 @@ test('a request that is stolen, a descriptor that is closed or is another', () =
   await isLost(box, await box.run('import os; os.dup2(1, 3)'));
   await isLost(box, await box.run('import os; r, w = os.pipe(); os.dup2(r, 3); os.close(w)'));
   const thief = 'import os, threading\ndef steal():\n    try: os.read(3, 32768)\n    except PermissionError: print("denied", flush=True)\n'
-    + 'threading.Thread(target=steal).start()';
-  const [before, after] = [await box.run(thief), await box.run('print("not stolen")')];
+    + 'thread = threading.Thread(target=steal)\nthread.start()';
+  const [before, after] = [await box.run(thief), await box.run('thread.join()\nprint("not stolen")')];
   assert.equal(text(before) + text(after), 'denied\nnot stolen\n');
 }));
 
