@@ -122,8 +122,8 @@ export interface Machine {
    * now on, null: of none. False: it is too long or too short.
    */
   setPath?(slot: number, path: string | null, stat: Uint8Array): boolean;
-  /** No other machine has run since the last `setPath`: all are still there. */
-  readonly keepsPaths?: boolean;
+  /** No other machine has run since the last `setPath`: all are still there. Undefined: it answers none. */
+  readonly keepsPaths?: boolean | undefined;
   /**
    * Runs `context` in `space` at CPL 3 until it traps. Control bits that ring 3 may not choose (IOPL, NT, VM, RF, VIP, VIF)
    * are cleared in rflags and IF is set. `context.regs[rip]` must be below TASK_SIZE: the kernel checks before it calls.

@@ -221,8 +221,8 @@ export class KvmMachine implements Machine {
     return this.#answers?.setPath(this, slot, path, stat) ?? false;
   }
 
-  get keepsPaths(): boolean {
-    return this.#answers?.owner === this;
+  get keepsPaths(): boolean | undefined {
+    return this.#answers ? this.#answers.owner === this : undefined;
   }
 
   run(context: Context, space: AddressSpace, sliceNs: number): Trap {

@@ -38,7 +38,7 @@ export class PathFacts {
     const { machine } = this;
     const { inode } = dentry;
     const { vfs } = task.kernel;
-    if (!machine.setPath || task.kernel.tracer || !(inode instanceof MemInode) || inode.fs !== vfs.memory.root) return;
+    if (!machine.setPath || machine.keepsPaths === undefined || task.kernel.tracer || !(inode instanceof MemInode) || inode.fs !== vfs.memory.root) return;
     if (!path.startsWith('/') || task.process.fs.root !== vfs.root || pathOf(dentry) !== path) return;
     if (!machine.keepsPaths || !this.isOf(task) || this.directoryChanges !== inode.fs.directoryChanges) this.restart(task, inode);
     if (this.slots.some((known) => known?.path === path)) return;
