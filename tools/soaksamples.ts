@@ -1,7 +1,7 @@
 // What a soak looks at while it runs: memory and descriptors of this process and its workers, and whether they grow.
 
 import { readFileSync, readdirSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** At one moment. Sizes in MB. */
@@ -9,8 +9,13 @@ export interface Sample {
   readonly runs: number;
   /** Live objects of this process: the heap and what hangs on it, after a collection. */
   readonly ownHeapMb: number;
-  /** Its resident memory without files. */
+  /** Its resident memory without files and without `youngMb`. */
   readonly ownMb: number;
+  /**
+   * Memory that V8 keeps for new objects, used or not: it doubles, to tens of megabytes, when enough objects have outlived a collection
+   * since it last did, and shrinks only where little is allocated. What it gives up it keeps in a pool for a while: `npm run soak` has it bounded.
+   */
+  readonly youngMb: number;
   readonly ownFds: number;
   readonly workers: number;
   /** Of the workers: resident memory without files, descriptors, mappings; the median of them. */
@@ -25,7 +30,7 @@ export const SAMPLES = 60;
 const RUNS_MIN = 3000;
 
 /** What may not grow, and what it may differ by without having grown: a share, and so much. */
-const FLAT: readonly (readonly [Exclude<keyof Sample, 'runs' | 'workers'>, number, number])[] = [
+const FLAT: readonly (readonly [Exclude<keyof Sample, 'runs' | 'workers' | 'youngMb'>, number, number])[] = [
   ['ownHeapMb', 0.1, 2], ['ownMb', 0.15, 12], ['ownFds', 0, 8], ['workerMb', 0.15, 24], ['workerFds', 0.15, 16], ['workerMaps', 0.15, 200],
 ];
 
@@ -41,6 +46,11 @@ const read = (path: string): string => {
 };
 
 const anonymousMb = (pid: number): number => Number(/^RssAnon:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+
+const youngMb = (): number => {
+  const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  return (space?.physical_space_size ?? 0) / 2 ** 20;
+};
 
 const fds = (pid: number): number => {
   try {
@@ -63,10 +73,12 @@ export function median(values: readonly number[]): number {
 export function sample(runs: number): Sample {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
+  const young = youngMb();
   const workers = children();
   const ofWorkers = (what: (pid: number) => number): number => Math.round(median(workers.map(what)));
   return {
-    runs, ownHeapMb: Math.round((heapUsed + external) / 2 ** 18) / 4, ownMb: Math.round(anonymousMb(process.pid)), ownFds: fds(process.pid),
+    runs, ownHeapMb: Math.round((heapUsed + external) / 2 ** 18) / 4, ownMb: Math.round(anonymousMb(process.pid) - young), youngMb: Math.round(young),
+    ownFds: fds(process.pid),
     workers: workers.length, workerMb: ofWorkers(anonymousMb), workerFds: ofWorkers(fds),
     workerMaps: ofWorkers((pid) => read(`/proc/${pid}/maps`).split('\n').length),
   };
