@@ -13,6 +13,8 @@ const GROUPS = ['hwkvm/*', 'kvm/*', 'conformance/*', 'server/*', 'programs/fast'
 const LEFT_OUT: Readonly<Record<string, string>> = {
   'test/kvm/cli': 'starts the command a hundred times, which would take an hour',
   'test/kvm/template': 'builds template after template, which would take an hour',
+  'test/kvm/orphans': 'starts the command again and again, and needs the network',
+  'test/kvm/tenants': 'about worker processes, whatever KVM is below: a quarter of an hour',
   'test/kvm/layouts': 'builds template after template, which would take an hour',
   'test/kvm/leak': 'hundreds of runs, which would take an hour',
   'test/kvm/soak': 'hundreds of runs, which would take an hour',
@@ -30,7 +32,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
 /** The slowest, which begin first so that no machine is left with one of them at the end. */
 const SLOWEST = [
   'conformance/others', 'kvm/branchmemory', 'kvm/examples', 'conformance/events', 'conformance/programs', 'kvm/forged', 'kvm/hostile', 'kvm/fuzzcalls',
-  'conformance/files', 'kvm/confine',
+  'conformance/files', 'kvm/confine', 'kvm/statefulprocess', 'kvm/statefulhostile', 'kvm/rewind',
 ].map(name => `test/${name}.test.ts`);
 
 /** For one file, without OFFSHOOT_TEST_SLOW; the runner inside ends it by itself. */
