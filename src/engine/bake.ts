@@ -13,7 +13,7 @@ import { findImage, type Image } from '../image/store.ts';
 import { Additions } from './additions.ts';
 import { OffshootError } from './errors.ts';
 import type { KvmHost } from './kvmhost.ts';
-import { runToEnd } from './oneshot.ts';
+import { runConfined } from './oneshotclient.ts';
 import type { Progress } from './protocol.ts';
 import { ENVIRONMENT } from './spec.ts';
 
@@ -65,7 +65,7 @@ export function bakeImage(host: KvmHost, image: Image, name: string): Promise<Im
   const options = { home: host.home, name, stage: 'ready' } as const;
   const python = pythonOf(host.home, image, name);
   if (!python) return extendImage(image, (add) => add({ path: PARK_PATH, mode: 0o755, content: PARK }), options);
-  return extendBySandbox(host, image, [python, '-I', '-B', '-c', guestScript('compile.py')], 'Byte-compiling the image\'s modules failed', options);
+  return extendBySandbox(image, [python, '-I', '-B', '-c', guestScript('compile.py')], 'Byte-compiling the image\'s modules failed', options);
 }
 
 function guestScript(name: string): string {
@@ -79,11 +79,12 @@ interface Input {
 
 /** Runs a program of the image that sends files, and packs image and files into a new image. */
 function extendBySandbox(
-  host: KvmHost, image: Image, argv: readonly string[], failure: string, options: Extension & { readonly home: string }, input: Input = {},
+  image: Image, argv: readonly string[], failure: string, options: Extension & { readonly home: string }, input: Input = {},
 ): Promise<Image> {
+  const { home } = options;
   const fill = (add: (addition: Addition) => void): void => {
     const additions = new Additions(add);
-    const { stderr, exitCode } = runToEnd(host, image.id, {
+    const { stderr, exitCode } = runConfined(home, image, {
       argv, uid: 0, memoryBytes: MEMORY_BYTES, outputBytes: OUTPUT_BYTES, ...input, onStdout: (bytes) => additions.push(bytes),
     });
     if (exitCode !== 0) throw failed(failure, stderr, exitCode);
@@ -93,8 +94,8 @@ function extendBySandbox(
 }
 
 /** With the last line that the program wrote: usually the exception. */
-function failed(what: string, stderr: Buffer, exitCode: number): OffshootError {
-  const line = (stderr.toString('utf8').trim().split('\n').at(-1) ?? '').slice(0, 400);
+function failed(what: string, stderr: string, exitCode: number): OffshootError {
+  const line = (stderr.trim().split('\n').at(-1) ?? '').slice(0, 400);
   return new OffshootError('image-failed', `${what}: ${line || `exit code ${exitCode}`}.`);
 }
 
@@ -106,21 +107,21 @@ async function addWheels(host: KvmHost, image: Image, spec: ImageSpec, onProgres
   if (!python) throw new OffshootError('image-failed', 'Python packages need Python in the image: it has no python3 in its PATH.');
   makeDirectories(`${home}/cache`, 0o700);
   // Builds that were killed left these: nobody else builds now.
-  const left = readdirSync(`${home}/cache`).filter((name) => name.startsWith('wheels-'));
+  const left = readdirSync(`${home}/cache`).filter((name) => /^(?:wheels|shot)-/.test(name));
   for (const name of left) rmSync(`${home}/cache/${name}`, { recursive: true, force: true });
   const dir = mkdtempSync(`${home}/cache/wheels-`);
   try {
     const wheels = [...spec.wheels];
     if (spec.requirements !== '') {
       onProgress({ phase: 'download', message: `fetching the wheels for ${spec.requirements} with pip`, done: 0, total: 0 });
-      wheels.push(...await fetchWheels(spec.requirements, targetOf(host, image, python), dir));
+      wheels.push(...await fetchWheels(spec.requirements, targetOf(home, image, python), dir));
     }
     const count = wheels.length === 1 ? '1 wheel' : `${wheels.length} wheels`;
     onProgress({ phase: 'install', message: `installing Python packages in a sandbox: ${count}`, done: 0, total: 0 });
     const { stdin, largest } = readWheels(wheels);
     const memoryBytes = Math.min(MEMORY_BYTES_MAX, INSTALL_BYTES + Math.ceil(largest / 2 ** 20) * 2 ** 21);
     const argv = [python, '-I', '-B', '-c', guestScript('install.py')];
-    return await extendBySandbox(host, image, argv, 'The Python packages cannot be installed', {
+    return await extendBySandbox(image, argv, 'The Python packages cannot be installed', {
       home, name: spec.name, stage: 'installed', key: specKey(spec), source: spec.from,
     }, { stdin, memoryBytes });
   } finally {
@@ -157,11 +158,13 @@ except (ValueError, OSError):
 print(json.dumps({"version": "%d.%d" % sys.version_info[:2], "libc": libc}))`;
 
 /** Asks the image's Python what wheels fit it. */
-function targetOf(host: KvmHost, image: Image, python: string): PythonTarget {
-  const { stdout, stderr, exitCode } = runToEnd(host, image.id, {
+function targetOf(home: string, image: Image, python: string): PythonTarget {
+  let stdout = '';
+  const { stderr, exitCode } = runConfined(home, image, {
     argv: [python, '-I', '-B', '-c', PROBE], uid: 0, memoryBytes: MEMORY_BYTES, outputBytes: 65536,
+    onStdout: (bytes) => stdout += Buffer.from(bytes).toString('latin1'),
   });
-  const said = /^\{"version": "(3\.\d{1,3})", "libc": (?:null|"(?:glibc (\d)\.(\d{1,3})[^"]*|[^"]*)")\}$/.exec(stdout.toString('latin1').trim());
+  const said = /^\{"version": "(3\.\d{1,3})", "libc": (?:null|"(?:glibc (\d)\.(\d{1,3})[^"]*|[^"]*)")\}$/.exec(stdout.trim());
   if (exitCode !== 0 || !said) throw failed('The image\'s Python does not start', stderr, exitCode);
   return { version: said[1], glibc: said[2] === undefined ? null : [Number(said[2]), Number(said[3])] };
 }

@@ -1,6 +1,6 @@
 // Builds a template: has its program frozen by a confined process (freezeprocess.ts), and puts a header on what that wrote.
 
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { findImage, type Image } from '../image/store.ts';
 import { pythonOf } from './bake.ts';
 import { OffshootError } from './errors.ts';
@@ -29,7 +29,7 @@ export function buildTemplate(host: KvmHost, spec: TemplateSpec, image: Image, b
   }
   const { uid, gid, cwd, memoryBytes, preload, setup } = spec;
   const job: FreezeJob = {
-    imageId: image.id, indexBytes: statSync(image.indexPath).size, python, env: { ...env, ...BUILD_ENVIRONMENT }, uid, gid, cwd,
+    imageId: image.id, python, env: { ...env, ...BUILD_ENVIRONMENT }, uid, gid, cwd,
     memoryBytes: memoryBytes || MEMORY_BYTES, agent: readFileSync(new URL('../guest/agent.py', import.meta.url), 'utf8'),
     options: { preload, usual: spec.usual ? USUAL_MODULES : [], setup: setup?.filename ?? null }, setup: setup?.source ?? '',
   };

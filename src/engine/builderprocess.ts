@@ -1,5 +1,6 @@
 // The builder process: started when a template or its image is missing, ended when it is there. It may do what workers may
-// not: run apt-get, use the network, write to the home directory. It runs no sandboxes of users, and no template's program: freezeprocess.ts does.
+// not: run apt-get, use the network, write to the home directory. No guest runs in it, not even
+// the programs of an image that is being built: freezeprocess.ts has them.
 
 import type { BuildRequest, FromBuilder } from './builderclient.ts';
 import { explain } from './explain.ts';

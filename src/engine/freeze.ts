@@ -14,16 +14,16 @@ import { createMachine } from '../vmm/machine.ts';
 import { OffshootError, type ErrorCode } from './errors.ts';
 import { bootGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
+import type { OneShotEnd } from './oneshot.ts';
 import { sendStream } from './request.ts';
 import { writeContent, type TemplateContents, type TemplateHeader } from './templatefile.ts';
 
-/** What is open in the process that does it: image index, image blob, the file to write. */
-export const INDEX_FD = 3, BLOB_FD = 4, OUTPUT_FD = 5;
+/** What is open in the process that does it: image index, image blob, the file to write; of a program, what it reads. */
+export const INDEX_FD = 3, BLOB_FD = 4, OUTPUT_FD = 5, INPUT_FD = 6;
 
 /** What to freeze. */
 export interface FreezeJob {
   readonly imageId: string;
-  readonly indexBytes: number;
   /** The image's Python, which runs the agent; null: the template has none. */
   readonly python: string | null;
   readonly env: Readonly<Record<string, string>>;
@@ -42,7 +42,9 @@ export type Frozen = Pick<TemplateHeader, 'random' | 'shared' | 'memoryBytes' | 
   & Pick<TemplateContents, 'importMs' | 'modules' | 'mappings'>;
 
 /** What the process says, as JSON. */
-export type FromFreezer = { readonly frozen: Frozen } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+export type FromFreezer =
+  | { readonly frozen: Frozen } | { readonly end: OneShotEnd }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string } };
 
 const BUDGET_NS = 100_000_000;
 /** A setup that has not reached its snapshot point by then never will. */

@@ -13,31 +13,46 @@ const ANSWER_BYTES_MAX = 4 << 20;
 
 /** Freezes `job` on `image` into the file `output`. Throws OffshootError. */
 export function freezeConfined(home: string, job: FreezeJob, image: Image, output: number): Frozen {
+  return checked(askConfined(home, job, image, [output]), output);
+}
+
+/**
+ * What the process that does `job` with `image` says, an object whose fields nobody has looked at; `files`: what it has open beside the
+ * image. Throws OffshootError, its own too.
+ */
+export function askConfined(home: string, job: object, image: Image, files: readonly number[]): Readonly<Record<string, unknown>> {
   const self = fileURLToPath(import.meta.url);
   const entry = self.replace(/(freezeclient|builderprocess|chunk-\w+)\.(ts|js)$/, 'freezeprocess.$2');
-  const files = [openSync(image.indexPath, 'r'), openSync(image.blobPath, 'r')];
+  const parts = [openSync(image.indexPath, 'r'), openSync(image.blobPath, 'r')];
   try {
     const { stdout, status, signal } = spawnSync(process.execPath, ['--no-warnings', entry, home, String(process.pid)], {
-      stdio: ['pipe', 'pipe', 'inherit', ...files, output], input: JSON.stringify(job), maxBuffer: ANSWER_BYTES_MAX, env: workerEnvironment(home),
+      stdio: ['pipe', 'pipe', 'inherit', ...parts, ...files], input: JSON.stringify({ ...job, indexBytes: fstatSync(parts[0]).size }),
+      maxBuffer: ANSWER_BYTES_MAX, env: workerEnvironment(home),
     });
     const how = signal ?? `exit code ${status}`;
     if (status !== 0) throw new OffshootError('worker-lost', `The process that freezes templates ended (${how}) before it was done.`);
-    return checked(stdout, output);
+    return answerOf(stdout);
   } finally {
-    files.forEach((fd) => closeSync(fd));
+    parts.forEach((fd) => closeSync(fd));
   }
 }
 
-function checked(stdout: Buffer, output: number): Frozen {
-  const wrong = (): OffshootError => new OffshootError('internal', 'The process that freezes templates sent something that cannot be.');
-  let answer: Partial<Record<'frozen' | 'error', Record<string, unknown>>>;
+const wrong = (): OffshootError => new OffshootError('internal', 'The process that freezes templates sent something that cannot be.');
+
+function answerOf(stdout: Buffer): Readonly<Record<string, unknown>> {
+  let answer: Readonly<Record<string, unknown>> | null;
   try {
     answer = JSON.parse(stdout.toString()) as typeof answer;
   } catch {
     throw wrong();
   }
-  const { error, frozen } = answer as Partial<Extract<FromFreezer, { frozen: unknown }> & Extract<FromFreezer, { error: unknown }>>;
+  const { error } = (answer ?? {}) as Partial<Extract<FromFreezer, { error: unknown }>>;
   if (error) throw isErrorCode(error.code) ? new OffshootError(error.code, String(error.message).slice(0, 1000)) : wrong();
+  return answer ?? {};
+}
+
+function checked(answer: Readonly<Record<string, unknown>>, output: number): Frozen {
+  const { frozen } = answer as Partial<Extract<FromFreezer, { frozen: unknown }>>;
   if (!frozen) throw wrong();
   const { shared, random, sha256, memoryBytes, stateBytes } = frozen;
   if (!isWhole(memoryBytes) || !isWhole(stateBytes) || memoryBytes + stateBytes !== fstatSync(output).size) throw wrong();

@@ -55,9 +55,12 @@ test('a static program writes and exits', async () => {
     mkdirSync(join(dir, 'root'));
     writeFileSync(join(dir, 'root/program'), PROGRAM, { mode: 0o755 });
     const image = await packDirectory(join(dir, 'root'), { home: dir });
-    const result = runToEnd(KvmHost.open(dir), image.id, { argv: ['/program'], memoryBytes: 64 << 20, outputBytes: 4096, uid: 0 });
+    let stdout = '';
+    const result = runToEnd(KvmHost.open(dir), image.id, {
+      argv: ['/program'], memoryBytes: 64 << 20, outputBytes: 4096, uid: 0, stdin: new Uint8Array(), onStdout: (bytes) => stdout += String(Buffer.from(bytes)),
+    });
     assert.deepEqual(
-      { stdout: result.stdout.toString(), stderr: result.stderr.toString(), exitCode: result.exitCode },
+      { stdout, stderr: result.stderr, exitCode: result.exitCode },
       { stdout: 'a static program\n', stderr: '', exitCode: 7 },
     );
   } finally {

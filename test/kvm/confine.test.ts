@@ -2,14 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import test from 'node:test';
 import { Engine } from '../../src/engine/index.ts';
 import { clocksource } from '../../src/vmm/vvar.ts';
 import { ROOT, command, offshoot } from './clihelp.ts';
 import { newHome } from './homehelp.ts';
 import { commandLine, descendants, openFiles, threadStatus } from './prochelp.ts';
+import { makeWheel } from './wheelhelp.ts';
 
 const isRoot = process.getuid?.() === 0;
 const PROBE = resolve(ROOT, 'test/kvm/confineprobe.ts');
@@ -38,6 +40,28 @@ test('the process that runs what a template is built of is refused the same', as
   assert.deepEqual(Object.entries(results).filter(([, outcome]) => outcome !== 'refused'), []);
   assert.ok(Object.keys(results).length > 100, stderr);
   assert.equal(code, 0, stderr);
+});
+
+test('and so are those in which the programs of an image run while it is built: what asks for wheels, unpacks them, byte-compiles', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'offshoot-wheels-'));
+  try {
+    makeWheel(dir, 'hello', '1.0', { 'hello.py': 'def main():\n    return 7\n' });
+    writeFileSync(join(dir, 'requirements.txt'), `--no-index\n--find-links ${dir}\nhello\n`);
+    const env = { NODE_OPTIONS: `--no-warnings --import ${PROBE}`, OFFSHOOT_HOME: await newHome() };
+    const { stderr, code } = await offshoot(['template', 'build', 'mine', '--requirements', join(dir, 'requirements.txt')], { env });
+    assert.equal(code, 0, stderr);
+    const each = [...stderr.matchAll(/FREEZER (.*)/g)].map(([, results]) => JSON.parse(results) as Record<string, string>);
+    assert.equal(each.length, 4, stderr); // and the template's program
+    for (const results of each) {
+      assert.deepEqual(Object.entries(results).filter(([, outcome]) => outcome !== 'refused'), []);
+      assert.ok(Object.keys(results).length > 100, stderr);
+    }
+    const used = await offshoot(['run', '-t', 'mine', '-c', 'import hello; print(hello.main())'], { env: { OFFSHOOT_HOME: env.OFFSHOOT_HOME } });
+    assert.equal(used.stdout.toString(), '7\n');
+    assert.deepEqual(readdirSync(join(env.OFFSHOOT_HOME, 'cache')).filter((name) => /^(shot|wheels)-/.test(name)), []);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 /** Opens an engine with a sandbox in it and gives the worker's process id. */
