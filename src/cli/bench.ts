@@ -74,21 +74,17 @@ async function benchFork({ engine, template, samples, notes }: Bench): Promise<R
 
 /** Samples of one side in a row. */
 const IN_TURN = 10;
-/** The same of forks: with more, a worker would close the VM of the first before it runs (engine/rest.ts), and make another. */
+/** The same of forks. */
 const FORKS_IN_TURN = 8;
 
-/** Forks in a row; then each runs and ends. */
+/** Forks in a row, whose VMs are made in a row when their runs come together; then each runs and ends. */
 async function timeForks(engine: Engine, template: Template): Promise<number[]> {
   const sandboxes: Sandbox[] = await Promise.all(Array.from({ length: FORKS_IN_TURN }, () => template.fork({ pooled: false })));
-  const times: number[] = [];
-  for (const sandbox of sandboxes) {
-    const result = await sandbox.run('print(1+1)');
-    check(result.stdout.toString(), /^2\n$/);
-    times.push(result.forkTimeMs);
-    await sandbox.close();
-  }
+  const results = await Promise.all(sandboxes.map((sandbox) => sandbox.run('print(1+1)')));
+  for (const { stdout } of results) check(stdout.toString(), /^2\n$/);
+  await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
   await engine.selfTest(); // answered when the VMs are gone: the worker is at rest
-  return times;
+  return results.map(({ forkTimeMs }) => forkTimeMs);
 }
 
 /** Not counted: a worker that has just started runs code the compiler has not got to. */

@@ -297,6 +297,9 @@ export class Guest implements Runnable {
   private leaveSnapshot(): void {
     const { kernel } = this;
     this.hasRun = true;
+    const start = performance.now();
+    void this.machine.vcpu; // made now, when it has none yet
+    this.forkTimeMs += performance.now() - start;
     if (!this.isRewound) this.template.hotPages.populate(this.machine);
     completeForkChild(kernel);
     for (const [gva, bytes] of this.template.header.random) kernel.main?.mm.copyOut(gva, randomBytes(bytes));
