@@ -220,7 +220,7 @@ export class Guest implements Runnable {
   /** Runs what comes behind the fork, until the agent waits for its request. False: it does not come to that. */
   park(): boolean {
     const end = performance.now() + PARK_MS_MAX;
-    this.leaveSnapshot();
+    this.leaveToRun();
     while (performance.now() < end) {
       const state = runSlice(this.kernel, PARK_SLICE_NS);
       if (state.kind === 'slice') continue;
@@ -241,7 +241,7 @@ export class Guest implements Runnable {
     if (options.strace) {
       this.kernel.traceTo((text) => this.outlet.write(TRACE_STREAM, Buffer.from(text)));
     }
-    if (!this.isParked) this.leaveSnapshot();
+    if (!this.isParked) this.leaveToRun();
     mountGiven(this.kernel, options.given ?? [], (tree, entry) => this.events.want?.(tree, entry));
     this.begin(options);
     this.onEnd = onEnd;
@@ -293,14 +293,19 @@ export class Guest implements Runnable {
     this.events.wake();
   }
 
+  /** It runs from here: its VM is made, when it has none yet, and the pages that runs write are its own. */
+  private leaveToRun(): void {
+    const start = performance.now();
+    void this.machine.vcpu;
+    this.forkTimeMs += performance.now() - start;
+    if (!this.isRewound) this.template.hotPages.populate(this.machine);
+    this.leaveSnapshot();
+  }
+
   /** fork(2) returns in the child; what must not be the same in two forks is made anew. */
   private leaveSnapshot(): void {
     const { kernel } = this;
     this.hasRun = true;
-    const start = performance.now();
-    void this.machine.vcpu; // made now, when it has none yet
-    this.forkTimeMs += performance.now() - start;
-    if (!this.isRewound) this.template.hotPages.populate(this.machine);
     completeForkChild(kernel);
     for (const [gva, bytes] of this.template.header.random) kernel.main?.mm.copyOut(gva, randomBytes(bytes));
   }

@@ -58,8 +58,8 @@ function registers(slot: Slot, fresh: Slot): string | null {
   });
   for (const key of Object.keys(its) as (keyof typeof its)[]) {
     if (isDeepStrictEqual(mine[key], its[key])) continue;
-    const differs = mine.msrs.find((msr, i) => msr !== its.msrs[i]);
-    return `registers: ${key}${key === 'msrs' ? ` ${differs}` : ''}`;
+    const differs = key === 'trap' ? JSON.stringify(mine.trap) : key === 'msrs' ? mine.msrs.find((msr, i) => msr !== its.msrs[i]) : '';
+    return `registers: ${key} ${differs}`;
   }
   return its.trap.kind === 'syscall' ? null : `the probe stopped with ${its.trap.kind}`;
 }
