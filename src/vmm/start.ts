@@ -57,9 +57,14 @@ export class StartState {
 
   /**
    * Brings back what a run may have changed: debug registers (DR6 after a single step) at once, the special registers and the events
-   * under way in the sync regs, for the caller to have loaded. No ring-3 instruction changes an XCR or one of these MSRs.
+   * under way in the sync regs, for the caller to have loaded. No ring-3 instruction changes an XCR or one of these MSRs; but on hardware
+   * a triple fault resets the vCPU.
    */
   reset(vcpu: Vcpu): void {
+    if (this.#kvm.kind === 'hardware') {
+      vcpu.setXcrs(this.#xcrs);
+      vcpu.setMsrs(this.#msrs, this.#msrCount);
+    }
     vcpu.setDebugregs(this.#debugregs.u8);
     vcpu.sregs8.set(this.#user);
     vcpu.events8.set(this.#events.u8);
