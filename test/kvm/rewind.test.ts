@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { REWIND_STEPS, type RewindStep } from '../../src/engine/rewind.ts';
 import { allowPagemapScan } from '../../src/host/pagemap.ts';
+import { IS_EMULATED } from '../conformance/native.ts';
 import { kvm } from './guest.ts';
 import { halfPortAccess, leaveSpace, residue, unmapUnseen } from './rewindprobe.ts';
 import { TestTemplate, skip, type Slot } from './rewindhelp.ts';
@@ -128,19 +129,20 @@ for (const without of REWIND_STEPS) {
   });
 }
 
-test('after a run without page faults nothing is searched, and nothing is left', { skip }, () => {
+/** There the process itself takes page faults all the time. */
+const noCalm = skip || (IS_EMULATED && 'no run is without page faults in the emulated machine');
+
+test('after a run without page faults nothing is searched, and nothing is left', { skip: noCalm }, () => {
   const slot = template.slot(false);
   const fresh = template.slot(false);
-  const searched: boolean[] = [];
-  for (let i = 0; i < 12; i++) {
+  const searched = new Set<boolean>();
+  for (let i = 0; i < 200 && searched.size < 2; i++) {
     slot.run('nothing');
-    const known = slot.kept.runs;
-    const faults = slot.kept.faults;
+    const { runs, faults } = slot.kept;
     slot.rewind();
-    searched.push(slot.kept.faults !== faults);
-    if (!searched[i]) assert.ok(known !== null);
+    searched.add(runs === null || slot.kept.faults !== faults);
   }
-  assert.ok(searched.includes(true) && searched.includes(false), `${searched}`);
+  assert.equal(searched.size, 2, `searched: ${[...searched]}`);
   assert.equal(residue(slot, fresh), null);
   slot.destroy();
   fresh.destroy();
