@@ -5,8 +5,9 @@ import {
   KVM_EXIT_FAIL_ENTRY, KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_IO_OUT, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN,
   KVM_SYNC_X86_REGS,
 } from '../abi/kvm/constants.ts';
-import { Run, RunFailEntry, RunInternal, RunIo, RunMmio } from '../abi/kvm/structs.ts';
+import { Run, RunFailEntry, RunInternal, RunIo, RunMmio, VcpuEvents } from '../abi/kvm/structs.ts';
 import { EINTR } from '../abi/linux/errno.ts';
+import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import type { AddressSpace, Context, Trap } from '../platform.ts';
 import * as L from './layout.ts';
@@ -28,6 +29,12 @@ const FRAME_TOP = L.STACK_GPA + X.PAGE_SIZE;
 /** Steps a port instruction of ring 3 may take to end. */
 const IO_STEPS_MAX = 64;
 
+/**
+ * `syscall` with the trap flag set: its #DB comes in the stub, and where RSP is no user address, which a PVM-style host enters at CPL 0, it can't be
+ * pushed. That is a triple fault; registers stay as they were.
+ */
+const NO_EVENTS = buffer(VcpuEvents.size);
+
 /** A trap that ends the sandbox. */
 export function failed(reason: string): Trap {
   return { kind: 'failed', reason };
@@ -41,9 +48,13 @@ export function hex(regs32: Uint32Array, word: number): string {
 /** Decodes the exit of a run of `context` in `space`. */
 export function decodeExit(vcpu: Vcpu, memory: Memory, context: Context, space: AddressSpace): Trap {
   context.regs.set(vcpu.regs);
-  if (vcpu.exitReason !== KVM_EXIT_IO) return otherExit(vcpu);
   const { regs32, cpl } = vcpu;
   const isPvm = vcpu.kvm.kind === 'pvm';
+  if (isPvm && vcpu.exitReason === KVM_EXIT_SHUTDOWN && inAnswers(regs32[RIP], regs32[RIP + 1])) {
+    vcpu.setVcpuEvents(NO_EVENTS.u8);
+    return unanswered(context);
+  }
+  if (vcpu.exitReason !== KVM_EXIT_IO) return otherExit(vcpu);
   const who = whoExited(regs32[RIP], regs32[RIP + 1]);
   if (who === AT_RING3) {
     // CPL 3, or 0 when RSP is no user address: then a PVM-style host takes the slow path, which switches as hardware does.

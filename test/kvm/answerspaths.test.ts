@@ -31,8 +31,11 @@ class Asker {
     guest.machine.memory.u8.set(Buffer.from(`${path}\0`), page + at - DATA);
     const all = { rip: BigInt(CODE), rflags: 0x202n, rax: 262n, rdi: AT_FDCWD, rsi: BigInt(at), rdx: BigInt(STAT_AT), r10: 0n, ...regs };
     for (const [name, value] of Object.entries(all)) c.regs[REG[name as keyof typeof REG]] = value;
-    guest.machine.answerFrom(null);
-    return guest.run(c);
+    for (;;) {
+      guest.machine.answerFrom(null);
+      const trap = guest.run(c);
+      if (trap.kind !== 'kick') return trap;
+    }
   }
 
   /** What was answered: the first byte of the struct stat, -1 when it was a call. */
