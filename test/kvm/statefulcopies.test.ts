@@ -9,7 +9,7 @@ afterEach(() => Side.closeAll());
 const SLICE_NS = 100_000;
 /** Nothing of ours looks between the start of a run and its end. */
 const WHOLE_RUN_NS = 1_000_000_000;
-const COPY_EACH = 8;
+const COPY_EACH = 2;
 
 /** Looks at copies of one sandbox, made from its first slice until its interpreter waits. */
 async function atEachMoment(look: (copy: Side, when: string) => void): Promise<void> {
