@@ -344,12 +344,7 @@ export class Guest implements Runnable {
     this.events.wake();
   }
 
-  /** Ends the run as soon as its current slice is over. */
-  cancel(): void {
-    this.stop('cancelled');
-  }
-
-  /** The same, for another reason: 'memory' when the host's is short, 'output' when its tenant's runs have printed too much. */
+  /** Ends the run as soon as its current slice is over. 'memory': the host's is short; 'output': its tenant's runs have printed too much. */
   stop(reason: 'cancelled' | 'memory' | 'output'): void {
     this.stopReason ??= reason;
     this.events.wake();

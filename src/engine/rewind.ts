@@ -171,8 +171,8 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
 function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): { readonly privatePages: number; readonly keptPages: number } {
   const { machine: { memory }, base } = at;
   const faults = threadFaults();
-  const isKnown = kept.runs !== null && (kept.faults === faults || overlooksFaults);
-  at.changed = isKnown && kept.runs !== null ? kept.runs : privateRanges(base, memory.hva);
+  const known = kept.faults === faults || overlooksFaults ? kept.runs : null;
+  at.changed = known ?? privateRanges(base, memory.hva);
   kept.faults = faults; // what becomes private from here on, or became so before the search ended, counts as one more
   const differs = (page: number): boolean => {
     const start = page * PAGE_SIZE;

@@ -25,6 +25,7 @@ export class KeptPages {
   rewinds = 0;
   /** The same as ranges: all that is the machine's own when nothing was written since. Null: not known yet. */
   runs: Runs | null = null;
+  /** How many pages they are. */
   count = 0;
   /** The thread's page faults (host/faults.ts) when that was found out. */
   faults = -1;

@@ -110,7 +110,7 @@ test('one ends, the other goes on', async () => {
   source.do('raise SystemExit(3)');
   assert.equal(source.end?.exitCode, 3);
   assert.equal(branch.do('print(1 + 1)'), '2');
-  branch.guest.cancel();
+  branch.guest.stop('cancelled');
   branch.step(1);
   assert.equal(branch.end?.limit, 'cancelled');
 });
