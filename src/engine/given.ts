@@ -12,7 +12,8 @@ import type { GivenListing } from './protocol.ts';
 export function mountGiven(kernel: Kernel, listings: readonly GivenListing[], onWant: (tree: number, entry: number) => void): void {
   if (listings.length === 0) return;
   const { given } = kernel.vfs;
-  given.onWant = (tree, ino) => onWant(tree, ino - 1);
+  const want = (tree: number, ino: number): void => onWant(tree, ino - 1);
+  given.onWant = want;
   const { fsuid: uid = 0, fsgid: gid = 0 } = kernel.main?.credentials ?? {};
   for (const listing of listings) {
     const error = given.mount(treeOf(listing, uid, gid));

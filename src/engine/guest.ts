@@ -91,7 +91,8 @@ export class Guest implements Runnable {
     this.host = host;
     this.template = template;
     this.outlet = new Outlet((stream, bytes, sent) => this.events.output(stream, bytes, sent));
-    this.outlet.onRoom = () => this.events.wake();
+    const wake = (): void => this.events.wake();
+    this.outlet.onRoom = wake;
     this.machine = makeMachine();
     try {
       this.kernel = restoreGuestKernel(host, saved, this.machine, (stream, bytes) => this.print(stream, bytes));

@@ -1,15 +1,16 @@
 // Which pages a rewound machine keeps as its own: those that runs of the template change again and again. A kept page costs
 // every rewind a copy (0.15 µs), a page given back costs the next run that needs it a fault (5 µs and more).
 //
-// A page gains heat when a run made it private anew, or was seen to change it; it loses heat when a review finds that a run left
-// it alone. Machines share what is learned about their template.
+// A page that became private in two runs is kept, for some reviews; the more often it became private anew, the longer: most pages a
+// run writes are the template's again when it ends (reference counts that went up and down), so no review sees that they are in use.
+// Machines share what is learned about their template.
 
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 
-/** What a page gains in a run that changed it, and what it needs to be kept: two runs. */
-const GAIN = 2;
-const KEEP = 4;
-const HEAT_MAX = 8;
+/** A page that became private so often is kept … */
+const TIMES_MIN = 2;
+/** … for 2 ** times reviews; it counts up to here. */
+const TIMES_MAX = 6;
 /** Most pages a machine keeps. */
 const KEPT_MAX = 4096;
 /** Every so many rewinds, kept pages are compared with the template. */
@@ -36,11 +37,15 @@ export class KeptPages {
 }
 
 export class Heat {
+  /** Reviews that a page is still kept for, unless it is seen to differ. */
   readonly #heat: Uint8Array;
+  /** How often it became private anew. */
+  readonly #times: Uint8Array;
 
   /** `pages`: of the template. */
   constructor(pages: number) {
     this.#heat = new Uint8Array(pages);
+    this.#times = new Uint8Array(pages);
   }
 
   /**
@@ -57,9 +62,9 @@ export class Heat {
     let keptPages = 0;
     for (let i = 0; i < changed.length; i += 2) {
       for (let page = changed[i] / PAGE_SIZE; page < changed[i + 1] / PAGE_SIZE; page++) {
-        if (kept.pages[page] === 0) this.#gain(page);
-        else if (review) differs(page) ? this.#gain(page) : this.#heat[page]--;
-        const stays = mustKeep(page) || (this.#heat[page] >= KEEP && keptPages < KEPT_MAX);
+        if (kept.pages[page] === 0) this.#anew(page);
+        else if (review) this.#look(page, differs);
+        const stays = mustKeep(page) || (this.#heat[page] > 0 && keptPages < KEPT_MAX);
         kept.pages[page] = stays ? 1 : 0;
         if (stays) keptPages++;
         add(stays ? keep : giveBack, page);
@@ -70,8 +75,14 @@ export class Heat {
     return { keep, giveBack, keptPages };
   }
 
-  #gain(page: number): void {
-    this.#heat[page] = Math.min(this.#heat[page] + GAIN, HEAT_MAX);
+  #anew(page: number): void {
+    this.#times[page] = Math.min(this.#times[page] + 1, TIMES_MAX);
+    if (this.#times[page] >= TIMES_MIN) this.#heat[page] = 2 ** this.#times[page];
+  }
+
+  #look(page: number, differs: (page: number) => boolean): void {
+    if (differs(page)) this.#heat[page] = 2 ** this.#times[page];
+    else if (this.#heat[page] > 0) this.#heat[page]--;
   }
 }
 

@@ -79,8 +79,10 @@ export class Session {
       started: (job) => this.started(job),
       over: (job, reason, isLost) => this.ended(job, reason, isLost),
     });
-    kernel.programs.onEnd = (program, process, status) => this.programEnded(program, process, status);
-    kernel.onMemoryOut = () => this.killBiggest();
+    const ended = (program: Program, process: Process, status: number): void => this.programEnded(program, process, status);
+    const memoryOut = (): boolean => this.killBiggest();
+    kernel.programs.onEnd = ended;
+    kernel.onMemoryOut = memoryOut;
     if (from) this.goOnAs(from);
     else if (this.hasPython) sendStream(kernel.control, new Uint8Array(), new Uint8Array());
   }
@@ -135,10 +137,11 @@ export class Session {
     const job = new Job(number, options, code, isBackground ? new OutputLog(LOG_BYTES, this.budget) : null, (stream, bytes, sent) => {
       this.events.output(number, stream, bytes, sent);
     });
-    job.outlet.onRoom = () => {
+    const room = (): void => {
       job.program?.streams.letGo();
       this.events.wake();
     };
+    job.outlet.onRoom = room;
     if (request.kind === 'cell') {
       if (!this.hasPython) throw new OffshootError('bad-argument', 'This template has no Python: run its programs with exec.');
       this.contexts.add(request.context, job);
@@ -314,11 +317,12 @@ export class Session {
     const { program } = job;
     if (!program) return;
     this.current.set(program.id, job);
-    program.streams.onPassed = () => {
+    const passed = (): void => {
       if (job.stop !== null) return;
       job.stopText = `output limit: more than ${job.options.outputBytes} bytes of output.`;
       this.stopJob(job, 'output');
     };
+    program.streams.onPassed = passed;
   }
 
   private stopJob(job: Job, why: LimitReached): void {

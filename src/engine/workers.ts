@@ -327,7 +327,8 @@ export class Workers {
     const place = new Place(worker, tenant, this.layouts, this.ledger.join(tenant, worker));
     this.places.push(place);
     this.share(tenant);
-    worker.onGone = () => this.gone(place);
+    const gone = (): void => this.gone(place);
+    worker.onGone = gone;
     if (this.hasManyTenants) setImmediate(() => this.startSpare());
     return place;
   }

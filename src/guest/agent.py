@@ -7,6 +7,7 @@ it return as the child, reads one request from the control channel, closes the c
 In a stateful sandbox the request is empty. The agent then stands in os.fork() for good; each child that the kernel makes of it is an
 interpreter that runs one piece of code after the other (_serve), and says how each ended on a control channel of its own.
 """
+import _random
 import atexit
 import builtins
 import gc
@@ -15,7 +16,6 @@ import io
 import json
 import linecache
 import os
-import random
 import sys
 import threading
 import time
@@ -28,9 +28,35 @@ CHUNK = 32768
 STRIKES_MAX = 3
 WARM_RUNS = 20
 KEY_BYTES = 2496
+# struct RandomObject of CPython: PyObject_HEAD, int index, uint32_t state[624].
+RANDOM_BYTES = 2520
+RANDOM_KEY_AT = 20
 FUNCTIONS = []
 BRANCH_FUNCTIONS = []
 generation = 0
+at_snapshot = False
+
+
+def _import_random():
+    """
+    random, but for its handler behind os.fork(): each fork of the template would ask for randomness, and spread it, where the engine
+    can just fill it in (_random_memory). In all other forks it is seeded as ever.
+    """
+    register = os.register_at_fork
+    handlers = []
+    os.register_at_fork = lambda **functions: handlers.append(functions)
+    try:
+        module = importlib.import_module("random")
+    finally:
+        os.register_at_fork = register
+    for functions in handlers:
+        if getattr(functions.get("after_in_child"), "__self__", None) is module._inst:
+            functions = {"after_in_child": lambda: None if at_snapshot else module.seed()}
+        register(**functions)
+    return module
+
+
+random = _import_random()
 
 
 def _preload(usual, names):
@@ -346,15 +372,25 @@ def _new_main():
 
 
 def _random_memory():
-    """Memory the engine fills with random bytes in each fork: the key of numpy's global generator, unless it was seeded on purpose."""
+    """
+    Memory the engine fills with random bytes in each fork, as [address, bytes]: the keys of random's and of numpy's global generator, the
+    latter unless it was seeded on purpose. Both are used up: the next draw starts from the new key.
+    """
+    global at_snapshot
+    found = []
+    if sys.implementation.name == "cpython" and _random.Random.__basicsize__ == RANDOM_BYTES:
+        random._inst.setstate((3, (*random._inst.getstate()[1][:-1], KEY_BYTES // 4), None))
+        found.append([id(random._inst) + RANDOM_KEY_AT, KEY_BYTES])
+        at_snapshot = True
     rand = _global_generator()
-    if rand is None or _seeded_on_purpose():
-        return []
-    rand.set_state(("MT19937", rand.get_state()[1], KEY_BYTES // 4))  # the whole key is used up: the next draw starts from the new one
-    return [[rand._bit_generator.ctypes.state_address, KEY_BYTES]]
+    if rand is not None and not _seeded_on_purpose():
+        rand.set_state(("MT19937", rand.get_state()[1], KEY_BYTES // 4))
+        found.append([rand._bit_generator.ctypes.state_address, KEY_BYTES])
+    return found
 
 
 def main():
+    global at_snapshot
     os.environ.pop("LD_BIND_NOW", None)
     options, setup = _receive()
     options = json.loads(options)
@@ -379,6 +415,7 @@ def main():
     os.write(CONTROL, ready)
     if os.fork() != 0:
         os._exit(125)
+    at_snapshot = False
     request, source = _receive()
     if not request:
         while os.fork() != 0:

@@ -167,7 +167,9 @@ export class Kernel {
     this.streams = new HostStreams(this, state?.streams ?? null);
     this.control = new ControlChannel(this.waits, state?.control ?? null);
     this.programs = new Programs(this, state?.programs ?? null);
-    this.waits.onWake = (task) => this.wakeTask(task);
+    // Not assigned at once: V8 would make it in its old generation, where it holds this kernel through all young collections.
+    const wake = (task: Task): void => this.wakeTask(task);
+    this.waits.onWake = wake;
   }
 
   get vfs(): Vfs {

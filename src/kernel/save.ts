@@ -11,7 +11,7 @@ import type { Inode } from './fs/inode.ts';
 import { restoreFs, saveFs } from './fs/savefs.ts';
 import type { FsState, RestoredFs } from './fs/savefs.ts';
 import { syntheticMounts } from './fs/synthetic.ts';
-import type { InodeRef } from './fs/vfs.ts';
+import type { InodeRef, Vfs } from './fs/vfs.ts';
 import type { FutexState } from './ipc/futex.ts';
 import { Kernel } from './kernel.ts';
 import type { BootOptions } from './boot.ts';
@@ -135,7 +135,9 @@ function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex): () => Re
     }
     return restored;
   };
-  kernel.vfs = () => fs().vfs;
-  kernel.frames.reclaim = () => kernel.vfs.dropCaches();
+  const vfs = (): Vfs => fs().vfs;
+  const reclaim = (): number => kernel.vfs.dropCaches();
+  kernel.vfs = vfs;
+  kernel.frames.reclaim = reclaim;
   return fs;
 }

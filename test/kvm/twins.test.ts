@@ -23,6 +23,28 @@ print(random.random(), float(np.random.rand()), uuid.uuid4(), secrets.token_hex(
   assert.deepEqual(columns.map((seen) => seen.size), Array(7).fill(FORKS));
 });
 
+test('the key of random is new as a whole and used up; a fork inside has one of its own', async () => {
+  const code = `
+import os, random
+key = random.getstate()[1]
+print(key[-1], len(set(key[:-1])), random.gauss_next if hasattr(random, 'gauss_next') else random._inst.gauss_next, hash(key), flush=True)
+if os.fork() == 0:
+    print(random.random())
+    os._exit(0)
+os.wait()
+print(random.random())
+`;
+  const keys = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const [first, child, parent] = text(await py(code)).split('\n');
+    const [index, different, gauss, hash] = first.split(' ');
+    assert.deepEqual([index, gauss, Number(different) > 600], ['624', 'None', true]);
+    assert.notEqual(child, parent);
+    keys.add(hash);
+  }
+  assert.equal(keys.size, 20);
+});
+
 test('the pid is a child\'s: different from the parent, consistent inside', async () => {
   const result = await py(`import os, threading
 me = os.getpid()

@@ -79,7 +79,8 @@ export class Vfs {
     this.memory = memory;
     this.root = new Dentry('/', null, () => memory.root.root);
     this.addMount(this.root, null, { type: 'overlay', source: 'overlay', magic: 0x794c7630 });
-    kernel.frames.reclaim = () => this.dropCaches();
+    const reclaim = (): number => this.dropCaches();
+    kernel.frames.reclaim = reclaim;
   }
 
   /** What a path names, or -errno. `flags`: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. */
