@@ -105,8 +105,30 @@ export interface FileFacts {
   readonly pos: number;
   /** A read of it would give 0 and change nothing. */
   readonly atEnd: boolean;
+  /** The same of getdents64. */
+  readonly atLastEntry: boolean;
   /** Its struct stat. It is no terminal. */
   readonly stat: Uint8Array;
+}
+
+/** By signal number, up to 255: 0 where rt_sigaction would fill struct sigaction with zeros, 1 elsewhere. */
+export type SignalFacts = Uint8Array;
+
+/** Answers about paths: kept from run to run, given in runs that `answerFrom` was called for. */
+export interface PathAnswers {
+  /** How many paths there may be. */
+  readonly slots: number;
+  /** No other machine has run since the first `set`: all are still there. */
+  readonly isKept: boolean;
+  /**
+   * From now on this slot tells what newfstatat(AT_FDCWD, `path`, …, 0) does: fills in `stat`, or gives the error `result`. Null: it tells of no path.
+   * False: the path is too long.
+   */
+  set(slot: number, path: string | null, result: number, stat: Uint8Array | null): boolean;
+  /** What getcwd gives. Null, or too long: it is not answered. */
+  setCwd(path: string | null): void;
+  /** None of all that is told any more. */
+  clear(): void;
 }
 
 /** A vCPU with memory. One context runs at a time. */
@@ -116,14 +138,9 @@ export interface Machine {
    * The next run may answer calls about this file itself, as the kernel would (vmm/answers.ts), until it traps. A machine that cannot
    * do that has no such method.
    */
-  answerFrom?(facts: FileFacts | null): void;
-  /**
-   * And stats of some absolute paths, with AT_FDCWD and without flags, which are kept from run to run, a few slots: this one is of `path` from
-   * now on, null: of none. False: it is too long or too short.
-   */
-  setPath?(slot: number, path: string | null, stat: Uint8Array): boolean;
-  /** No other machine has run since the last `setPath`: all are still there. Undefined: it answers none. */
-  readonly keepsPaths?: boolean | undefined;
+  answerFrom?(facts: FileFacts | null, signals?: SignalFacts | null): void;
+  /** Answers that are kept from run to run. Undefined: it keeps none. */
+  readonly paths?: PathAnswers | undefined;
   /**
    * Runs `context` in `space` at CPL 3 until it traps. Control bits that ring 3 may not choose (IOPL, NT, VM, RF, VIP, VIF)
    * are cleared in rflags and IF is set. `context.regs[rip]` must be below TASK_SIZE: the kernel checks before it calls.

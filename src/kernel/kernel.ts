@@ -149,7 +149,7 @@ export class Kernel {
 
   constructor(options: KernelOptions, state: RestoredParts | null = null) {
     this.machine = options.machine;
-    this.pathFacts = new PathFacts(options.machine);
+    this.pathFacts = new PathFacts(options.machine.paths);
     this.memory = options.machine.memory;
     this.host = options.host;
     this.cpu = options.cpu ?? MINIMAL_CPU;

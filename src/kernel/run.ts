@@ -89,7 +89,7 @@ function step(kernel: Kernel, task: Task, sliceNs: number): number {
   if (kernel.lastRun !== task) {
     kernel.lastRun = task;
     task.switches++;
-    task.askedFd = -1;
+    task.askedBy = -1;
     // Somebody else ran in between: a restartable sequence is over. After a call there is none.
     if (task.rseq.address !== 0) abortSequence(task);
     if (task.work) return 0;

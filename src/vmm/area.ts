@@ -11,7 +11,9 @@ import { TYPE_CODE, TYPE_DATA, segmentDescriptor, tssDescriptor, writeGate, Tss 
 import type { Arena } from '../host/arena.ts';
 import { ftruncate, memfdCreate, mmap } from '../host/libc.ts';
 import * as L from './layout.ts';
-import { ANSWERS, PATH_ANSWERS, PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
+import { ANSWERS, CWD_ANSWER, PATH_ANSWERS, SIGNAL_ANSWER } from './answercode.ts';
+import { writeUserTable } from './paging.ts';
+import { PTE_WRITER, SYSCALL_STUB, TOUCHER, code, handlerPage } from './stub.ts';
 
 /** Which sort of KVM this is: emulated ring 0 and `syscall` staying at CPL 3, or VT-x / AMD-V. */
 export type HostKind = 'pvm' | 'hardware';
@@ -63,6 +65,10 @@ export class Area {
     return new DataView(this.#view.buffer, this.#view.byteOffset + L.PATHS_GPA, PAGE_SIZE);
   }
 
+  get slots(): DataView {
+    return new DataView(this.#view.buffer, this.#view.byteOffset + L.SLOTS_GPA, L.SLOTS_BYTES);
+  }
+
   /** Maps the area at `hva`, over what is there. */
   map(hva: number): void {
     if (this.kind === 'pvm') mmap(hva, L.AREA_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, this.#fd, 0);
@@ -104,7 +110,10 @@ export class Area {
     if (this.kind !== 'pvm') return;
     this.#bytes.set(stub, L.VVAR_GPA + L.USER_STUB_OFFSET);
     this.#bytes.set(code(ANSWERS), L.VVAR_GPA + L.ANSWERS_OFFSET);
+    this.#bytes.fill(0xcc, L.PATHS_GPA, L.PATHS_GPA + L.SIGNAL_TABLE_OFFSET);
     this.#bytes.set(code(PATH_ANSWERS), L.PATHS_GPA);
+    this.#bytes.set(code(CWD_ANSWER), L.PATHS_GPA + L.CWD_OFFSET);
+    this.#bytes.set(code(SIGNAL_ANSWER), L.PATHS_GPA + L.SIGNALS_OFFSET);
     this.#bytes.set(code(TOUCHER), L.VVAR_GPA + L.TOUCHER_OFFSET);
   }
 
@@ -126,5 +135,6 @@ export class Area {
     page(L.CODE_LOW, L.CODE_GPA, SUPERVISOR_RX);
     page(L.STACK_LOW, L.STACK_GPA, SUPERVISOR_RW);
     page(L.QUEUE_LOW, L.QUEUE_GPA, SUPERVISOR_RO);
+    writeUserTable(new Uint32Array(this.#view.buffer, this.#view.byteOffset, L.AREA_BYTES / 4), this.kind === 'hardware');
   }
 }

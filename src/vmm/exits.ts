@@ -13,7 +13,7 @@ import type { AddressSpace, Context, Trap } from '../platform.ts';
 import * as L from './layout.ts';
 import type { Memory } from './memory.ts';
 import { AT_RING3, AT_STUB, atUserStub, inAnswers, whoExited } from './trap.ts';
-import { CR2, R11, RAX, RCX, RFLAGS, RIP, RSP } from './vcpu.ts';
+import { CR2, R10, R11, RAX, RCX, RDI, RFLAGS, RIP, RSP } from './vcpu.ts';
 import type { Vcpu } from './vcpu.ts';
 
 const SYSCALL: Trap = { kind: 'syscall' };
@@ -22,7 +22,8 @@ const SHUTDOWN: Trap = { kind: 'shutdown' };
 
 /** Reserved bits in a page-table entry: ours have none set, but a PVM-style host's shadow of supervisor entries has. */
 const PF_RSVD = 8;
-const NR_NEWFSTATAT = 262n;
+/** What RAX and RDI were in a call that PATH_ANSWERS looks up; R10 was 0. */
+const NR_NEWFSTATAT = 262n, AT_FDCWD = 0xffff_ff9cn;
 /** RIP, CS, RFLAGS, RSP, SS. */
 const FRAME_BYTES = 40;
 const FRAME_TOP = L.STACK_GPA + X.PAGE_SIZE;
@@ -96,7 +97,11 @@ export function unanswered(context: Context): Trap {
   regs32[RIP + 1] = regs32[RCX + 1] = regs32[from + 1];
   regs32[R11] = regs32[RFLAGS] = (regs32[RFLAGS] | X.RFLAGS_IF) & ~X.RFLAGS_RF;
   regs32[R11 + 1] = 0;
-  if (stage === 'looking up') context.regs[RAX / 2] = NR_NEWFSTATAT;
+  if (stage === 'looking up') {
+    context.regs[RAX / 2] = NR_NEWFSTATAT;
+    context.regs[RDI / 2] = AT_FDCWD;
+    context.regs[R10 / 2] = 0n;
+  }
   return SYSCALL;
 }
 

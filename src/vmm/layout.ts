@@ -6,11 +6,12 @@
 //   FRAMES    everything from FIRST_FRAME on belongs to the kernel's frame allocator
 // Guest-virtual, in every address space:
 //   [0, USER_END)              the kernel's to hand out; it keeps to less (USER_END of platform.ts)
-//   [USER_END, 2^47)           two pages: the time page, and on PVM-style hosts the system-call stub in its second half; below it, answers
+//   [USER_END, 2^47)           the machine's, one page table that all address spaces share: the time page, on PVM-style hosts with the
+//                              system-call stub in its second half; below it answers
 //   PML4 slot 256              supervisor only, shared: direct map of guest-physical memory, code and tables of the machine
 
-/** End of what the kernel may map. */
-export const USER_END = 0x7fff_ffff_e000;
+/** End of what the kernel may map: what is behind it has a page table of its own. */
+export const USER_END = 0x7fff_ffe0_0000;
 /** The time page, readable in ring 3, written by the host (vvar.ts). */
 export const VVAR_GVA = 0x7fff_ffff_f000;
 /** Where the stub starts in the time page. */
@@ -20,8 +21,15 @@ export const USER_STUB_GVA = VVAR_GVA + USER_STUB_OFFSET;
 /** Right behind it: the answers (stub.ts, answers.ts), and the struct stat they give. */
 export const ANSWERS_OFFSET = USER_STUB_OFFSET + 4;
 export const ANSWERS_STAT_OFFSET = 0xf00;
-/** The page below: stats of paths that are answered (answers.ts), on PVM-style hosts. */
+/** The page below: more answers, by offset: newfstatat, getcwd, rt_sigaction, which signals have their default action, and where the slots are. */
 export const PATHS_GVA = VVAR_GVA - 0x1000;
+export const CWD_OFFSET = 0x400;
+export const SIGNALS_OFFSET = 0x800;
+export const SIGNAL_TABLE_OFFSET = 0xb00;
+export const SLOT_INDEX_OFFSET = 0xc00;
+/** Below it: the slots, one for each path that is answered (answers.ts). */
+export const SLOTS_BYTES = 0x20000;
+export const SLOTS_GVA = PATHS_GVA - SLOTS_BYTES;
 /** The toucher (stub.ts), in the same page, on PVM-style hosts. */
 export const TOUCHER_OFFSET = 0xe00;
 export const TOUCHER_GVA = VVAR_GVA + TOUCHER_OFFSET;
@@ -50,24 +58,28 @@ export const GDT_GPA = 0x1000;
 export const IDT_GPA = 0x2000;
 export const HANDLER_GPA = 0x3000;
 export const CODE_GPA = 0x4000;
-/** Mapped at VVAR_GVA by every address space, so templates depend on this number. */
+/** Mapped at VVAR_GVA. */
 export const VVAR_GPA = 0x5000;
-/** Mapped at PATHS_GVA by every address space. */
+/** Mapped at PATHS_GVA. */
 export const PATHS_GPA = 0x6000;
+/** The page table of the 2 MB behind USER_END. */
+export const USER_PT_GPA = 0x7000;
 /** Supervisor half: PDPT; page directories of the direct map (4 pages); directory and table of the supervisor pages. */
 export const SUPER_PDPT_GPA = 0x8000;
 export const DIRECT_PD_GPA = 0x9000;
 export const SUPER_PD_GPA = 0xd000;
 export const SUPER_PT_GPA = 0xe000;
-export const AREA_BYTES = 0x10000;
+/** Mapped at SLOTS_GVA. */
+export const SLOTS_GPA = 0x10000;
+export const AREA_BYTES = SLOTS_GPA + SLOTS_BYTES;
 
 /** Private pages. */
-export const STACK_GPA = 0x10000;
-export const QUEUE_GPA = 0x11000;
+export const STACK_GPA = AREA_BYTES;
+export const QUEUE_GPA = AREA_BYTES + 0x1000;
 /** First word: gpa of the first free page-table frame (a list through the frames), or 0. */
-export const STATE_GPA = 0x12000;
+export const STATE_GPA = AREA_BYTES + 0x2000;
 /** First gpa of the kernel's frame allocator. */
-export const FIRST_FRAME = 0x20000;
+export const FIRST_FRAME = AREA_BYTES + 0x10000;
 
 /** The TSS lies in the GDT's page. */
 export const TSS_OFFSET = 0x100;

@@ -11,7 +11,7 @@ import { EINTR } from '../abi/linux/errno.ts';
 import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import { HostError } from '../host/errors.ts';
-import type { AddressSpace, Context, FileFacts, FrameSource, Machine, Trap } from '../platform.ts';
+import type { AddressSpace, Context, FileFacts, FrameSource, Machine, PathAnswers, SignalFacts, Trap } from '../platform.ts';
 import type { Answers } from './answers.ts';
 import type { HostKind } from './area.ts';
 import { byteAt, decodeExit, failed, unanswered } from './exits.ts';
@@ -48,6 +48,7 @@ export class KvmMachine implements Machine {
   readonly paging: Paging;
   readonly #kvm: Kvm;
   readonly #answers: Answers | null;
+  readonly paths: PathAnswers | undefined;
   #vm!: Vm;
   #vcpu!: Vcpu;
   #fpu!: Fpu;
@@ -74,6 +75,7 @@ export class KvmMachine implements Machine {
     this.kicker = kvm.kicker;
     this.#kvm = kvm;
     this.#answers = kvm.answers;
+    this.paths = kvm.answers?.pathsOf(this);
     this.memory = memory;
     this.paging = new Paging(memory, this.kind === 'hardware');
   }
@@ -213,16 +215,8 @@ export class KvmMachine implements Machine {
     this.memory.destroy();
   }
 
-  answerFrom(facts: FileFacts | null): void {
-    this.#answers?.set(this, facts);
-  }
-
-  setPath(slot: number, path: string | null, stat: Uint8Array): boolean {
-    return this.#answers?.setPath(this, slot, path, stat) ?? false;
-  }
-
-  get keepsPaths(): boolean | undefined {
-    return this.#answers ? this.#answers.owner === this : undefined;
+  answerFrom(facts: FileFacts | null, signals: SignalFacts | null = null): void {
+    this.#answers?.set(this, facts, signals);
   }
 
   run(context: Context, space: AddressSpace, sliceNs: number): Trap {

@@ -40,6 +40,19 @@ export interface TableMemory {
   readonly words: Uint32Array;
 }
 
+/** The page table behind USER_END, which all address spaces of all machines share; `words` from gpa 0 on. `strict`: see Paging. */
+export function writeUserTable(words: Uint32Array, strict: boolean): void {
+  const map = (gva: number, gpa: number, high: number): void => {
+    const at = (L.USER_PT_GPA >>> 2) + index(gva, 1) * 2;
+    words[at] = gpa | LEAF_BITS;
+    words[at + 1] = high;
+  };
+  // On hardware the stub is elsewhere: nothing in these pages is to be run.
+  map(L.VVAR_GVA, L.VVAR_GPA, strict ? PTE_NX_HIGH : 0);
+  map(L.PATHS_GVA, L.PATHS_GPA, strict ? PTE_NX_HIGH : 0);
+  for (let at = 0; at < L.SLOTS_BYTES; at += TABLE_BYTES) map(L.SLOTS_GVA + at, L.SLOTS_GPA + at, PTE_NX_HIGH);
+}
+
 /** The page tables of one machine: pending replays and free table frames. */
 export class Paging {
   readonly memory: TableMemory;
@@ -115,7 +128,7 @@ export class Paging {
       const entries = level === 4 ? 256 : 512;
       for (let i = 0; level > 1 && i < entries; i++) {
         const low = words[(table >>> 2) + i * 2];
-        if ((low & (PTE_P | PTE_PS)) === PTE_P) walk((low & GPA_LOW) >>> 0, level - 1);
+        if (isOwnTable(low)) walk((low & GPA_LOW) >>> 0, level - 1);
       }
     };
     for (const root of roots) walk(root, 4);
@@ -136,7 +149,7 @@ export class Paging {
 
   /** A top-level table with the machine's own part in it; 0 when memory is exhausted. */
   newRoot(frames: FrameSource): number {
-    const tables = [0, 0, 0, 0].map(() => this.allocTable(frames));
+    const tables = [0, 0, 0].map(() => this.allocTable(frames));
     const root = tables[0];
     if (tables.includes(0)) {
       for (const gpa of tables) if (gpa !== 0) this.freeTable(gpa);
@@ -144,16 +157,16 @@ export class Paging {
     }
     const { words } = this.memory;
     for (let level = 4; level > 1; level--) {
-      words[(tables[4 - level] >>> 2) + index(L.VVAR_GVA, level) * 2] = tables[5 - level] | TABLE_BITS;
-    }
-    for (const [gva, gpa] of [[L.VVAR_GVA, L.VVAR_GPA], [L.PATHS_GVA, L.PATHS_GPA]]) {
-      words[(tables[3] >>> 2) + index(gva, 1) * 2] = gpa | LEAF_BITS;
-      // On hardware the stub is elsewhere: nothing in these pages is to be run.
-      words[(tables[3] >>> 2) + index(gva, 1) * 2 + 1] = this.strict ? PTE_NX_HIGH : 0;
+      words[(tables[4 - level] >>> 2) + index(L.USER_END, level) * 2] = (level === 2 ? L.USER_PT_GPA : tables[5 - level]) | TABLE_BITS;
     }
     words[(root >>> 2) + 256 * 2] = L.SUPER_PDPT_GPA | PTE_P | PTE_W | PTE_A;
     return root;
   }
+}
+
+/** Whether an entry above level 1 points to a table that is not the one all address spaces share. */
+function isOwnTable(low: number): boolean {
+  return (low & (PTE_P | PTE_PS)) === PTE_P && (low & GPA_LOW) !== L.USER_PT_GPA;
 }
 
 /** Index of gva's entry in its table of `level`. */
@@ -364,7 +377,7 @@ export class PageTables implements AddressSpace {
     const entries = level === 4 ? 256 : 512; // the supervisor half is the machine's
     for (let i = 0; level > 1 && i < entries; i++) {
       const low = words[(table >>> 2) + i * 2];
-      if ((low & (PTE_P | PTE_PS)) === PTE_P) this.#free((low & GPA_LOW) >>> 0, level - 1);
+      if (isOwnTable(low)) this.#free((low & GPA_LOW) >>> 0, level - 1);
     }
     this.#paging.freeTable(table);
   }

@@ -6,7 +6,8 @@ import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { HANDLER_STRIDE } from './layout.ts';
 import * as L from './layout.ts';
 import { CODE_STUB, CODE_WRITER } from './area.ts';
-import { ANSWERS, PATH_ANSWERS, code, type Listing } from './stub.ts';
+import { ANSWERS, CWD_ANSWER, PATH_ANSWERS, SIGNAL_ANSWER } from './answercode.ts';
+import { code, type Listing } from './stub.ts';
 
 /** Which of our own pieces of code an `out` came from. */
 export const AT_RING3 = -1;
@@ -63,18 +64,20 @@ function answered(listing: Listing, start: number): number[] {
 
 /** Offsets from PATHS_GVA. */
 const STUB = L.USER_STUB_GVA - L.PATHS_GVA, BEGUN_END = L.VVAR_GVA + L.ANSWERS_OFFSET - L.PATHS_GVA;
-const ANSWERED = new Set([...answered(PATH_ANSWERS, 0), ...answered(ANSWERS, BEGUN_END)]);
+const ANSWERED = new Set([
+  ...answered(PATH_ANSWERS, 0), ...answered(CWD_ANSWER, L.CWD_OFFSET), ...answered(SIGNAL_ANSWER, L.SIGNALS_OFFSET), ...answered(ANSWERS, BEGUN_END),
+]);
 const ANSWERS_END = BEGUN_END + code(ANSWERS).length;
 const PATHS_LOW = L.PATHS_GVA % 2 ** 32;
 
 /**
- * How far RIP is in the stub and its answers: 'begun', return address and flags are where `syscall` put them; 'answering', or 'looking up' a path: RAX is
- * no more what it was; 'answered'; or not there.
+ * How far RIP is in the stub and its answers: 'begun', return address and flags are where `syscall` put them; 'answering', or 'looking up' a path: RAX, RDI
+ * and R10 are no more what they were; 'answered'; or not there.
  */
 export function inAnswers(ripLow: number, ripHigh: number): 'begun' | 'answering' | 'looking up' | 'answered' | null {
   const offset = ripLow - PATHS_LOW;
   if (ripHigh !== USER_STUB_HIGH || offset < 0 || offset >= ANSWERS_END || (offset >= PAGE_SIZE && offset < STUB)) return null;
   if (offset >= STUB && offset <= BEGUN_END) return 'begun';
   if (ANSWERED.has(offset)) return 'answered';
-  return offset < PAGE_SIZE ? 'looking up' : 'answering';
+  return offset < L.CWD_OFFSET ? 'looking up' : 'answering';
 }

@@ -15,7 +15,7 @@ import type { Kvm } from './kvm.ts';
 import type { Vm } from './vm.ts';
 
 /** Word (32-bit) indexes of registers in kvm_regs, low half. */
-export const RAX = 0, RBX = 2, RCX = 4, RDX = 6, RSP = 12, R11 = 22, RIP = 32, RFLAGS = 34;
+export const RAX = 0, RBX = 2, RCX = 4, RDX = 6, RDI = 10, RSP = 12, R10 = 20, R11 = 22, RIP = 32, RFLAGS = 34;
 /** Word indexes in kvm_sregs. */
 export const CR2 = Sregs.offset.cr2 / 4, CR3 = Sregs.offset.cr3 / 4;
 export const FS_BASE = Sregs.offset.fs / 4, GS_BASE = Sregs.offset.gs / 4;

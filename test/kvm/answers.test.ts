@@ -16,7 +16,8 @@ import { bootImage, runToEnd, staticImage } from './harness.ts';
 const isPvm = kvm().kind === 'pvm';
 const skipMachine = isPvm ? false : 'this host answers nothing without a trap';
 const STAT = new Uint8Array(144).map((_, i) => i + 1);
-const FACTS: FileFacts = { fd: 3, pos: 77, atEnd: true, stat: STAT };
+const FACTS: FileFacts = { fd: 3, pos: 77, atEnd: true, atLastEntry: true, stat: STAT };
+const DEFAULTS = new Uint8Array(256).fill(1).fill(0, 7, 64);
 const UD: Trap = { kind: 'exception', vector: 6, errorCode: 0, address: 0 };
 const CALL = assemble('syscall; ud2');
 
@@ -26,13 +27,17 @@ function call(guest: Guest, c: Context, regs: Partial<Record<keyof typeof REG, b
   c.regs[REG.rflags] = 0x202n;
   c.regs[REG.rsp] = 0x7000_0000n;
   for (const [name, value] of Object.entries(regs)) c.regs[REG[name as keyof typeof REG]] = value;
-  if (facts) guest.machine.answerFrom(facts);
+  if (facts) guest.machine.answerFrom(facts, DEFAULTS);
   return guest.run(c);
 }
 
 const LSEEK = { rax: 8n, rdi: 3n, rsi: 0n, rdx: 1n };
 const TCGETS = { rax: 16n, rdi: 3n, rsi: 0x5401n, rdx: 0n };
 const READ = { rax: 0n, rdi: 3n, rsi: BigInt(DATA), rdx: 1n };
+const GETDENTS = { rax: 217n, rdi: 3n, rsi: 0n, rdx: 1000n };
+const SIGACTION = { rax: 13n, rdi: 7n, rsi: 0n, rdx: BigInt(DATA + 512), r10: 8n };
+const GETCWD = { rax: 79n, rdi: BigInt(DATA + 600), rsi: 1024n, rdx: 0n };
+const CWD = '/some/place';
 const FSTAT = { rax: 262n, rdi: 3n, rsi: BigInt(DATA), rdx: BigInt(DATA + 256), r10: 0x1000n };
 
 test('what is known is answered, with flags as they were', { skip: skipMachine }, () => {
@@ -40,7 +45,9 @@ test('what is known is answered, with flags as they were', { skip: skipMachine }
   const c = guest.load(CALL);
   const page = guest.page(DATA, RW);
   for (const rflags of [0x202n, 0x0ed7n]) { // the second: CF PF AF ZF SF DF OF
-    for (const [regs, result] of [[LSEEK, 77n], [TCGETS, -25n], [READ, 0n], [FSTAT, 0n]] as const) {
+    for (const [regs, result] of [[LSEEK, 77n], [TCGETS, -25n], [READ, 0n], [FSTAT, 0n], [GETDENTS, 0n], [SIGACTION, 0n], [GETCWD, 12n]] as const) {
+      guest.machine.memory.u8.fill(0x55, page + 256, page + 4096);
+      guest.machine.paths?.setCwd(CWD);
       assert.deepEqual(call(guest, c, { ...regs, rflags }), UD);
       assert.equal(BigInt.asIntN(64, c.regs[REG.rax]), result);
       assert.equal(c.regs[REG.rcx], BigInt(CODE + 2));
@@ -48,8 +55,20 @@ test('what is known is answered, with flags as they were', { skip: skipMachine }
       for (const name of ['rdi', 'rsi', 'rdx'] as const) assert.equal(c.regs[REG[name]], regs[name]);
     }
   }
-  assert.deepEqual(guest.machine.memory.u8.slice(page + 256, page + 256 + 144), STAT);
-  assert.equal(guest.machine.memory.u8[page + 256 + 144], 0);
+  const written = (regs: Parameters<typeof call>[2], at: number, length: number): Uint8Array => {
+    guest.machine.memory.u8.fill(0x55, page + at, page + 4096);
+    assert.deepEqual(call(guest, c, regs), UD);
+    assert.equal(guest.machine.memory.u8[page + at + length], 0x55, 'a byte behind');
+    return guest.machine.memory.u8.slice(page + at, page + at + length);
+  };
+  assert.deepEqual(written(FSTAT, 256, 144), STAT);
+  assert.deepEqual(written(SIGACTION, 512, 32), new Uint8Array(32));
+  for (let length = 1; length < 128; length++) {
+    const path = `/${'directory'.repeat(14)}`.slice(0, length);
+    guest.machine.paths?.setCwd(path);
+    for (const rsi of [256n, 1024n, 65535n]) assert.equal(Buffer.from(written({ ...GETCWD, rsi }, 600, length + 1)).toString(), `${path}\0`);
+    assert.equal(c.regs[REG.rax], BigInt(length + 1));
+  }
   guest.machine.destroy();
 });
 
@@ -57,6 +76,7 @@ test('everything else is a system call, its registers untouched', { skip: skipMa
   const guest = Guest.make(kvm());
   const c = guest.load(CALL);
   guest.page(DATA, RW, new Uint8Array(4096).fill(1, 64, 65));
+  guest.machine.paths?.setCwd(CWD);
   const cases: readonly [Parameters<typeof call>[2], FileFacts | null][] = [
     [LSEEK, null], [{ ...LSEEK, rdi: 4n }, FACTS], [{ ...LSEEK, rdx: 0n }, FACTS], [{ ...LSEEK, rsi: 1n << 40n }, FACTS], [{ ...LSEEK, rax: 9n }, FACTS],
     [{ ...TCGETS, rsi: 0x5402n }, FACTS], [{ ...READ, rdx: 2n }, FACTS], [{ ...READ, rdx: (1n << 32n) + 1n }, FACTS], [READ, { ...FACTS, atEnd: false }],
@@ -65,7 +85,15 @@ test('everything else is a system call, its registers untouched', { skip: skipMa
     [{ ...READ, rsi: 0x900_0000n }, FACTS], [{ ...FSTAT, rsi: 0n }, FACTS], [{ ...FSTAT, rdx: BigInt(DATA + 4096 - 64) }, FACTS],
     [{ ...FSTAT, rdx: 1n << 63n }, FACTS], [{ ...FSTAT, rdx: 2n ** 64n - 64n }, FACTS], [{ ...FSTAT, rdx: 0xffff_8000_0001_0000n }, FACTS],
     // a step at a time, misaligned with AC, a stack pointer that is no address (entered at CPL 0)
-    [{ ...LSEEK, rflags: 0x302n }, FACTS], [{ ...FSTAT, rdx: BigInt(DATA + 257), rflags: 0x4_0202n }, FACTS], [{ ...LSEEK, rsp: 1n << 63n }, FACTS],
+    [{ ...LSEEK, rflags: 0x302n }, FACTS], [{ ...SIGACTION, rflags: 0x302n }, FACTS], [{ ...GETCWD, rflags: 0x302n }, FACTS],
+    // a signal that has an action, none, too many; another size, an action to set; nowhere to put it
+    [{ ...SIGACTION, rdi: 6n }, FACTS], [{ ...SIGACTION, rdi: 64n }, FACTS], [{ ...SIGACTION, rdi: 0n }, FACTS], [{ ...SIGACTION, rdi: 263n }, FACTS],
+    [{ ...SIGACTION, rdi: (1n << 32n) + 7n }, FACTS], [{ ...SIGACTION, r10: 16n }, FACTS], [{ ...SIGACTION, rsi: BigInt(DATA) }, FACTS],
+    [{ ...SIGACTION, rdx: 0n }, FACTS], [{ ...SIGACTION, rdx: BigInt(DATA + 4096 - 16) }, FACTS], [SIGACTION, null],
+    [{ ...GETCWD, rsi: 255n }, FACTS], [{ ...GETCWD, rsi: 65536n }, FACTS], [{ ...GETCWD, rsi: (1n << 32n) + 1024n }, FACTS], [{ ...GETCWD, rsi: 0n }, FACTS],
+    [{ ...GETCWD, rdi: 0n }, FACTS], [{ ...GETCWD, rdi: BigInt(DATA + 4096 - 11) }, FACTS], [GETCWD, null],
+    [{ ...GETDENTS, rdi: 4n }, FACTS], [GETDENTS, { ...FACTS, atLastEntry: false }], [{ ...GETDENTS, rax: 78n }, FACTS],
+    // [{ ...FSTAT, rdx: BigInt(DATA + 257), rflags: 0x4_0202n }, FACTS], [{ ...LSEEK, rsp: 1n << 63n }, FACTS],
     [{ ...FSTAT, rsp: 1n << 63n, rdx: 0xffff_8000_0001_0000n }, FACTS],
   ];
   for (const [regs, facts] of cases) {
@@ -75,7 +103,7 @@ test('everything else is a system call, its registers untouched', { skip: skipMa
     assert.equal(c.regs[REG.rcx], BigInt(CODE + 2), what);
     const flags = regs.rflags ?? 0x202n;
     assert.deepEqual([c.regs[REG.rflags], c.regs[REG.r11]], [flags, flags], what);
-    for (const name of ['rax', 'rdi', 'rsi', 'rdx', 'rsp'] as const) if (regs[name] !== undefined) assert.equal(c.regs[REG[name]], regs[name], what);
+    for (const name of ['rax', 'rdi', 'rsi', 'rdx', 'r10', 'rsp'] as const) if (regs[name] !== undefined) assert.equal(c.regs[REG[name]], regs[name], what);
   }
   guest.machine.destroy();
 });

@@ -84,6 +84,14 @@ test('a rewound slot is another child: new pid, new random numbers', { skip }, (
   slot.destroy();
 });
 
+test('what a run learned of paths is gone', { skip }, () => {
+  const slot = template.slot(false);
+  assert.match(slot.run('paths'), /found 60/);
+  slot.rewind();
+  assert.match(slot.run('look'), /found 0/);
+  slot.destroy();
+});
+
 test('after a huge run a rewind touches as few pages as before', { skip }, () => {
   const slot = template.slot(false);
   const after = (name: string): number => {

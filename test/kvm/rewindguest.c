@@ -276,12 +276,35 @@ static void resources(void) {
   close(0);
 }
 
+/* Paths that were asked for once are known to the machine from then on. */
+static int found_paths(int last) {
+  int found = 0;
+  for (int i = 0; i < 60; i++) {
+    char path[20];
+    struct stat st;
+    sprintf(path, "/tmp/path%d", abs(i % 20 - last));
+    found += syscall(SYS_newfstatat, AT_FDCWD, path, &st, 0) == 0;
+  }
+  return found;
+}
+static void paths(void) {
+  for (int i = 0; i < 20; i++) { char path[20]; sprintf(path, "/tmp/path%d", i); close(open(path, O_CREAT | O_WRONLY, 0644)); }
+  printf("found %d\n", found_paths(0));
+  fflush(stdout);
+}
+static void look(void) {
+  struct stat st;
+  for (int i = 0; i < 3; i++) syscall(SYS_newfstatat, AT_FDCWD, i ? "/tmp" : "/", &st, 0);
+  printf("found %d\n", found_paths(19));
+  fflush(stdout);
+}
+
 static void everything(void) { text(); small(); registers(); mappings(); children(); threads(); resources(); }
 
 static const struct { const char *name; void (*run)(void); } CASES[] = {
   { "small", small }, { "huge", huge }, { "mappings", mappings }, { "checkerboard", checkerboard }, { "tables", tables },
   { "text", text }, { "children", children }, { "registers", registers }, { "ports", ports }, { "threads", threads }, { "resources", resources },
-  { "everything", everything },
+  { "everything", everything }, { "paths", paths }, { "look", look },
 };
 
 int main(void) {

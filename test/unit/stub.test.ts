@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { CODE_WRITER } from '../../src/vmm/area.ts';
 import * as L from '../../src/vmm/layout.ts';
-import { ANSWERS, EXCEPTION_ENTRY, PTE_WRITER, SELFTEST_CODE, SYSCALL_STUB, TOUCHER, code, handlerPage } from '../../src/vmm/stub.ts';
+import { ANSWERS, CWD_ANSWER, PATH_ANSWERS, SIGNAL_ANSWER } from '../../src/vmm/answercode.ts';
+import { EXCEPTION_ENTRY, PTE_WRITER, SELFTEST_CODE, SYSCALL_STUB, TOUCHER, code, handlerPage } from '../../src/vmm/stub.ts';
 import type { Listing } from '../../src/vmm/stub.ts';
 import { WRITER_OUT, whoExited } from '../../src/vmm/trap.ts';
 import { gnuAs } from '../kvm/gnuas.ts';
@@ -16,7 +17,9 @@ const hasAs = spawnSync('as', ['--version']).status === 0 && spawnSync('objcopy'
 const options = hasAs ? {} : { skip: 'GNU as is not installed' };
 const source = (listing: Listing): string => listing.map(([line]) => line).join('\n');
 
-const LISTINGS: Record<string, Listing> = { SYSCALL_STUB, ANSWERS, EXCEPTION_ENTRY, PTE_WRITER, TOUCHER, ...SELFTEST_CODE };
+const LISTINGS: Record<string, Listing> = {
+  SYSCALL_STUB, ANSWERS, PATH_ANSWERS, CWD_ANSWER, SIGNAL_ANSWER, EXCEPTION_ENTRY, PTE_WRITER, TOUCHER, ...SELFTEST_CODE,
+};
 
 for (const [name, listing] of Object.entries(LISTINGS)) {
   test(`${name} is what its assembly says`, options, () => {

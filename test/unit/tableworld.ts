@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import * as L from '../../src/vmm/layout.ts';
-import { PageTables, Paging } from '../../src/vmm/paging.ts';
+import { PageTables, Paging, writeUserTable } from '../../src/vmm/paging.ts';
 
 const PAGE = 4096;
 /** The PS bit. */
@@ -21,6 +21,7 @@ export class World {
     this.end = L.FIRST_FRAME + pages * PAGE;
     this.memory = { words: new Uint32Array(this.end / 4) };
     this.paging = new Paging(this.memory, strict);
+    writeUserTable(this.memory.words, strict);
   }
 
   readonly frames = { allocTableFrame: (): number => (this.next < this.end ? (this.next += PAGE) - PAGE : 0) };

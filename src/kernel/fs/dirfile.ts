@@ -60,6 +60,13 @@ export class DirFile extends File {
     return used;
   }
 
+  /** Whether no entry is left. */
+  isAtEnd(): boolean {
+    if (this.pos < 2) return false;
+    const entries = this.inode.readdir(this.pos - 2, 1, null);
+    return typeof entries !== 'number' && entries.length === 0;
+  }
+
   /** "." and "..", as far as they are still to come. */
   private dots(task: Task): DirEntry[] {
     const dots: DirEntry[] = [];

@@ -82,8 +82,8 @@ export class MemInode extends Inode {
   /** The state this inode is equal to; null when it has changed or is as in the image. */
   private saved: InodeState | null = null;
   private isChanged = false;
-  /** Counts all that changes of it (kernel/syscalls/pathfacts.ts). */
-  changes = 0;
+  /** Where to say, once, that something of it has changed (kernel/syscalls/pathfacts.ts); null: nobody asked. */
+  changedIn: MemInode[] | null = null;
 
   constructor(fs: MemFs, state: InodeState) {
     super();
@@ -120,7 +120,8 @@ export class MemInode extends Inode {
   private mark(): void {
     this.saved = null;
     this.isChanged = true;
-    this.changes++;
+    this.changedIn?.push(this);
+    this.changedIn = null;
   }
 
   /** Content changed: mtime and ctime are now. */

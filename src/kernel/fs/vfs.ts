@@ -119,6 +119,7 @@ export class Vfs {
   mountOn(at: Dentry, root: Inode | (() => Inode), options: MountOptions): Mount {
     const mount = this.addMount(new Dentry('/', null, root), at, options);
     at.mounted = mount;
+    this.memory.root.directoryChanges++;
     // Pinned: a mount point must be found in the cache, also where children are looked up each time.
     at.parent?.adopt(at);
     return mount;

@@ -54,9 +54,9 @@ export class Task implements TimerOwner {
   interrupted = false;
   /** The call under way, as orig_rax; -1 outside of calls. While it waits the registers still hold its arguments. */
   syscallNr = -1;
-  /** The file that its last call was about, and whether that was a read (syscalls/facts.ts). -1: none. */
+  /** The number of its last call, and the file that it was about (syscalls/facts.ts). -1: none that counts. */
+  askedBy = -1;
   askedFd = -1;
-  askedAfterRead = false;
   /** ERESTART* (positive) when the call under way was interrupted: the next return to ring 3 settles it. 0: none. */
   restart = 0;
   restartBlock: RestartBlock | null = null;

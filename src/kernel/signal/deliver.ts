@@ -66,7 +66,7 @@ function deliverOne(task: Task, info: SigInfo, action: SigAction): boolean {
 function startHandler(task: Task, info: SigInfo, action: SigAction): void {
   const { signo } = info;
   if (task.restart !== 0) settleForHandler(task, action);
-  if (action.flags & SA_RESETHAND) task.process.signals.actions[signo] = DEFAULT_ACTION;
+  if (action.flags & SA_RESETHAND) task.process.signals.actions[signo] = { ...action, handler: 0n };
   abortSequence(task);
   if (!pushFrame(task, action, info)) {
     if (signo === SIGSEGV) task.process.signals.actions[SIGSEGV] = DEFAULT_ACTION;

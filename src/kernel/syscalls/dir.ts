@@ -97,7 +97,9 @@ function getcwd(task: Task, buf: number, size: number): number {
   const bytes = new Uint8Array(path.length + 1);
   for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
   if (bytes.length > size) return -ERANGE;
-  return task.process.mm.copyOut(buf, bytes) < 0 ? -EFAULT : bytes.length;
+  if (task.process.mm.copyOut(buf, bytes) < 0) return -EFAULT;
+  task.kernel.pathFacts.learnCwd(task, path);
+  return bytes.length;
 }
 
 function umask(task: Task, mask: number): number {

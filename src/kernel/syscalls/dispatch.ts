@@ -11,7 +11,7 @@ import { NO_RESULT, SNAPSHOT } from '../wait.ts';
 import type { Wait } from '../wait.ts';
 import { argCode, readArg, setResult } from './args.ts';
 import type { ArgCode } from './args.ts';
-import { noteFile } from './facts.ts';
+import { noteCall } from './facts.ts';
 import type { SyscallRow } from './row.ts';
 import { ROWS } from './table.ts';
 
@@ -36,7 +36,7 @@ export function dispatch(task: Task): number {
     return 0;
   }
   const outcome = settle(task, call(task, entry));
-  if (task.syscallNr < 0) noteFile(task, nr);
+  if (task.syscallNr < 0) noteCall(task, nr);
   return outcome;
 }
 

@@ -1,6 +1,6 @@
 // stat(2), statx(2), access(2), statfs(2) and relatives.
 
-import { EBADF, EINVAL } from '../../abi/linux/errno.ts';
+import { EBADF, EINVAL, ENOENT } from '../../abi/linux/errno.ts';
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, NAME_MAX, PATH_MAX,
 } from '../../abi/linux/fcntl.ts';
@@ -77,7 +77,10 @@ function statAt(task: Task, dirfd: number, pathAt: number, buf: number, flags: n
   const path = task.process.mm.readCString(pathAt, PATH_MAX);
   if (typeof path === 'number') return path;
   const dentry = lookupAt(task, dirfd, path, flags);
-  if (typeof dentry === 'number') return dentry;
+  if (typeof dentry === 'number') {
+    if (dentry === -ENOENT && flags === 0) task.kernel.pathFacts.learnMissing(task, path);
+    return dentry;
+  }
   if (flags === 0) task.kernel.pathFacts.learn(task, path, dentry);
   return task.process.mm.copyOut(buf, encodeStat(dentry.inode));
 }
