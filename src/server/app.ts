@@ -1,11 +1,11 @@
 // The HTTP side: limits of connections and requests, who calls, validation, errors, logs, OpenAPI; the routes are in routes/.
 
-import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import { jsonParser } from './body.ts';
 import { ServiceError, told } from './errors.ts';
 import { checkOrigin, hostCheck } from './hosts.ts';
 import type { App, TypeBox } from './http.ts';
@@ -31,7 +31,7 @@ const PATH_MAX = 4096;
 export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
   const app = fastify({
     logger: { level: settings.log_level, stream: logTo },
-    logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy, bodyLimit: Math.floor(settings.body_mb_max * 2 ** 20),
+    logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy,
     genReqId: () => randomUUID(), requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, return503OnClosing: false, forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PATH_MAX },
     http: { headersTimeout: HEADERS_MS, maxHeaderSize: 16 << 10, connectionsCheckingInterval: 1000 },
@@ -49,7 +49,7 @@ export async function addRoutes(app: App, service: Service): Promise<void> {
   const checkHost = hostCheck(settings);
   app.setValidatorCompiler(validatorOf);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  addParsers(app);
+  addParsers(app, Math.floor(settings.body_mb_max * 2 ** 20));
   app.decorateRequest('caller', null);
   app.decorateRequest('open', null);
   service.requests.onStalled = (open) => refuseStalled(service, open);
@@ -97,13 +97,10 @@ function keyedRoutes(app: App, service: Service): void {
   if (!service.settings.public_metrics) metricsRoutes(app, service);
 }
 
-function addParsers(app: App): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
+function addParsers(app: App, bytesMax: number): void {
+  const json = jsonParser(app, bytesMax);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (isUtf8(body as Buffer)) parse(request, body.toString(), done);
-    else done(new ServiceError('bad-request', 'The body is not UTF-8.'));
-  });
+  app.addContentTypeParser('application/json', json);
   for (const type of ['application/octet-stream', 'application/x-tar']) app.addContentTypeParser(type, (_request, _payload, done) => done(null));
 }
 

@@ -100,7 +100,6 @@ function fromFramework(error: unknown): ServiceError | null {
       ? `The request cannot be read: ${message ?? 'malformed'}.`.replace(/\.+$/, '.') : sentence(code, message));
     case 404: return new ServiceError('not-found', 'There is nothing at this address.');
     case 408: return new ServiceError('request-timeout', 'The request did not come in time.');
-    case 413: return new ServiceError('too-large', 'The body is larger than this service takes.');
     case 414: case 431: return new ServiceError('too-large', 'The address or the headers are longer than this service takes.');
     case 415: return new ServiceError('unsupported-media-type', 'The body is of a type that this address does not take.');
     case 503: return new ServiceError('stopping', 'The service is stopping.', { retryAfterSeconds: 2 });
@@ -110,7 +109,6 @@ function fromFramework(error: unknown): ServiceError | null {
 
 function sentence(code: string, message: string | undefined): string {
   if (code === 'FST_ERR_BAD_URL') return 'The address is not a valid URL path.';
-  if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') return 'The body is not as long as Content-Length says.';
   if (code === 'FST_ERR_CTP_INVALID_JSON_BODY') return 'The body is not valid JSON.';
   return `The request cannot be read: ${message ?? code}.`.replace(/\.+$/, '.');
 }

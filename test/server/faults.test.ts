@@ -14,6 +14,7 @@ before(async () => {
 
 const head = (length: number | string, more = ''): string =>
   `POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}Content-Length: ${length}\r\n\r\n`;
+const chunked = 'POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
 const bodyOf = (answer: string): { code: string; error: string; hint: string } => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as never;
 
 for (const [what, pieces, status, code] of [
@@ -21,7 +22,10 @@ for (const [what, pieces, status, code] of [
   ['no body', [head(0)], '400', 'bad-request'],
   ['invalid UTF-8', [head(12), Buffer.concat([Buffer.from('{"code":"'), Buffer.from([0xff]), Buffer.from('"}')])], '400', 'bad-request'],
   ['__proto__', [head(32), '{"code":"1","__proto__":{"a":1}} '.slice(0, 32)], '400', 'bad-request'],
+  ['__proto__ in escapes', [`${head(37)}{"code":"1","\\u005f_proto__":{"a":1}}`], '400', 'bad-request'],
+  ['constructor.prototype', [`${head(48)}{"code":"1","constructor":{"prototype":{"a":1}}}`], '400', 'bad-request'],
   ['a body beyond the limit', [head(2_000_000)], '413', 'too-large'],
+  ['chunks beyond the limit', [chunked, ...Array.from({ length: 17 }, () => `10000\r\n${'x'.repeat(0x10000)}\r\n`)], '413', 'too-large'],
   ['another type', [head(3).replace('application/json', 'text/plain'), 'abc'], '415', 'unsupported-media-type'],
   ['no such address', ['GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n'], '404', 'not-found'],
   ['a bad address', ['GET /v1/templates/%ff HTTP/1.1\r\nHost: localhost\r\n\r\n'], '400', 'bad-request'],
@@ -35,6 +39,22 @@ for (const [what, pieces, status, code] of [
     assert.equal(answer.slice(9, 12), status, answer);
     const body = bodyOf(answer);
     assert.deepEqual([Object.keys(body), body.code], [['code', 'error', 'hint'], code]);
+  });
+}
+
+const last = head(19, 'Connection: close\r\n');
+for (const [how, pieces] of [
+  ['with its headers', [`${last}{"code":"print(7)"}`]],
+  ['behind its headers', [last, '{"code":', '"print(7)"}']],
+  ['with half of it', [`${last}{"code":`, '"print(7)"}']],
+  ['in chunks', [chunked, '8\r\n{"code":\r\n', 'b\r\n"print(7)"}\r\n', '0\r\n\r\n']],
+  ['in chunks, at once', [`${chunked}8\r\n{"code":\r\nb\r\n"print(7)"}\r\n0\r\n\r\n`]],
+  ['with the next request', [`${head(19)}{"code":"print(7)"}${last}{"code":"print(7)"}`]],
+] as const) {
+  test(`a body that comes ${how}`, async () => {
+    const answers = (await raw(service.url, pieces, 60_000)).split('HTTP/1.1 ').slice(1);
+    assert.equal(answers.length, how === 'with the next request' ? 2 : 1);
+    for (const answer of answers) assert.deepEqual([answer.slice(0, 3), (bodyOf(answer) as never as { stdout: string }).stdout], ['200', '7\n']);
   });
 }
 
