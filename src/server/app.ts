@@ -4,11 +4,12 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
-import fastify, { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import { jsonParser } from './body.ts';
 import { ServiceError, told } from './errors.ts';
 import { checkOrigin, hostCheck } from './hosts.ts';
 import type { App, TypeBox } from './http.ts';
+import type { Metrics } from './metrics.ts';
 import type { OpenRequest } from './requests.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { docsRoutes } from './routes/docs.ts';
@@ -17,7 +18,7 @@ import { fileRoutes } from './routes/files.ts';
 import { healthRoutes, metricsRoutes } from './routes/health.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
 import { templateRoutes } from './routes/templates.ts';
-import type { Service } from './service.ts';
+import type { Log, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { validatorOf, whenValidating } from './validate.ts';
 
@@ -27,19 +28,19 @@ const KEEP_ALIVE_MS = 65_000;
 const REQUEST_MS = 3_600_000;
 const PATH_MAX = 4096;
 
-/** Makes the server without its routes and without the service: the log is needed first. */
-export function makeApp(settings: Settings, logTo: NodeJS.WritableStream): App {
+/** Makes the server without its routes and without the service. */
+export function makeApp(settings: Settings, log: Log): App {
   const app = fastify({
-    logger: { level: settings.log_level, stream: logTo },
-    logController: new LogController({ disableRequestLogging: true }), trustProxy: settings.trust_proxy,
+    logger: false, trustProxy: settings.trust_proxy,
     genReqId: () => randomUUID(), requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, return503OnClosing: false, forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PATH_MAX },
     http: { headersTimeout: HEADERS_MS, maxHeaderSize: 16 << 10, connectionsCheckingInterval: 1000 },
-    frameworkErrors: (error, request, reply) => void answerError(null, error, request, reply),
+    frameworkErrors: (error, request, reply) => void answerError({ log, metrics: null }, error, request, reply),
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => refuseClient(error, socket),
   });
   app.server.maxConnections = settings.connections_max;
-  app.log.child = () => app.log; // lines name their request themselves; a child logger for each is made and looked over before every answer
+  // Lines name their request themselves: to a logger the framework would make a child for each, and add listeners. What it finds wrong with us is told.
+  Object.assign(app.log, { warn: log.warn.bind(log), error: log.error.bind(log), fatal: log.error.bind(log) });
   return app.withTypeProvider<TypeBox>();
 }
 
@@ -110,10 +111,13 @@ function refuseStalled(service: Service, { request, reply }: OpenRequest): void 
   answerError(service, new ServiceError('request-timeout', 'The request did not come in time.'), request, reply.header('connection', 'close'));
 }
 
-function answerError(service: Service | null, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** What hears of errors; before there is a service nobody counts them. */
+interface Hearers { readonly log: Log; readonly metrics: Metrics | null }
+
+function answerError({ log, metrics }: Hearers, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, body, retryAfterSeconds, isOurs } = told(error);
-  service?.metrics.noteError(body.code);
-  if (isOurs) request.log.error({ reqId: request.id, err: error, code: body.code }, 'a request could not be served');
+  metrics?.noteError(body.code);
+  if (isOurs) log.error({ reqId: request.id, err: error, code: body.code }, 'a request could not be served');
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return reply;
@@ -132,10 +136,10 @@ function refuseClient(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`);
 }
 
-function logRequest({ metrics }: Service, { request, reply, from }: OpenRequest, ms: number): void {
+function logRequest({ metrics, log }: Service, { request, reply, from }: OpenRequest, ms: number): void {
   const { url: route = 'none' } = request.is404 ? {} : request.routeOptions;
   metrics.noteRequest(`${request.method} ${route}`, reply.statusCode, ms / 1000);
-  request.log.info({
+  log.info({
     reqId: request.id, method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode,
     ms: Math.round(ms * 10) / 10, caller: request.caller?.name, from, ...(reply.raw.writableFinished ? {} : { aborted: true }),
   }, 'request');

@@ -1,6 +1,7 @@
 // Starts the service: engine, keys, HTTP; and stops it: no new work, what runs may end until a deadline, then all ends.
 
 import { readFileSync } from 'node:fs';
+import pino from 'pino';
 import { Engine } from '../engine/engine.ts';
 import type { Progress } from '../engine/protocol.ts';
 import type { TenantLimits } from '../engine/tenantlimits.ts';
@@ -42,8 +43,9 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   if (keyFile === null && !isLoopback(settings.host)) {
     throw new SettingsError(`Without keys the service listens on this machine only, not on ${settings.host}: make one with "offshoot keys create".`);
   }
-  const app = makeApp(settings, logTo);
-  const callers = new Callers({ settings, keyFile, usageDirectory: `${home}/quota`, warn: (problem) => app.log.warn(problem) });
+  const log = pino({ level: settings.log_level }, logTo);
+  const app = makeApp(settings, log);
+  const callers = new Callers({ settings, keyFile, usageDirectory: `${home}/quota`, warn: (problem) => log.warn(problem) });
   const builders = new Set<(progress: Progress) => void>();
   const engine = await Engine.open({
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
@@ -53,7 +55,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   const sandboxes = new Sandboxes();
   callers.onGone = (tenant) => sandboxes.endAll(tenant);
   const service: Service = {
-    engine, settings, callers, builders, log: app.log, afterwards: new Afterwards(), version: version(), startedMs: performance.now(),
+    engine, settings, callers, builders, log, afterwards: new Afterwards(), version: version(), startedMs: performance.now(),
     loading: new Map(), isStopping: false,
     sandboxes, requests: new Requests(settings.stall_seconds * 1000), metrics: new Metrics(() => ({ ...engine.stats(), statefulSandboxes: sandboxes.size })),
   };
@@ -61,7 +63,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     await addRoutes(app, service);
     const url = await listen(app, settings);
     void Promise.all(settings.templates.map((name) => load(service, name))).then(() => loadCompiler());
-    app.log.info({ url, home, keys: keyFile }, keyFile === null
+    log.info({ url, home, keys: keyFile }, keyFile === null
       ? `listening on ${url}; there is no key file: everybody on this machine may use it, nobody else` : `listening on ${url}; keys are needed`);
     return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, seconds)) };
   } catch (error) {
@@ -109,7 +111,7 @@ async function load({ engine, loading, log, builders }: Service, name: string): 
 
 async function shutDown(app: App, service: Service, drainSeconds: number): Promise<void> {
   service.isStopping = true;
-  app.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
+  service.log.info({ seconds: drainSeconds }, 'stopping: what runs may end');
   const closed = app.close();
   await allAnswered(service, drainSeconds * 1000);
   service.requests.abort(new ServiceError('stopping', 'The service is stopping.'));
