@@ -180,6 +180,12 @@ export class Kernel {
     this.#vfs = vfs;
   }
 
+  /** File systems that are not made yet will see them. */
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+    if (typeof this.#vfs !== 'function') this.#vfs.budget.setLimits(limits);
+  }
+
   /** Counts something a program asked for and did not get: "ioctl 0x5401", "prctl 53", "/proc/xyz". */
   count(name: string): void {
     if (this.unimplemented.size < 1000 || this.unimplemented.has(name)) {

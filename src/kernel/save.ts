@@ -8,8 +8,9 @@ import type { ControlState } from './fs/control.ts';
 import type { HostStreamsState } from './fs/hoststream.ts';
 import type { ImageIndex } from './fs/imageindex.ts';
 import type { Inode } from './fs/inode.ts';
-import { restoreFs, saveFs } from './fs/savefs.ts';
-import type { FsState, RestoredFs } from './fs/savefs.ts';
+import { buildVfs } from './fs/mounts.ts';
+import { RestoredFs, saveFs } from './fs/savefs.ts';
+import type { FsState } from './fs/savefs.ts';
 import { syntheticMounts } from './fs/synthetic.ts';
 import type { InodeRef, Vfs } from './fs/vfs.ts';
 import type { FutexState } from './ipc/futex.ts';
@@ -111,7 +112,7 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
     if (saved.mm >= 0 && used.has(mm)) mm.share();
     if (saved.mm >= 0) used.add(mm);
     restoreProcess(kernel, saved, {
-      mm, files: () => fs().filesOf(saved.pid), fs: () => fs().fsOf(saved.pid), actions: actions[saved.signals.actions],
+      mm, files: () => fs.filesOf(saved.pid), fs: () => fs.fsOf(saved.pid), actions: actions[saved.signals.actions],
       exe: saved.exeInode < 0 ? null : () => findInode(saved.exeInode),
     });
   }
@@ -125,17 +126,15 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
 }
 
 /** The file systems with all that is open, made when they are first looked at: most of a fork's restoring is this. */
-function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex): () => RestoredFs {
-  let restored: RestoredFs | null = null;
-  const fs = (): RestoredFs => {
-    if (restored) return restored;
-    restored = restoreFs(state.fs, kernel, index, [syntheticMounts(kernel)]);
+function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex): RestoredFs {
+  const makeVfs = (): Vfs => buildVfs(kernel, index, [syntheticMounts(kernel)], state.fs.vfs);
+  const holdMapped = (vfs: Vfs): void => {
     for (const { id, users } of mappedInodes(state.mms)) {
-      if (!restored.vfs.holdInode(state.inodes[id], users)) bug('restore: a mapped file is gone');
+      if (!vfs.holdInode(state.inodes[id], users)) bug('restore: a mapped file is gone');
     }
-    return restored;
   };
-  const vfs = (): Vfs => fs().vfs;
+  const fs = new RestoredFs(state.fs, kernel, makeVfs, holdMapped);
+  const vfs = (): Vfs => fs.vfs;
   const reclaim = (): number => kernel.vfs.dropCaches();
   kernel.vfs = vfs;
   kernel.frames.reclaim = reclaim;

@@ -1,7 +1,7 @@
 // Saving and restoring everything the processes see through descriptors: writable file systems, open files, descriptor
 // tables, working directories, locks.
 //
-// Interface: saveFs, restoreFs; registerFileKind for kinds of File that need more than position, flags and inode; registerFsPart for
+// Interface: saveFs, RestoredFs; registerFileKind for kinds of File that need more than position, flags and inode; registerFsPart for
 // what no open file leads to.
 // A state is plain data, frozen once made, and shared by all forks: restoring reads it and copies what will change. Objects that
 // are shared (a File in two tables, a Pipe behind two Files) get a number in the state, so that they are one object again.
@@ -14,11 +14,10 @@ import { FdTable } from './fdtable.ts';
 import type { FdTableState } from './fdtable.ts';
 import { File } from './file.ts';
 import { FsContext } from './fscontext.ts';
-import type { ImageIndex } from './imageindex.ts';
 import { LockList } from './locks.ts';
 import type { LockOwner } from './locks.ts';
-import { buildVfs, saveVfs } from './mounts.ts';
-import type { Attach, VfsState } from './mounts.ts';
+import { saveVfs } from './mounts.ts';
+import type { VfsState } from './mounts.ts';
 import { PathFile } from './open.ts';
 import { RegFile } from './regfile.ts';
 import type { InodeRef, Vfs } from './vfs.ts';
@@ -224,16 +223,20 @@ function saveLocks(vfs: Vfs, saver: Saver, tables: Map<FdTable, number>): LocksS
 /** Makes a state's objects again, each once, when they are first asked for. */
 export class Loader {
   readonly kernel: Kernel;
-  readonly vfs: Vfs;
+  private readonly findVfs: () => Vfs;
   private readonly state: FsState;
   private readonly files: File[] = [];
   private readonly dentries: Dentry[] = [];
   private readonly objects = new Map<number, unknown>();
 
-  constructor(kernel: Kernel, vfs: Vfs, state: FsState) {
+  constructor(kernel: Kernel, findVfs: () => Vfs, state: FsState) {
     this.kernel = kernel;
-    this.vfs = vfs;
+    this.findVfs = findVfs;
     this.state = state;
+  }
+
+  get vfs(): Vfs {
+    return this.findVfs();
   }
 
   /** The inode of a ref; the root directory when it is gone (an inode of /proc whose process is not in the state). */
@@ -300,32 +303,74 @@ export class Loader {
   }
 }
 
-export interface RestoredFs {
-  readonly vfs: Vfs;
-  /** Descriptor table of a process that was saved. */
-  filesOf(pid: number): FdTable;
-  fsOf(pid: number): FsContext;
-}
-
 /**
- * The same file systems and open files again, independent of any other restored from the state. Sets `kernel.vfs`; the kernel
- * must have frames, host, clock, limits and waits (already restored: queue numbers in the state are theirs).
+ * The same file systems and open files again, independent of any other restored from the state, made when they are looked at: a fork that
+ * only reads and writes what it was given needs no file system. Sets `kernel.vfs` then. The kernel must have frames, host, clock, limits and waits (already
+ * restored: queue numbers in the state are theirs).
  */
-export function restoreFs(state: FsState, kernel: Kernel, index: ImageIndex, attach: readonly Attach[] = []): RestoredFs {
-  const vfs = buildVfs(kernel, index, attach, state.vfs);
-  kernel.vfs = vfs;
-  const loader = new Loader(kernel, vfs, state);
-  const tables = state.tables.map((table) => FdTable.restore(table, (id) => loader.file(id), kernel.ipc));
-  const contexts = state.contexts.map((context) => {
-    const made = new FsContext(loader.dentry(context.root), loader.dentry(context.cwd), context.umask);
-    made.refs = context.refs;
-    return made;
-  });
-  loader.linkAll();
-  restoreLocks(state.locks, vfs, loader, tables);
-  for (const [name, saved] of state.parts) parts.get(name)?.restore(saved, loader);
-  const of = (pid: number): { readonly table: number; readonly context: number } => state.processes.get(pid) ?? { table: 0, context: 0 };
-  return { vfs, filesOf: (pid) => tables[of(pid).table], fsOf: (pid) => contexts[of(pid).context] };
+export class RestoredFs {
+  private readonly state: FsState;
+  private readonly loader: Loader;
+  private readonly makeVfs: () => Vfs;
+  private readonly finish: (vfs: Vfs) => void;
+  private mounted: Vfs | null = null;
+  private tables: FdTable[] | null = null;
+  private contexts: FsContext[] | null = null;
+  private isWhole = false;
+
+  /** `makeVfs`: the mounts alone. `finish`: what else belongs to them; called once, before anybody sees them. */
+  constructor(state: FsState, kernel: Kernel, makeVfs: () => Vfs, finish: (vfs: Vfs) => void = () => {}) {
+    this.state = state;
+    this.makeVfs = makeVfs;
+    this.finish = finish;
+    this.loader = new Loader(kernel, () => this.mounts(), state);
+  }
+
+  private mounts(): Vfs {
+    return (this.mounted ??= this.makeVfs());
+  }
+
+  /** With all that is open, and all locks. */
+  get vfs(): Vfs {
+    const vfs = this.mounts();
+    if (this.isWhole) return vfs;
+    this.isWhole = true;
+    this.loader.kernel.vfs = vfs;
+    const tables = this.allTables();
+    restoreLocks(this.state.locks, vfs, this.loader, tables);
+    for (const [name, saved] of this.state.parts) parts.get(name)?.restore(saved, this.loader);
+    this.finish(vfs);
+    return vfs;
+  }
+
+  /** Descriptor table of a process that was saved. */
+  filesOf(pid: number): FdTable {
+    const table = this.allTables()[this.of(pid).table];
+    if (this.mounted) void this.vfs; // one of the files is in a file system
+    return table;
+  }
+
+  fsOf(pid: number): FsContext {
+    void this.vfs;
+    this.contexts ??= this.state.contexts.map(({ root, cwd, umask, refs }) => {
+      const made = new FsContext(this.loader.dentry(root), this.loader.dentry(cwd), umask);
+      made.refs = refs;
+      return made;
+    });
+    return this.contexts[this.of(pid).context];
+  }
+
+  private allTables(): FdTable[] {
+    if (this.tables) return this.tables;
+    const { kernel } = this.loader;
+    this.tables = this.state.tables.map((table) => FdTable.restore(table, (id) => this.loader.file(id), kernel.ipc));
+    this.loader.linkAll();
+    return this.tables;
+  }
+
+  private of(pid: number): { readonly table: number; readonly context: number } {
+    return this.state.processes.get(pid) ?? { table: 0, context: 0 };
+  }
 }
 
 function restoreLocks(states: readonly LocksState[], vfs: Vfs, loader: Loader, tables: readonly FdTable[]): void {

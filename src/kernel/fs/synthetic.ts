@@ -1,6 +1,6 @@
 // The synthetic file systems of a sandbox, mounted: /proc, /sys, /dev, and who opens FIFOs and device nodes anywhere.
 //
-// Interface: syntheticMounts, one of the `attach` functions of buildVfs and restoreFs. Importing this file also registers how
+// Interface: syntheticMounts, one of the `attach` functions of buildVfs. Importing this file also registers how
 // the open files of these file systems, and of ipc/, are saved.
 
 import { ENXIO } from '../../abi/linux/errno.ts';

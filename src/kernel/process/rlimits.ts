@@ -26,8 +26,7 @@ export function defaultRlimits(limits: Limits): Rlimit[] {
 /** Puts other limits on a sandbox that stands before its run: its programs see them in getrlimit(2) and statfs(2). */
 export function applyLimits(kernel: Kernel, limits: Partial<Limits>): void {
   const before = kernel.limits;
-  kernel.limits = { ...before, ...limits };
-  kernel.vfs.budget.setLimits(kernel.limits);
+  kernel.setLimits({ ...before, ...limits });
   const { processesMax, filesMax } = kernel.limits;
   if (processesMax === before.processesMax && filesMax === before.filesMax) return;
   const defaults = defaultRlimits(kernel.limits);

@@ -10,7 +10,7 @@ import { FsContext } from '../../../src/kernel/fs/fscontext.ts';
 import { completeImageIndex } from '../../../src/kernel/fs/imageindex.ts';
 import type { ImageIndex } from '../../../src/kernel/fs/imageindex.ts';
 import { buildVfs } from '../../../src/kernel/fs/mounts.ts';
-import { restoreFs, saveFs } from '../../../src/kernel/fs/savefs.ts';
+import { RestoredFs, saveFs } from '../../../src/kernel/fs/savefs.ts';
 import type { FsState } from '../../../src/kernel/fs/savefs.ts';
 import { syntheticMounts } from '../../../src/kernel/fs/synthetic.ts';
 import { Kernel } from '../../../src/kernel/kernel.ts';
@@ -125,7 +125,8 @@ export class World {
   private restore(from: World, state: FsState): void {
     this.kernel.frames = Frames.restore(from.kernel.frames.save(), this.machine.memory);
     this.kernel.waits.restore(from.kernel.waits.save());
-    const restored = restoreFs(state, this.kernel, this.index, [syntheticMounts(this.kernel)]);
+    const restored = new RestoredFs(state, this.kernel, () => buildVfs(this.kernel, this.index, [syntheticMounts(this.kernel)], state.vfs));
+    this.kernel.vfs = () => restored.vfs;
     for (const [pid, process] of from.kernel.processes) {
       this.addTask(pid, process.credentials.fsuid, restored.filesOf(pid), restored.fsOf(pid));
     }
