@@ -318,6 +318,7 @@ CASE(background, "reading and writing from the background, changing the terminal
     show_status("changer", status);
     kill(-pid, SIGKILL);
     waitpid(pid, &status, 0);
+    for (int waiting = 0; waiting < 4;) ioctl(master, FIONREAD, &waiting); // on Linux output arrives at the master a moment later
     show_read("written from the background", master);
     set(0, TOSTOP);
     pid = fork();
