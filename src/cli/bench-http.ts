@@ -1,5 +1,5 @@
 // `offshoot bench http`: what the service costs beside the engine. The service is a process of its own; the client writes requests and
-// reads answers on kept connections itself, so that little of what is measured is the client. In-process runs, requests and the bare
+// reads answers on kept connections itself, without streams, so that little of what is measured is the client. In-process runs, requests and the bare
 // route (/v1/health) are measured in turn.
 
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -101,6 +101,10 @@ const RUN = Buffer.from(`POST /v1/exec HTTP/1.1\r\nHost: localhost\r\nContent-Ty
 const READY = Buffer.from('GET /v1/ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
 const HELLO = Buffer.from('GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n');
 
+const HEAD_END = '\r\n\r\n';
+const LENGTH = 'content-length: ';
+const ANSWER_BYTES_MAX = 64 << 10;
+
 /** One kept connection, one request at a time. */
 class Connection {
   private readonly socket: Socket;
@@ -108,15 +112,16 @@ class Connection {
   private take: (body: string) => void = () => {};
   private fail: (error: Error) => void = () => {};
 
-  private constructor(socket: Socket) {
-    this.socket = socket.setNoDelay(true);
-    socket.setEncoding('latin1').on('data', (text: string) => this.receive(text));
-    socket.on('error', (error) => this.fail(error)).on('close', () => this.fail(new Error('the service closed the connection')));
+  private constructor(port: number, opened: () => void) {
+    const callback = (bytes: number, buffer: Uint8Array): boolean => this.receive((buffer as Buffer).toString('latin1', 0, bytes));
+    this.socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: Buffer.alloc(ANSWER_BYTES_MAX), callback } }, opened);
+    this.socket.on('error', (error) => this.fail(error)).on('close', () => this.fail(new Error('the service closed the connection')));
   }
 
   static open(port: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1', () => resolve(new Connection(socket))).once('error', reject);
+      const connection = new Connection(port, () => resolve(connection));
+      connection.fail = reject;
     });
   }
 
@@ -133,15 +138,16 @@ class Connection {
     this.socket.destroy();
   }
 
-  private receive(text: string): void {
+  /** Returns whether more may come. */
+  private receive(text: string): true {
     this.received += text;
-    const head = this.received.indexOf('\r\n\r\n');
-    if (head < 0) return;
-    const length = Number(/^content-length: (\d+)/im.exec(this.received)?.[1]);
-    if (this.received.length < head + 4 + length) return;
-    const body = this.received.slice(head + 4);
+    const head = this.received.indexOf(HEAD_END);
+    if (head < 0) return true;
+    const body = this.received.slice(head + HEAD_END.length);
+    if (body.length < Number.parseInt(this.received.slice(this.received.indexOf(LENGTH) + LENGTH.length), 10)) return true;
     this.received = '';
     this.take(body);
+    return true;
   }
 }
 

@@ -33,18 +33,22 @@ export async function exec(service: Service, caller: Caller, request: ExecReques
 async function execOne(service: Service, caller: Caller, request: ExecRequest, { signal, onOutput }: ExecInit): Promise<ExecResult> {
   const { engine, settings } = service;
   const program = programOf(request);
-  const { files, collect } = request;
+  const { files, collect, reuse = false } = request;
   const init: OneShotInit = {
-    ...runInit(request, settings), ...memoryOf(request, settings), tenant: caller.tenant, reuse: request.reuse ?? false,
-    signal, ...(files ? { mounts: Object.fromEntries(Object.entries(files).map(([path, content]) => [path, bytesOf(content, `files "${path}"`)])) } : {}),
-    ...(collect ? { collect, collectBytes: settings.output_mb_max * 2 ** 20 } : {}),
+    ...runInit(request, settings), ...memoryOf(request, settings), tenant: caller.tenant, reuse, signal, mounts: files && mountsOf(files),
+    collect, collectBytes: collect && settings.output_mb_max * 2 ** 20,
     ...(onOutput ? { paced: true, capture: false, onStdout: (bytes) => onOutput('stdout', bytes), onStderr: (bytes) => onOutput('stderr', bytes) } : {}),
   };
   const template = templateOf(request);
   caller.allowance.startRun();
   const result = await (program.kind === 'code' ? engine.run(template, program.code, init) : engine.exec(template, program.argv, init));
   noteRun(service, caller, result);
-  return { ...resultJson(result), ...(collect ? collected(result) : {}) };
+  const json = resultJson(result);
+  return collect ? { ...json, ...collected(result) } : json;
+}
+
+function mountsOf(files: Readonly<Record<string, Content>>): Record<string, Buffer> {
+  return Object.fromEntries(Object.entries(files).map(([path, content]) => [path, bytesOf(content, `files "${path}"`)]));
 }
 
 /** Counts a run that has ended. */

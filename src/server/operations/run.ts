@@ -40,15 +40,14 @@ export function runInit(request: ProgramRequest & LimitRequest, settings: Settin
   const { env, cwd, args, filename, stdin, language = 'python', code } = request;
   const isPython = code !== undefined && language === 'python';
   return {
-    ...limitsOf(request, settings), ...(env ? { env } : {}), ...(cwd === undefined ? {} : { cwd }),
-    ...(stdin === undefined ? {} : { stdin: bytesOf(stdin, 'stdin') }),
-    ...(isPython && args ? { args } : {}), ...(isPython && filename !== undefined ? { filename } : {}),
+    ...limitsOf(request, settings), env, cwd, stdin: stdin === undefined ? undefined : bytesOf(stdin, 'stdin'),
+    args: isPython ? args : undefined, filename: isPython ? filename : undefined,
   };
 }
 
 /** Memory is for who forks the sandbox. */
-export function memoryOf({ memory_mb: memory }: LimitRequest, { memory_mb_max: most }: Settings): { memoryBytes?: number } {
-  return memory === undefined ? {} : { memoryBytes: Math.floor(within(memory, most, 'memory_mb') * MB) };
+export function memoryOf({ memory_mb: memory }: LimitRequest, { memory_mb_max: most }: Settings): { memoryBytes: number | undefined } {
+  return { memoryBytes: memory === undefined ? undefined : Math.floor(within(memory, most, 'memory_mb') * MB) };
 }
 
 function limitsOf(request: LimitRequest, settings: Settings): LimitInit {
@@ -57,8 +56,7 @@ function limitsOf(request: LimitRequest, settings: Settings): LimitInit {
     timeoutMs: Math.ceil(within(timeout, settings.timeout_seconds_max, 'timeout_seconds') * 1000),
     outputBytes: Math.floor(within(request.output_mb ?? settings.output_mb_max, settings.output_mb_max, 'output_mb') * MB),
     diskBytes: Math.floor(within(request.disk_mb ?? settings.disk_mb_max, settings.disk_mb_max, 'disk_mb') * MB),
-    ...(cpu === undefined ? {} : { cpuTimeMs: Math.ceil(cpu * 1000) }), ...(processes === undefined ? {} : { processes }),
-    ...(request.open_files === undefined ? {} : { files: request.open_files }), ...(inodes === undefined ? {} : { inodes }),
+    cpuTimeMs: cpu === undefined ? undefined : Math.ceil(cpu * 1000), processes, files: request.open_files, inodes,
   };
 }
 
