@@ -38,22 +38,28 @@ export class Callers {
   private callers = new Map<string, Caller>();
   private readonly uses = new Map<string, DayUse>();
   private readonly files: UsageFiles;
-  private elsewhere: Map<string, DayUse>;
+  private elsewhere = new Map<string, DayUse>();
+  private saving: Promise<void> | null = null;
   private readonly timers: NodeJS.Timeout[] = [];
   private stamp = '';
   /** A tenant's key is no longer valid. */
   onGone: (tenant: string) => void = () => {};
 
-  /** Throws KeyFileError. */
-  constructor(init: CallersInit) {
+  private constructor(init: CallersInit) {
     this.init = init;
     this.files = new UsageFiles(init.usageDirectory);
-    this.elsewhere = this.files.others(today());
     if (init.keyFile !== null) {
       this.load(init.keyFile);
       this.timers.push(setInterval(() => this.look(init.keyFile as string), LOOK_MS).unref());
     }
-    this.timers.push(setInterval(() => this.save(), SAVE_MS).unref());
+    this.timers.push(setInterval(() => void this.save(), SAVE_MS).unref());
+  }
+
+  /** Rejects with KeyFileError. */
+  static async open(init: CallersInit): Promise<Callers> {
+    const callers = new Callers(init);
+    await callers.hear();
+    return callers;
   }
 
   get hasKeys(): boolean { return this.init.keyFile !== null; }
@@ -67,9 +73,11 @@ export class Callers {
     return this.callerOf(entry.id, () => entry);
   }
 
-  close(): void {
+  /** Resolves when all use is kept. */
+  async close(): Promise<void> {
     this.timers.forEach(clearInterval);
-    this.save();
+    await this.saving;
+    await this.save();
   }
 
   private callerOf(tenant: string, entryOf: () => Pick<KeyEntry, 'name' | 'admin' | 'limits'>): Caller {
@@ -129,13 +137,24 @@ export class Callers {
     this.onGone(id);
   }
 
-  private save(): void {
+  /** Requests that come meanwhile do not wait for the disk. */
+  private save(): Promise<void> {
+    this.saving ??= this.keepAndHear().finally(() => (this.saving = null));
+    return this.saving;
+  }
+
+  private async keepAndHear(): Promise<void> {
     try {
-      this.files.write([...this.uses].filter(([, { day }]) => day !== ''));
+      await this.files.write([...this.uses].filter(([, { day }]) => day !== ''));
     } catch (error) {
       this.init.warn(`The use of quotas cannot be kept (${(error as NodeJS.ErrnoException).code}).`);
     }
-    this.elsewhere = this.files.others(today());
+    await this.hear();
+  }
+
+  /** What other services have counted. */
+  private async hear(): Promise<void> {
+    this.elsewhere = await this.files.others(today());
     for (const [tenant, { allowance }] of this.callers) allowance.elsewhere = this.elsewhere.get(tenant) ?? allowance.elsewhere;
   }
 }

@@ -45,7 +45,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
   }
   const log = pino({ level: settings.log_level }, logTo);
   const app = makeApp(settings, log);
-  const callers = new Callers({ settings, keyFile, usageDirectory: `${home}/quota`, warn: (problem) => log.warn(problem) });
+  const callers = await Callers.open({ settings, keyFile, usageDirectory: `${home}/quota`, warn: (problem) => log.warn(problem) });
   const builders = new Set<(progress: Progress) => void>();
   const engine = await Engine.open({
     home, onProgress: (progress) => builders.forEach((hear) => hear(progress)),
@@ -68,7 +68,7 @@ export async function startService({ settings, home, keyFile, logTo = process.st
     return { url, service, stop: once((seconds = settings.drain_seconds) => shutDown(app, service, seconds)) };
   } catch (error) {
     service.requests.stop();
-    callers.close();
+    await callers.close();
     await engine.close();
     throw error;
   }
@@ -119,7 +119,7 @@ async function shutDown(app: App, service: Service, drainSeconds: number): Promi
   app.server.closeAllConnections();
   await closed;
   service.requests.stop();
-  service.callers.close();
+  await service.callers.close();
   await service.engine.close();
   service.afterwards.flush();
 }

@@ -2,7 +2,7 @@
 // nobody overwrites what another has counted. A file is of one day (UTC) and is removed when it is over.
 
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** What one tenant used on a day. */
@@ -18,12 +18,12 @@ export class UsageFiles {
   }
 
   /** What the other services count today, those that have ended included, by tenant. */
-  others(today: string): Map<string, DayUse> {
+  async others(today: string): Promise<Map<string, DayUse>> {
     const sums = new Map<string, DayUse>();
-    for (const name of this.names()) {
+    for (const name of await this.names()) {
       if (name === this.name || !name.endsWith('.json')) continue;
-      const uses = readUses(join(this.directory, name));
-      if (uses.length > 0 && uses.every(([, { day }]) => day < today)) rmSync(join(this.directory, name), { force: true });
+      const uses = await readUses(join(this.directory, name));
+      if (uses.length > 0 && uses.every(([, { day }]) => day < today)) await removeIfThere(join(this.directory, name));
       for (const [tenant, { day, runs, cpuMs }] of uses) {
         const sum = sums.get(tenant) ?? { day: today, runs: 0, cpuMs: 0 };
         if (day === today) sums.set(tenant, { day, runs: sum.runs + runs, cpuMs: sum.cpuMs + cpuMs });
@@ -32,36 +32,38 @@ export class UsageFiles {
     return sums;
   }
 
-  /** Throws a system error. */
-  write(uses: readonly (readonly [string, DayUse])[]): void {
+  /** One call at a time. Rejects with a system error. */
+  async write(uses: readonly (readonly [string, DayUse])[]): Promise<void> {
     const text = JSON.stringify(uses);
     if (text === this.written || (this.written === '' && uses.length === 0)) return;
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
     const aside = join(this.directory, `${this.name}.tmp`);
     try {
-      writeFileSync(aside, text, { mode: 0o600 });
-      renameSync(aside, join(this.directory, this.name));
+      await writeFile(aside, text, { mode: 0o600 });
+      await rename(aside, join(this.directory, this.name));
       this.written = text;
     } catch (error) {
-      rmSync(aside, { force: true });
+      await removeIfThere(aside);
       throw error;
     }
   }
 
-  private names(): string[] {
-    try {
-      return readdirSync(this.directory);
-    } catch {
-      return []; // none yet
-    }
+  private names(): Promise<string[]> {
+    return readdir(this.directory).catch(() => []); // none yet
   }
 }
 
 /** Nothing where it is damaged: the day's use of that service begins anew. */
-function readUses(path: string): [string, DayUse][] {
+async function readUses(path: string): Promise<[string, DayUse][]> {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as [string, DayUse][];
+    const uses: unknown = JSON.parse(await readFile(path, 'utf8'));
+    return Array.isArray(uses) ? uses as [string, DayUse][] : [];
   } catch {
     return [];
   }
+}
+
+/** Another service may do the same, or this one may not. */
+async function removeIfThere(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {});
 }

@@ -83,19 +83,19 @@ test('a quota is not new after a restart', async () => {
 
 test('two services of one home count together', async () => {
   const home = newDirectory();
-  const callers = (): Callers => new Callers({
+  const callers = (): Promise<Callers> => Callers.open({
     settings: settingsOf({}, {}, {}), keyFile: file, usageDirectory: join(home, 'quota'), warn: (problem) => assert.fail(problem),
   });
-  const [one, two] = [callers(), callers()];
+  const [one, two] = [await callers(), await callers()];
   const allowance = (of: Callers): Allowance => of.identify(`Bearer ${few}`).allowance;
   allowance(one).startRun();
   allowance(two).startRun();
-  one.close(); // writes, and reads what the other has written
-  two.close();
+  await one.close(); // writes, and reads what the other has written
+  await two.close();
   assert.throws(() => allowance(two).startRun(), { code: 'quota' });
-  const later = callers();
+  const later = await callers();
   assert.throws(() => allowance(later).startRun(), { code: 'quota' });
-  later.close();
+  await later.close();
 });
 
 test('X-Forwarded-For is believed with trust_proxy only, and only for the log', async () => {
