@@ -111,6 +111,13 @@ export interface FileFacts {
   readonly stat: Uint8Array;
 }
 
+/** The thread that runs next. */
+export interface ThreadFacts {
+  readonly tid: number;
+  /** What it gave to set_robust_list(2); 0: nothing yet. */
+  readonly robustList: number;
+}
+
 /** By signal number, up to 255: 0 where rt_sigaction would fill struct sigaction with zeros, 1 elsewhere. */
 export type SignalFacts = Uint8Array;
 
@@ -135,10 +142,10 @@ export interface PathAnswers {
 export interface Machine {
   readonly memory: GuestMemory;
   /**
-   * The next run may answer calls about this file itself, as the kernel would (vmm/answers.ts), until it traps. A machine that cannot
-   * do that has no such method.
+   * The next run may answer calls about this thread and this file itself, as the kernel would (vmm/answers.ts), until it traps. A machine
+   * that cannot do that has no such method.
    */
-  answerFrom?(facts: FileFacts | null, signals?: SignalFacts | null): void;
+  answerFrom?(thread: ThreadFacts, facts: FileFacts | null, signals?: SignalFacts | null): void;
   /** Answers that are kept from run to run. Undefined: it keeps none. */
   readonly paths?: PathAnswers | undefined;
   /**

@@ -6,7 +6,7 @@
 // changes files only between runs, and one VM of a process runs at a time, which is why the shared pages can hold it. Nothing is believed
 // that comes back: a call that is not answered arrives as ever, and `exits.ts` finds out from RIP where ring 3 stands.
 
-import type { FileFacts, PathAnswers, SignalFacts } from '../platform.ts';
+import type { FileFacts, PathAnswers, SignalFacts, ThreadFacts } from '../platform.ts';
 import { ANSWERS, CWD_ANSWER } from './answercode.ts';
 import type { Area } from './area.ts';
 import * as L from './layout.ts';
@@ -18,6 +18,7 @@ const STAT_BYTES = 144;
 const JUMP = 0x02eb, OUT = L.PORT << 8 | 0xe6;
 /** What `lea`, as it is in the listing, adds to the descriptor when there is none: no descriptor is as large. */
 const NO_FD = 0x4000_0000;
+const NO_THREAD: ThreadFacts = { tid: 0, robustList: 0 };
 const CWD_BYTES_MAX = 128;
 /** `movl` and `movb` of a constant to a place behind RDI: opcode, and bytes without the constant. */
 const MOVL = 0x87c7, MOVB = 0x87c6, MOV_BYTES = 6;
@@ -38,6 +39,8 @@ const FD_AT = behind(ANSWERS, '0x12345678(%rdi)').map((at) => L.ANSWERS_OFFSET +
 const [POS_AT] = behind(ANSWERS, '0x12345678, %eax').map((at) => L.ANSWERS_OFFSET + at - 4);
 const [NOT_AT_END_AT] = behind(ANSWERS, '0x12345678, %ecx').map((at) => L.ANSWERS_OFFSET + at - 4);
 const [NOT_AT_LAST_AT] = behind(ANSWERS, '0x23456789, %ecx').map((at) => L.ANSWERS_OFFSET + at - 4);
+const [TID_AT] = behind(ANSWERS, '0x3456789a, %eax').map((at) => L.ANSWERS_OFFSET + at - 4);
+const [ROBUST_AT] = behind(ANSWERS, '0x123456789abcdef0, %rcx').map((at) => L.ANSWERS_OFFSET + at - 8);
 const [CWD_LENGTH_AT] = behind(CWD_ANSWER, '0x12345678, %eax').map((at) => L.CWD_OFFSET + at - 4);
 /** Where the stores of the path begin: at the last line, which leaves. */
 const CWD_LEAVE = CWD_ANSWER[CWD_ANSWER.length - 1][1];
@@ -68,9 +71,10 @@ export class Answers {
     return this.#isOn;
   }
 
-  /** From now on `owner` is told about this file and these signals, and what is kept for it. */
-  set(owner: object, facts: FileFacts | null, signals: SignalFacts | null): void {
+  /** From now on `owner` is told about this thread, this file and these signals, and what is kept for it. */
+  set(owner: object, thread: ThreadFacts, facts: FileFacts | null, signals: SignalFacts | null): void {
     this.#own(owner);
+    this.#writeThread(thread);
     if (facts) this.#stat.set(facts.stat);
     this.#write(facts);
     if (signals) this.#signals.set(signals);
@@ -122,11 +126,19 @@ export class Answers {
 
   #forgetAll(): void {
     this.#stat.fill(0);
+    this.#writeThread(NO_THREAD);
     this.#write(null);
     this.#signals.fill(1);
     this.#tellsSignals = false;
     this.#setCwd(null);
     this.#slots.clear();
+  }
+
+  #writeThread({ tid, robustList }: ThreadFacts): void {
+    const page = this.#page;
+    page.setInt32(TID_AT, tid, true);
+    page.setInt32(ROBUST_AT, ~(robustList % 2 ** 32), true); // compared without a flag: its complement and it and 1 make 0
+    page.setInt32(ROBUST_AT + 4, ~Math.floor(robustList / 2 ** 32), true);
   }
 
   #write(facts: FileFacts | null): void {

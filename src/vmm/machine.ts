@@ -11,7 +11,7 @@ import { EINTR } from '../abi/linux/errno.ts';
 import { buffer } from '../abi/struct.ts';
 import * as X from '../abi/x86/cpu.ts';
 import { HostError } from '../host/errors.ts';
-import type { AddressSpace, Context, FileFacts, FrameSource, Machine, PathAnswers, SignalFacts, Trap } from '../platform.ts';
+import type { AddressSpace, Context, FileFacts, FrameSource, Machine, PathAnswers, SignalFacts, ThreadFacts, Trap } from '../platform.ts';
 import type { Answers } from './answers.ts';
 import type { HostKind } from './area.ts';
 import { byteAt, decodeExit, failed, unanswered } from './exits.ts';
@@ -215,8 +215,8 @@ export class KvmMachine implements Machine {
     this.memory.destroy();
   }
 
-  answerFrom(facts: FileFacts | null, signals: SignalFacts | null = null): void {
-    this.#answers?.set(this, facts, signals);
+  answerFrom(thread: ThreadFacts, facts: FileFacts | null, signals: SignalFacts | null = null): void {
+    this.#answers?.set(this, thread, facts, signals);
   }
 
   run(context: Context, space: AddressSpace, sliceNs: number): Trap {

@@ -113,7 +113,7 @@ const CHECKS: Readonly<Record<string, CheckFunction>> = {
     if (kind !== 'pvm') return [true, 'not done on this kind of host'];
     const context = probe.context('syscall');
     context.regs.set([8n, 0n, 0n, 1n, 0n, 3n]); // lseek(3, 0, SEEK_CUR)
-    probe.machine.answerFrom({ fd: 3, pos: 77, atEnd: false, atLastEntry: false, stat: new Uint8Array(0) });
+    probe.machine.answerFrom({ tid: 1, robustList: 0 }, { fd: 3, pos: 77, atEnd: false, atLastEntry: false, stat: new Uint8Array(0) });
     const trap = probe.run(context); // behind it comes nothing that can be run
     return [context.regs[REG.rax] === 77n && trap.kind === 'exception', `a call of which the answer is known: ${show(trap)}, RAX ${context.regs[REG.rax]}`];
   },

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { REG } from '../../src/platform.ts';
 import type { Context, FileFacts, Trap } from '../../src/platform.ts';
-import { runKicked } from './answershelp.ts';
+import { THREAD, runKicked } from './answershelp.ts';
 import { CODE, DATA, Guest, RW, assemble, kvm } from './guest.ts';
 import { bootImage, runToEnd, staticImage } from './harness.ts';
 
@@ -27,7 +27,7 @@ function call(guest: Guest, c: Context, regs: Partial<Record<keyof typeof REG, b
   c.regs[REG.rflags] = 0x202n;
   c.regs[REG.rsp] = 0x7000_0000n;
   for (const [name, value] of Object.entries(regs)) c.regs[REG[name as keyof typeof REG]] = value;
-  if (facts) guest.machine.answerFrom(facts, DEFAULTS);
+  if (facts) guest.machine.answerFrom(THREAD, facts, DEFAULTS);
   return guest.run(c);
 }
 
@@ -37,6 +37,8 @@ const READ = { rax: 0n, rdi: 3n, rsi: BigInt(DATA), rdx: 1n };
 const GETDENTS = { rax: 217n, rdi: 3n, rsi: 0n, rdx: 1000n };
 const SIGACTION = { rax: 13n, rdi: 7n, rsi: 0n, rdx: BigInt(DATA + 512), r10: 8n };
 const GETCWD = { rax: 79n, rdi: BigInt(DATA + 600), rsi: 1024n, rdx: 0n };
+const GETTID = { rax: 186n, rdi: 0n, rsi: 0n, rdx: 0n };
+const ROBUST = { rax: 273n, rdi: BigInt(THREAD.robustList), rsi: 24n, rdx: 0n };
 const CWD = '/some/place';
 const FSTAT = { rax: 262n, rdi: 3n, rsi: BigInt(DATA), rdx: BigInt(DATA + 256), r10: 0x1000n };
 
@@ -45,7 +47,8 @@ test('what is known is answered, with flags as they were', { skip: skipMachine }
   const c = guest.load(CALL);
   const page = guest.page(DATA, RW);
   for (const rflags of [0x202n, 0x0ed7n]) { // the second: CF PF AF ZF SF DF OF
-    for (const [regs, result] of [[LSEEK, 77n], [TCGETS, -25n], [READ, 0n], [FSTAT, 0n], [GETDENTS, 0n], [SIGACTION, 0n], [GETCWD, 12n]] as const) {
+    for (const [regs, result] of [[LSEEK, 77n], [TCGETS, -25n], [READ, 0n], [FSTAT, 0n], [GETDENTS, 0n], [SIGACTION, 0n], [GETCWD, 12n],
+      [GETTID, 4321n], [ROBUST, 0n]] as const) {
       guest.machine.memory.u8.fill(0x55, page + 256, page + 4096);
       guest.machine.paths?.setCwd(CWD);
       assert.deepEqual(call(guest, c, { ...regs, rflags }), UD);
@@ -92,8 +95,10 @@ test('everything else is a system call, its registers untouched', { skip: skipMa
     [{ ...SIGACTION, rdx: 0n }, FACTS], [{ ...SIGACTION, rdx: BigInt(DATA + 4096 - 16) }, FACTS], [SIGACTION, null],
     [{ ...GETCWD, rsi: 255n }, FACTS], [{ ...GETCWD, rsi: 65536n }, FACTS], [{ ...GETCWD, rsi: (1n << 32n) + 1024n }, FACTS], [{ ...GETCWD, rsi: 0n }, FACTS],
     [{ ...GETCWD, rdi: 0n }, FACTS], [{ ...GETCWD, rdi: BigInt(DATA + 4096 - 11) }, FACTS], [GETCWD, null],
+    [{ ...ROBUST, rdi: ROBUST.rdi + 8n }, FACTS], [{ ...ROBUST, rdi: ROBUST.rdi + (1n << 32n) }, FACTS], [{ ...ROBUST, rdi: 0n }, FACTS],
+    [{ ...ROBUST, rsi: 12n }, FACTS], [{ ...ROBUST, rsi: (1n << 32n) + 24n }, FACTS], [ROBUST, null], [GETTID, null],
     [{ ...GETDENTS, rdi: 4n }, FACTS], [GETDENTS, { ...FACTS, atLastEntry: false }], [{ ...GETDENTS, rax: 78n }, FACTS],
-    // [{ ...FSTAT, rdx: BigInt(DATA + 257), rflags: 0x4_0202n }, FACTS], [{ ...LSEEK, rsp: 1n << 63n }, FACTS],
+    [{ ...FSTAT, rdx: BigInt(DATA + 257), rflags: 0x4_0202n }, FACTS], [{ ...LSEEK, rsp: 1n << 63n }, FACTS],
     [{ ...FSTAT, rsp: 1n << 63n, rdx: 0xffff_8000_0001_0000n }, FACTS],
   ];
   for (const [regs, facts] of cases) {
@@ -113,7 +118,7 @@ test('facts are over with the run, and no other machine sees them', { skip: skip
   const c = guest.load(CALL);
   assert.deepEqual(call(guest, c, LSEEK), UD);
   assert.deepEqual(call(guest, c, LSEEK, null), { kind: 'syscall' });
-  guest.machine.answerFrom(FACTS);
+  guest.machine.answerFrom(THREAD, FACTS);
   guest.machine.kick();
   assert.deepEqual(call(guest, c, LSEEK, null), { kind: 'kick' });
   assert.deepEqual(call(guest, c, LSEEK, null), { kind: 'syscall' });

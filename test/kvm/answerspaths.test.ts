@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { REG } from '../../src/platform.ts';
 import type { Context, PathAnswers, Trap } from '../../src/platform.ts';
-import { runKicked } from './answershelp.ts';
+import { THREAD, runKicked } from './answershelp.ts';
 import { CODE, DATA, Guest, RW, assemble, kvm } from './guest.ts';
 import { bootImage, runToEnd, staticImage } from './harness.ts';
 
@@ -39,7 +39,7 @@ class Asker {
     const all = { rip: BigInt(CODE), rflags: 0x202n, rax: 262n, rdi: AT_FDCWD, rsi: BigInt(at), rdx: BigInt(STAT_AT), r10: 0n, ...regs };
     for (const [name, value] of Object.entries(all)) c.regs[REG[name as keyof typeof REG]] = value;
     for (;;) {
-      guest.machine.answerFrom(null);
+      guest.machine.answerFrom(THREAD, null);
       const trap = guest.run(c);
       if (trap.kind !== 'kick') return trap;
     }

@@ -198,7 +198,8 @@ export function makeForkChild(task: Task): void {
   process.signals.pending = task.pending = 0n;
   process.signals.pendingInfo = [];
   task.pendingInfo = [];
-  task.robustList = 0;
+  // robustList stays: libraries give a child's the same place, and are told at once that it is done (syscalls/facts.ts). The locks that are
+  // there now are the parent's, so nothing would come of them.
   task.clearChildTid = 0;
   process.deadCpuNs = process.childrenCpuNs = task.cpuNs = 0;
   for (const other of [...kernel.processes.values()]) if (other !== process) kernel.processes.delete(other.pid);
@@ -217,4 +218,5 @@ export function finishForkChild(kernel: Kernel, task: Task, pid: number, args: C
   setResult(task.context, 0);
   task.syscallNr = -1;
   task.work = false;
+  task.isForked = true;
 }

@@ -56,6 +56,8 @@ export class Task implements TimerOwner {
   syscallNr = -1;
   /** The number of its last call, and the file that it was about (syscalls/facts.ts). -1: none that counts. */
   askedBy = -1;
+  /** It has just come out of the template's fork. */
+  isForked = false;
   askedFd = -1;
   /** ERESTART* (positive) when the call under way was interrupted: the next return to ring 3 settles it. 0: none. */
   restart = 0;

@@ -1,6 +1,6 @@
 // Facts: what the machine is told about the file that a program has just opened or read, so that it can answer what programs ask next
 // (position, attributes, whether it is a terminal, whether it is at its end) without a trap; and, behind a question about one signal's action,
-// which others are the default. They hold until ring 3 traps.
+// which others are the default; and who runs, which a C library asks behind fork(2). They hold until ring 3 traps.
 //
 // Interface: `noteCall` behind each call, `tellMachine` before ring 3 runs again. No facts while calls are traced; answered calls are in no count.
 
@@ -47,7 +47,8 @@ export function tellMachine(task: Task): void {
   if (kernel.tracer) return;
   const signals = askedBy === RT_SIGACTION ? signalFacts(task) : null;
   const file = askedBy < 0 || signals ? null : fileFacts(task);
-  if (kernel.pathFacts.refresh(task) || file || signals) kernel.machine.answerFrom?.(file, signals);
+  if (kernel.pathFacts.refresh(task) || file || signals || task.isForked) kernel.machine.answerFrom?.(task, file, signals);
+  task.isForked = false;
 }
 
 /** Nobody else has run since its last call, which was about `askedFd`. */
