@@ -45,6 +45,8 @@ export interface AddressSpace {
   readonly root: number;
   /** Maps one page; replaces what was there. `prot` is a combination of PAGE_*; 0 is never passed. False: no frame for a table. */
   map(gva: number, gpa: number, prot: number): boolean;
+  /** Maps pages that are not mapped, one behind the other: how many of them, fewer only where there is no frame for a table. */
+  mapRun(gva: number, gpas: readonly number[], prot: number): number;
   /**
    * Maps the 2 MB at gva, all or none of them mapped, to the 2 MB at gpa with one entry, both aligned. Later calls may change parts of it.
    * Only while nothing has run here.

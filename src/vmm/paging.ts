@@ -13,7 +13,7 @@
 //
 // Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
 // marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
-// their shadow is dropped, when the frame is used again: a sandbox that ends never pays for it. `made` names the frames that became
+// their shadow is dropped, before the frame is used again, many at once when an address space begins: a sandbox that ends never pays for it. `made` names the frames that became
 // tables since the machine's memory was last that of its template: what a rewind must look at.
 
 import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
@@ -28,6 +28,10 @@ const LEAF_BITS = PTE_P | PTE_U | PTE_A | PTE_D;
 const GPA_LOW = 0xffff_f000;
 /** In a freed table's entry 0, which is not present: what was there before is not known any more. */
 const FREED = 1 << 9;
+/** Beside FREED: the rest of the table is 0 and its shadow is dropped, or will be before ring 3 runs. */
+const CLEAN = 1 << 10;
+/** So many freed tables are made clean for a new address space, which soon has use for them: each replay costs tens of microseconds. */
+const CLEAN_MAX = 48;
 const LARGE_BYTES = 2 ** 21;
 const TABLE_BYTES = 4096;
 const LARGE_GPA_LOW = 0xffe0_0000;
@@ -93,11 +97,24 @@ export class Paging {
     const { words } = this.memory;
     const gpa = words[L.STATE_GPA >>> 2];
     if (gpa === 0) return this.#makeTable(frames);
-    const base = gpa >>> 2;
-    words[L.STATE_GPA >>> 2] = (words[base] & GPA_LOW) >>> 0;
-    words.fill(0, base, base + TABLE_BYTES / 4);
-    this.allChanged(gpa);
+    if ((words[gpa >>> 2] & CLEAN) === 0) this.#clean(1);
+    words[L.STATE_GPA >>> 2] = (words[gpa >>> 2] & GPA_LOW) >>> 0;
+    words[gpa >>> 2] = 0;
     return gpa;
+  }
+
+  /** Makes the first tables of the free list clean, at most `count`. */
+  #clean(count: number): void {
+    const { words } = this.memory;
+    let gpa = words[L.STATE_GPA >>> 2];
+    for (let i = 0; i < count && gpa !== 0; i++) {
+      const link = words[gpa >>> 2];
+      if ((link & CLEAN) !== 0) return;
+      words.fill(0, gpa >>> 2, (gpa + TABLE_BYTES) >>> 2);
+      words[gpa >>> 2] = link | CLEAN;
+      this.allChanged(gpa);
+      gpa = (link & GPA_LOW) >>> 0;
+    }
   }
 
   #makeTable(frames: FrameSource): number {
@@ -149,6 +166,7 @@ export class Paging {
 
   /** A top-level table with the machine's own part in it; 0 when memory is exhausted. */
   newRoot(frames: FrameSource): number {
+    this.#clean(CLEAN_MAX);
     const tables = [0, 0, 0].map(() => this.allocTable(frames));
     const root = tables[0];
     if (tables.includes(0)) {
@@ -191,6 +209,20 @@ export class PageTables implements AddressSpace {
     const at = table + index(gva, 1) * 8;
     this.#write(at, gpa | LEAF_BITS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0), (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH);
     return true;
+  }
+
+  mapRun(gva: number, gpas: readonly number[], prot: number): number {
+    if (!(gva >= 0 && gva + gpas.length * SPAN[1] <= L.USER_END)) return 0;
+    const bits = LEAF_BITS | ((prot & PAGE_WRITE) !== 0 ? PTE_W : 0);
+    const high = (prot & PAGE_EXEC) !== 0 ? 0 : PTE_NX_HIGH;
+    let done = 0;
+    while (done < gpas.length) {
+      const from = gva + done * SPAN[1];
+      const table = this.#walkOrMake(from);
+      if (table === 0) break;
+      for (let i = index(from, 1); i < 512 && done < gpas.length; i++) this.#write(table + i * 8, gpas[done++] | bits, high);
+    }
+    return done;
   }
 
   mapLarge(gva: number, gpa: number, prot: number): void {

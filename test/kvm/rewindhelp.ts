@@ -164,6 +164,11 @@ export class Slot {
         this.mapped.set(gva, (this.mapped.get(gva) ?? 0) | prot);
         return map(gva, gpa, prot);
       };
+      const mapRun = space.mapRun.bind(space);
+      space.mapRun = (gva, gpas, prot) => {
+        for (let i = 0; i < gpas.length; i++) this.mapped.set(gva + i * 4096, (this.mapped.get(gva + i * 4096) ?? 0) | prot);
+        return mapRun(gva, gpas, prot);
+      };
       space.destroy = () => {
         this.trees.push(this.#tree(space));
         this.#live.delete(space);

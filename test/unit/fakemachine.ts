@@ -67,6 +67,11 @@ class FakeSpace implements AddressSpace {
     return true;
   }
 
+  mapRun(gva: number, gpas: readonly number[], prot: number): number {
+    const failed = gpas.findIndex((gpa, i) => !this.map(gva + i * PAGE, gpa, prot));
+    return failed < 0 ? gpas.length : failed;
+  }
+
   mapLarge(gva: number, gpa: number, prot: number): void {
     for (let at = 0; at < 2 ** 21; at += PAGE) this.map(gva + at, gpa + at, prot);
   }

@@ -1,6 +1,6 @@
 // Page faults: exc_page_fault() and handle_mm_fault() of Linux, with the error code of SDM vol. 3, "Page-Fault Exceptions".
 //
-// Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range, mapProgramPart for a new area.
+// Interface: handleFault for a trap, faultIn for one page of a known area, populate for a range, mapNew and mapProgramPart for a new area.
 // A trap costs tens of microseconds and mapping a page less than one, so a fault maps neighbours as well: 64 KB around it
 // while memory is plenty (of what the page cache has, 256 KB), ahead of it when memory is used in sequence. Frames never touched cost
 // the host nothing. The data of a program or library is copied by 256 KB: relocation writes to most of it, in any order.
@@ -34,8 +34,10 @@ const OOM: Fault = { signo: SIGKILL, code: 'oom' };
 const PF_WRITE = 2, PF_RSVD = 8, PF_INSTR = 16;
 /** Pages a fault maps around itself. */
 const AROUND_PAGES = 16;
-/** The same where all they need is an entry, and of a program's data. */
+/** The same where all they need is an entry, and of a program's data; a part of a program or library that is no larger is mapped at once. */
 const AROUND_PAGES_CHEAP = 64;
+/** A new area, or a heap that grows by no more, is used soon, most of it. */
+const NEW_PAGES_MAX = 256;
 /** A larger area is a file that somebody works on, not a program's data. */
 const PROGRAM_DATA_BYTES_MAX = 2 << 20;
 /** Pages a fault maps ahead at most, where anonymous memory is used in sequence: the window doubles from AROUND_PAGES. */
@@ -68,26 +70,37 @@ export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number 
   const entry = mm.pages.space.entry(page);
   if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) return 0;
   const free = mm.kernel.frames.freePages - RESERVE_PAGES;
-  const isPlenty = free >= mm.kernel.frames.limitPages / 2;
-  const isData = isPlenty && isProgramData(mm, vma);
+  const hasPlenty = free >= mm.kernel.frames.limitPages / 2;
+  const isData = hasPlenty && isProgramData(mm, vma);
   const result = resolve(mm, vma, page, write || isData, entry, false);
   if (result !== 0) return result;
   const ahead = isData ? around(vma, page, AROUND_PAGES_CHEAP) : window(mm, vma, page, write, entry, free);
   mapNeighbours(mm, vma, ahead, write || isData);
-  if (isPlenty && !write && !isData && isFile(vma)) mapCached(mm, vma, around(vma, page, AROUND_PAGES_CHEAP));
+  if (hasPlenty && !write && !isData && isFile(vma)) mapCached(mm, vma, around(vma, page, AROUND_PAGES_CHEAP));
   mm.nextFault = ahead.end;
   return 0;
 }
 
+function isPlenty({ kernel: { frames } }: Mm): boolean {
+  return frames.freePages - RESERVE_PAGES >= frames.limitPages / 2;
+}
+
+/** Private memory of no file has just been added at [start, end). */
+export function mapNew(mm: Mm, start: number, end: number): void {
+  if (end - start > NEW_PAGES_MAX * PAGE_SIZE || !isPlenty(mm)) return;
+  const vma = mm.list.find(start);
+  if (vma !== null && vma.inode === null && (vma.prot & PROT_WRITE) !== 0) mapNeighbours(mm, vma, { start, end }, true);
+}
+
 /** A part of a program or library has just been mapped. What is small is used soon, from the page cache or as data of its own. */
 export function mapProgramPart(mm: Mm, vma: Vma): void {
-  const isPlenty = mm.kernel.frames.freePages - RESERVE_PAGES >= mm.kernel.frames.limitPages / 2;
-  if (!isPlenty || !isFile(vma) || isShared(vma) || vma.prot === 0 || vma.end - vma.start > AROUND_PAGES * PAGE_SIZE) return;
+  if (!isFile(vma) || isShared(vma) || vma.prot === 0 || vma.end - vma.start > AROUND_PAGES_CHEAP * PAGE_SIZE || !isPlenty(mm)) return;
   if (isProgramData(mm, vma)) mapNeighbours(mm, vma, vma, true);
   else if ((vma.prot & PROT_WRITE) === 0) mapCached(mm, vma, vma);
 }
 
 function mapNeighbours(mm: Mm, vma: Vma, { start, end }: Range, write: boolean): void {
+  if (vma.inode === null && mapZeroes(mm, vma, { start, end }, write)) return;
   for (let gva = start; gva < end; gva += PAGE_SIZE) {
     if (mm.pages.hidden.has(gva)) continue;
     const entry = mm.pages.space.entry(gva);
@@ -98,10 +111,70 @@ function mapNeighbours(mm: Mm, vma: Vma, { start, end }: Range, write: boolean):
 
 /** Maps what the page cache has (filemap_map_pages() of Linux). */
 function mapCached(mm: Mm, vma: Vma, { start, end }: Range): void {
+  const { inode } = vma;
+  if (!inode?.cachedPage) return;
+  if ((vma.prot & PROT_WRITE) === 0) {
+    const first = (vma.offset - vma.start) / PAGE_SIZE;
+    mapAbsent(mm, { start, end }, pageProt(vma.prot), (gva) => (inode.cachedPage?.(first + gva / PAGE_SIZE) ? inode.mapPage(first + gva / PAGE_SIZE, false) : 0));
+    return;
+  }
   for (let gva = start; gva < end; gva += PAGE_SIZE) {
     if (mm.pages.space.entry(gva) !== 0 || mm.pages.hidden.has(gva)) continue;
-    if (!vma.inode?.cachedPage?.((vma.offset + gva - vma.start) / PAGE_SIZE)) continue;
+    if (!inode.cachedPage((vma.offset + gva - vma.start) / PAGE_SIZE)) continue;
     if (resolve(mm, vma, gva, false, 0, true) !== 0) return;
+  }
+}
+
+/** What a page is, for mapping ahead. */
+const ABSENT = 0, MAPPED = 1, READ_ONLY = 2;
+const known = new Uint8Array(AHEAD_PAGES_MAX);
+
+/** What the pages of a range are (in `known`, at most AHEAD_PAGES_MAX); false: one of them is read-only although it may be written. */
+function look(mm: Mm, { start, end }: Range, write: boolean): boolean {
+  known.fill(ABSENT);
+  let isPlain = true;
+  mm.pages.space.forEach(start, end - start, (gva, entry) => {
+    const isReady = !write || (entry & PAGE_WRITE) !== 0;
+    known[(gva - start) / PAGE_SIZE] = isReady ? MAPPED : READ_ONLY;
+    isPlain &&= isReady;
+  });
+  if (mm.pages.hidden.size > 0) for (const gva of mm.pages.hidden.in(start, end)) known[(gva - start) / PAGE_SIZE] = MAPPED;
+  return isPlain;
+}
+
+/** Maps zero pages where there are none. False: not all that is to be done in the range is of that kind, and nothing was. */
+function mapZeroes(mm: Mm, vma: Vma, range: Range, write: boolean): boolean {
+  const { frames } = mm.kernel;
+  if (range.end - range.start > AHEAD_PAGES_MAX * PAGE_SIZE || !look(mm, range, write)) return false;
+  mapRuns(mm, range, pageProt(vma.prot), () => {
+    const gpa = frames.tryAlloc();
+    if (gpa !== 0) frames.markAhead(gpa);
+    return gpa === 0 ? -ENOMEM : gpa;
+  });
+  return true;
+}
+
+/** Maps what `frameOf` gives where nothing is mapped. */
+function mapAbsent(mm: Mm, { start, end }: Range, prot: number, frameOf: (gva: number) => number): void {
+  for (let at = start; at < end; at += AHEAD_PAGES_MAX * PAGE_SIZE) {
+    const range = { start: at, end: Math.min(end, at + AHEAD_PAGES_MAX * PAGE_SIZE) };
+    look(mm, range, false);
+    mapRuns(mm, range, prot, frameOf);
+  }
+}
+
+/** After `look`. A frame of 0: none there; of -errno: no more. */
+function mapRuns(mm: Mm, { start, end }: Range, prot: number, frameOf: (gva: number) => number): void {
+  let run: number[] = [];
+  for (let gva = start; gva <= end; gva += PAGE_SIZE) {
+    const gpa = gva < end && known[(gva - start) / PAGE_SIZE] === ABSENT ? frameOf(gva) : 0;
+    if (gpa > 0) {
+      run.push(gpa);
+      continue;
+    }
+    if (run.length > 0 && !mm.pages.installRun(gva - run.length * PAGE_SIZE, run, prot)) return;
+    if (gpa < 0) return;
+    run = [];
   }
 }
 

@@ -6,17 +6,17 @@ import {
 } from '../../abi/linux/errno.ts';
 import {
   LEGACY_MAP_MASK, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_NONBLOCK,
-  MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE, MAX_MAP_COUNT, PAGE_SIZE, PROT_EXEC,
+  MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_STACK, MAP_SHARED_VALIDATE, MAP_TYPE, MAX_MAP_COUNT, PAGE_SIZE, PROT_EXEC,
   PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRITE, TASK_SIZE_MAX, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED,
   VM_LOCKONFAULT, VM_NORESERVE, VM_SHARED,
 } from '../../abi/linux/mman.ts';
 import { USER_END } from '../../platform.ts';
 import { Shmem } from './backing.ts';
 import type { Backing } from './backing.ts';
-import { mapProgramPart, populate } from './fault.ts';
+import { mapNew, mapProgramPart, populate } from './fault.ts';
 import { findUnmapped, isPageAligned, pageUp } from './gap.ts';
 import type { Mm } from './mm.ts';
-import { isShared, startWithGap } from './vma.ts';
+import { clip, isShared, startWithGap } from './vma.ts';
 import type { Vma } from './vma.ts';
 
 /** Arguments of mmap(2), with the descriptor resolved. */
@@ -60,8 +60,19 @@ export function mapRegion(mm: Mm, request: MapRequest): number {
   mm.list.replace(addr, addr + length, [withShmem(mm, area)]);
   const wantsPages = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (wantsPages || (area.flags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED) populate(mm, addr, addr + length, 'as area');
-  else if ((flags & MAP_FIXED) !== 0) mapProgramPart(mm, mm.list.find(addr) as Vma);
+  else if (area.inode !== null && (flags & MAP_FIXED) !== 0) mapPart(mm, clip(mm.list.find(addr) as Vma, addr, addr + length));
+  else if (area.inode === null && (flags & (MAP_STACK | MAP_NORESERVE | MAP_GROWSDOWN)) === 0) mapNew(mm, addr, addr + length);
   return addr;
+}
+
+/**
+ * A dynamic linker maps a whole file, and then its parts over that: the first part is what is left of the whole. `vma`: the part alone, not what is
+ * behind it and was joined with it.
+ */
+function mapPart(mm: Mm, vma: Vma): void {
+  mapProgramPart(mm, vma);
+  const first = mm.list.at(mm.list.indexAbove(vma.start) - 1);
+  if (first && first.end === vma.start && first.inode === vma.inode && first.offset === 0) mapProgramPart(mm, first);
 }
 
 /** The area a request describes, or -errno: the checks of do_mmap by kind of mapping. */
@@ -222,5 +233,6 @@ function growHeap(mm: Mm, start: number, end: number): number {
   if (!mm.mayExpand(end - start, prot, flags) || !mm.mayCommit(end - start) || mm.list.count > MAX_MAP_COUNT) return -ENOMEM;
   mm.list.replace(start, end, [{ start, end, prot, maxProt: PROT_MASK, flags, inode: null, offset: 0, path: '' }]);
   if ((flags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED) populate(mm, start, end, 'as area');
+  else mapNew(mm, start, end);
   return 0;
 }

@@ -71,6 +71,15 @@ export class Pages {
     return true;
   }
 
+  /** The same for pages one behind the other, where nothing is mapped. */
+  installRun(gva: number, gpas: readonly number[], prot: number): boolean {
+    const done = this.space.mapRun(gva, gpas, prot);
+    for (let i = done; i < gpas.length; i++) this.frames.unref(gpas[i]);
+    this.changes++;
+    this.rss += done;
+    return done === gpas.length;
+  }
+
   /** Changes the permissions of one mapped page, keeping its frame. */
   setProt(gva: number, prot: number): void {
     this.forget(gva);
