@@ -13,8 +13,8 @@
 //
 // Table frames. A frame that was once a page table stays one. Freed tables form a list through their entry 0 (never present,
 // marked FREED), whose head is in guest memory too, so a fork copies it with everything else. Their entries are zeroed, and
-// their shadow is dropped, before the frame is used again, many at once when an address space begins: a sandbox that ends never pays for it. `made` names the frames that became
-// tables since the machine's memory was last that of its template: what a rewind must look at.
+// their shadow is dropped, before the frame is used again, many at once when an address space begins: a sandbox that ends never pays
+// for it. `made` names the frames that became tables since the machine's memory was last that of its template: what a rewind must look at.
 
 import { PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_PS, PTE_U, PTE_W } from '../abi/x86/cpu.ts';
 import type { AddressSpace, FrameSource } from '../platform.ts';

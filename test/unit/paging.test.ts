@@ -29,7 +29,15 @@ function storm(world: World, rounds: number, replay: boolean): number {
     const prot = [PAGE_READ, RW, PAGE_READ | PAGE_EXEC, RW | PAGE_EXEC][pick(4)];
     const inside = (page: number): boolean => page >= gva && page < gva + size;
     switch (pick(8)) {
-      case 0: case 1: case 2: case 3: {
+      case 3: {
+        const gpas = Array.from({ length: 1 + pick(3) }, () => 0x4000_0000 + pick(16) * PAGE);
+        const pages = gpas.map((_, i) => gva + i * PAGE);
+        if (pages.some((page) => page >= L.USER_END || space.entry(page) !== 0)) break;
+        const done = space.mapRun(gva, gpas, prot);
+        pages.slice(0, done).forEach((page, i) => model.set(page, gpas[i] | prot));
+        break;
+      }
+      case 0: case 1: case 2: {
         const gpa = 0x4000_0000 + pick(16) * PAGE;
         if (gva < L.USER_END && space.map(gva, gpa, prot)) model.set(gva, gpa | prot);
         break;

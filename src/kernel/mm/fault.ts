@@ -36,8 +36,8 @@ const PF_WRITE = 2, PF_RSVD = 8, PF_INSTR = 16;
 const AROUND_PAGES = 16;
 /** The same where all they need is an entry, and of a program's data; a part of a program or library that is no larger is mapped at once. */
 const AROUND_PAGES_CHEAP = 64;
-/** A new area, or a heap that grows by no more, is used soon, most of it. */
-const NEW_PAGES_MAX = 256;
+/** A heap that grows by no more, or as much memory that a program's linker adds to its data, is used soon, most of it. */
+const NEW_PAGES_MAX = 64;
 /** A larger area is a file that somebody works on, not a program's data. */
 const PROGRAM_DATA_BYTES_MAX = 2 << 20;
 /** Pages a fault maps ahead at most, where anonymous memory is used in sequence: the window doubles from AROUND_PAGES. */
@@ -85,7 +85,7 @@ function isPlenty({ kernel: { frames } }: Mm): boolean {
   return frames.freePages - RESERVE_PAGES >= frames.limitPages / 2;
 }
 
-/** Private memory of no file has just been added at [start, end). */
+/** A heap has just grown, or something was mapped at a place that was asked for. */
 export function mapNew(mm: Mm, start: number, end: number): void {
   if (end - start > NEW_PAGES_MAX * PAGE_SIZE || !isPlenty(mm)) return;
   const vma = mm.list.find(start);
@@ -115,7 +115,8 @@ function mapCached(mm: Mm, vma: Vma, { start, end }: Range): void {
   if (!inode?.cachedPage) return;
   if ((vma.prot & PROT_WRITE) === 0) {
     const first = (vma.offset - vma.start) / PAGE_SIZE;
-    mapAbsent(mm, { start, end }, pageProt(vma.prot), (gva) => (inode.cachedPage?.(first + gva / PAGE_SIZE) ? inode.mapPage(first + gva / PAGE_SIZE, false) : 0));
+    const frameOf = (index: number): number => (inode.cachedPage?.(index) ? inode.mapPage(index, false) : 0);
+    mapAbsent(mm, { start, end }, pageProt(vma.prot), (gva) => frameOf(first + gva / PAGE_SIZE));
     return;
   }
   for (let gva = start; gva < end; gva += PAGE_SIZE) {
@@ -230,7 +231,7 @@ function window(mm: Mm, vma: Vma, page: number, write: boolean, entry: number, f
   const { limitPages } = mm.kernel.frames;
   const walked = vma.inode === null && entry === 0 ? pagesBefore(mm, vma, page) : 0;
   const sequential = page === mm.nextFault || walked > 0;
-  let pages = AROUND_PAGES;
+  let pages = vma.inode === null && free >= limitPages / 2 ? AROUND_PAGES_CHEAP : AROUND_PAGES;
   if (free < AROUND_PAGES || (vma.flags & VM_RAND_READ) !== 0) pages = 1;
   else if (!sequential) {
     // Copies and pages of shared files cost more than a table entry: make them only for who goes through them in order.

@@ -6,7 +6,7 @@ import {
 } from '../../abi/linux/errno.ts';
 import {
   LEGACY_MAP_MASK, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_NONBLOCK,
-  MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_STACK, MAP_SHARED_VALIDATE, MAP_TYPE, MAX_MAP_COUNT, PAGE_SIZE, PROT_EXEC,
+  MAP_NORESERVE, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE, MAX_MAP_COUNT, PAGE_SIZE, PROT_EXEC,
   PROT_GROWSDOWN, PROT_GROWSUP, PROT_READ, PROT_SEM, PROT_WRITE, TASK_SIZE_MAX, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED,
   VM_LOCKONFAULT, VM_NORESERVE, VM_SHARED,
 } from '../../abi/linux/mman.ts';
@@ -60,8 +60,7 @@ export function mapRegion(mm: Mm, request: MapRequest): number {
   mm.list.replace(addr, addr + length, [withShmem(mm, area)]);
   const wantsPages = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (wantsPages || (area.flags & (VM_LOCKED | VM_LOCKONFAULT)) === VM_LOCKED) populate(mm, addr, addr + length, 'as area');
-  else if (area.inode !== null && (flags & MAP_FIXED) !== 0) mapPart(mm, clip(mm.list.find(addr) as Vma, addr, addr + length));
-  else if (area.inode === null && (flags & (MAP_STACK | MAP_NORESERVE | MAP_GROWSDOWN)) === 0) mapNew(mm, addr, addr + length);
+  else if ((flags & MAP_FIXED) !== 0) mapPart(mm, clip(mm.list.find(addr) as Vma, addr, addr + length));
   return addr;
 }
 
@@ -70,9 +69,10 @@ export function mapRegion(mm: Mm, request: MapRequest): number {
  * behind it and was joined with it.
  */
 function mapPart(mm: Mm, vma: Vma): void {
-  mapProgramPart(mm, vma);
+  if (vma.inode === null && (vma.flags & VM_GROWSDOWN) === 0) mapNew(mm, vma.start, vma.end);
+  else mapProgramPart(mm, vma);
   const first = mm.list.at(mm.list.indexAbove(vma.start) - 1);
-  if (first && first.end === vma.start && first.inode === vma.inode && first.offset === 0) mapProgramPart(mm, first);
+  if (first && first.end === vma.start && first.inode !== null && first.inode === vma.inode && first.offset === 0) mapProgramPart(mm, first);
 }
 
 /** The area a request describes, or -errno: the checks of do_mmap by kind of mapping. */

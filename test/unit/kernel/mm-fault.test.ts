@@ -62,7 +62,7 @@ test('faults: neighbours come along, and only as long as memory is plenty', () =
   const mm = newMm(16 * MB);
   const at = mmap(mm, 8 * MB, RW, ANON, 0x10000000);
   assert.equal(mm.handleFault(at + 5 * PAGE, WRITE), 0);
-  assert.equal(mm.rssPages, 16);
+  assert.equal(mm.rssPages, 64);
   assert.equal(mm.space.entry(at) & 3, 3);
   const touched = mm.kernel.memory.sizeBytes;
   assert.ok(touched <= 2 * MB, 'frames are not touched');
@@ -70,6 +70,29 @@ test('faults: neighbours come along, and only as long as memory is plenty', () =
   const before = mm.rssPages;
   assert.equal(mm.handleFault(at + 2 * MB, WRITE), 0);
   assert.equal(mm.rssPages, before + 1);
+});
+
+test('faults: a heap that grows a little comes at once, and parts of a library as far as the page cache has them', () => {
+  const mm = newMm(16 * MB);
+  mm.setHeapStart(0x800000);
+  mm.setBrk(0x800000 + 33 * PAGE);
+  assert.equal(mm.rssPages, 33);
+  mm.setBrk(0x800000 + 133 * PAGE);
+  assert.equal(mm.rssPages, 33, 'much is not');
+  const inode = { ...file(mm, 8), cachedPage: (index: number) => inode.gpas[index] };
+  const at = mm.map({ addr: 0, length: 8 * PAGE, prot: PROT_READ, flags: MAP_PRIVATE, inode, offset: 0 });
+  const part = (page: number, pages: number, prot: number): number[] => {
+    mm.map({ addr: at + page * PAGE, length: pages * PAGE, prot, flags: MAP_PRIVATE | MAP_FIXED, inode, offset: page * PAGE });
+    return Array.from({ length: 8 }, (_, i) => i).filter((i) => mm.space.entry(at + i * PAGE) !== 0);
+  };
+  assert.deepEqual(part(2, 2, PROT_READ | PROT_EXEC), [0, 1, 2, 3], 'what is before it, too');
+  assert.deepEqual(part(4, 2, PROT_READ), [0, 1, 2, 3, 4, 5], 'not what is behind it and will be replaced');
+  assert.deepEqual(part(6, 2, RW), [0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.notEqual(mm.space.entry(at + 6 * PAGE) - 3, inode.gpas[6], 'data is a copy');
+  while (mm.kernel.frames.freePages > 300) mm.kernel.frames.alloc();
+  const before = mm.rssPages;
+  mm.setBrk(0x800000 + 140 * PAGE);
+  assert.equal(mm.rssPages, before, 'only as long as memory is plenty');
 });
 
 test('faults: out of memory is the killer, and reclaim comes first', () => {

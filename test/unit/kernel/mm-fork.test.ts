@@ -190,9 +190,9 @@ test('maps: the format programs parse', () => {
   mm.writeU8(0x800000, 1);
   assert.match(smaps(mm), /^Size:                132 kB$/m);
   assert.match(smaps(mm), /^VmFlags: rd wr mr mw me ac $/m);
-  assert.match(smapsRollup(mm), /^00400000-7ff000002000 ---p .*\[rollup\]\nRss:                  64 kB\n/);
-  assert.equal(statm(mm), `${mm.totalPages} 16 0 2 0 ${33 + 2} 0\n`);
-  assert.match(statusLines(mm), /^VmRSS:\t {6}64 kB$/m);
+  assert.match(smapsRollup(mm), /^00400000-7ff000002000 ---p .*\[rollup\]\nRss:                 132 kB\n/);
+  assert.equal(statm(mm), `${mm.totalPages} 33 0 2 0 ${33 + 2} 0\n`);
+  assert.match(statusLines(mm), /^VmRSS:\t {5}132 kB$/m);
 });
 
 test('special pages: readable, never writable, never grown, given back at the end', () => {
