@@ -43,9 +43,10 @@ static void do_write1(void) { expect(pwrite(file, buffer, 1, 4097) == 1, "write"
 static void do_read64k(void) { expect(pread(file, buffer, BIG, 0) == BIG && buffer[BIG - 1] == 'x', "read"); }
 static void do_write64k(void) { expect(pwrite(file, buffer, BIG, 0) == BIG, "write"); }
 
+// lstat: stat of the same path again may be answered without a call.
 static void do_stat(void) {
   struct stat st;
-  expect(stat(DEEP "/file", &st) == 0 && st.st_size == 5, "stat");
+  expect(lstat(DEEP "/file", &st) == 0 && st.st_size == 5, "stat");
 }
 
 static void do_pipe(void) {

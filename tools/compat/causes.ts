@@ -15,7 +15,6 @@ const CAUSES: readonly Cause[] = [
   { suite: 'numpy', unit: /test_histograms\.py$/, cause: 'wants more memory than the sandbox was given' },
   { suite: 'stress', unit: /^aiol$/, cause: 'no io_setup (Linux AIO): programs fall back to threads' },
   { suite: 'stress', unit: /^vm-segv$/, cause: 'no ptrace: its child stops itself for a tracer' },
-  { suite: 'stress', unit: /^inotify$/, cause: 'no inotify' },
   { suite: 'stress', unit: /^(sem|shm|msg)-sysv$|^msg$/, cause: 'no System V IPC' },
   { suite: 'stress', unit: /^resources$/, cause: 'hundreds of processes that each open all they can: not done in the time it had' },
 ];
