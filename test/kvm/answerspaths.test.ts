@@ -41,7 +41,12 @@ class Asker {
     for (;;) {
       guest.machine.answerFrom(THREAD, null);
       const trap = guest.run(c);
-      if (trap.kind !== 'kick') return trap;
+      if (trap.kind === 'kick') continue;
+      // A kick in the midst of an answer makes it a call too, and the next run reports the kick: then it is asked again.
+      const regsThen = c.regs.slice();
+      if (trap.kind === 'syscall' && guest.run(c).kind === 'kick') return this.ask(path, regs, at);
+      c.regs.set(regsThen);
+      return trap;
     }
   }
 
