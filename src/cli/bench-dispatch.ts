@@ -5,7 +5,7 @@
 import type { Template } from '../engine/template.ts';
 import type { Engine } from '../engine/engine.ts';
 import { Echo } from './benchpeer.ts';
-import { REST_MS, check, compiledRuns, rest } from './benchrow.ts';
+import { REST_MS, check, compile, rest } from './benchrow.ts';
 
 /** Measured times of one kind, in microseconds. */
 export interface DispatchTimes {
@@ -47,7 +47,7 @@ export async function benchDispatch(engine: Engine, template: Template, samples:
 async function dispatches(engine: Engine, template: Template, samples: number, restMs: number): Promise<Dispatches> {
   const times: Dispatches = { waits: [], trips: [], floors: [] };
   const echo = new Echo();
-  for (let i = 0; i < compiledRuns(samples); i++) await engine.run(template, 'print(1+1)', { reuse: i % 2 === 0 });
+  await compile(engine, template, 'print(1+1)', samples);
   for (let i = -WARM_UP; i < samples; i++) {
     await rest(restMs);
     const start = performance.now();

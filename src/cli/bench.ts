@@ -10,7 +10,7 @@ import type { Sandbox } from '../engine/sandbox.ts';
 import type { Template } from '../engine/template.ts';
 import { UsageError } from './fail.ts';
 import { Floor, Native } from './benchpeer.ts';
-import { check, compiledRuns, ratio, rest, row, type Row } from './benchrow.ts';
+import { check, compile, ratio, rest, row, type Row } from './benchrow.ts';
 import { progressPrinter } from './progress.ts';
 
 interface Bench {
@@ -120,7 +120,7 @@ async function benchExec({ engine, template, samples, notes }: Bench): Promise<R
         times.native.push(peer.ms);
       },
     };
-    for (let i = 0; i < compiledRuns(samples); i++) await engine.run(template, code, { reuse: i % 2 === 0 });
+    await compile(engine, template, code, samples);
     for (let i = -WARM_UP; i < samples; i += IN_TURN) {
       for (const sample of Object.values(once)) for (let k = 0; k < IN_TURN; k++) await sample();
       if (i < 0) for (const list of [...Object.values(times), pages]) list.length = 0;

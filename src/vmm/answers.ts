@@ -10,10 +10,9 @@ import type { FileFacts, PathAnswers, SignalFacts, ThreadFacts } from '../platfo
 import { ANSWERS, CWD_ANSWER } from './answercode.ts';
 import type { Area } from './area.ts';
 import * as L from './layout.ts';
-import { PathSlots } from './pathslots.ts';
+import { PathSlots, STAT_BYTES } from './pathslots.ts';
 import { code, type Listing } from './stub.ts';
 
-const STAT_BYTES = 144;
 /** `jmp` over the two instructions of the stub; and the first of them, `out`, as 16-bit words. */
 const JUMP = 0x02eb, OUT = L.PORT << 8 | 0xe6;
 /** What `lea`, as it is in the listing, adds to the descriptor when there is none: no descriptor is as large. */

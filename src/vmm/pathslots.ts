@@ -7,7 +7,8 @@
 import * as L from './layout.ts';
 
 const SLOT_BYTES = 256, LISTS = 256;
-const STAT_BYTES = 144;
+/** struct stat. */
+export const STAT_BYTES = 144;
 const RESULT = 144, HASH = 152, NEXT = 156, PATH = 160;
 const PATH_BYTES_MAX = SLOT_BYTES - PATH;
 

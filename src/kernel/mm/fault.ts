@@ -70,7 +70,7 @@ export function faultIn(mm: Mm, vma: Vma, page: number, write: boolean): number 
   const entry = mm.pages.space.entry(page);
   if (entry !== 0 && (!write || (entry & PAGE_WRITE) !== 0)) return 0;
   const free = mm.kernel.frames.freePages - RESERVE_PAGES;
-  const hasPlenty = free >= mm.kernel.frames.limitPages / 2;
+  const hasPlenty = isPlenty(mm);
   const isData = hasPlenty && isProgramData(mm, vma);
   const result = resolve(mm, vma, page, write || isData, entry, false);
   if (result !== 0) return result;
