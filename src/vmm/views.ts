@@ -27,7 +27,8 @@ export class Views {
     if (this.#free.length >= VIEWS_MAX) return this.#arena.release(region);
     const { hva, sizeBytes } = region;
     madvise(hva, sourceBytes, MADV_DONTNEED); // madvise(2): a private view of a file shows the file again
-    mmap(hva + sourceBytes, sizeBytes - sourceBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    const behind = sizeBytes - sourceBytes; // none, when a memory limit is no more than the template
+    if (behind > 0) mmap(hva + sourceBytes, behind, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     this.#free.push(region);
   }
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { Engine } from '../../src/engine/engine.ts';
 import type { RunResult } from '../../src/engine/run.ts';
 import type { Template } from '../../src/engine/template.ts';
+import { workerPids } from './workerhelp.ts';
 
 const engine = await Engine.open({ workers: 1 });
 const python = await engine.template('python');
@@ -67,6 +68,15 @@ test('the memory limit is the one asked for', async () => {
   assert.equal((await runPooled(code, 512 << 20)).stdout.toString(), 'got it\n');
   const small = await runPooled(code, 128 << 20);
   assert.ok(small.stdout.toString() === 'refused\n' || small.limit === 'memory', JSON.stringify(small));
+});
+
+test('a limit below what the template has is the template\'s; VMs without room to grow are given back like others', async () => {
+  await using other = await Engine.open({ workers: 1 });
+  for (let i = 0; i < 8; i++) {
+    const result = await other.run('python', 'print(1)', { memoryBytes: 16 << 20, reuse: i % 2 === 0 });
+    assert.equal(result.stdout.toString(), '1\n', result.stderr.toString());
+    assert.deepEqual(workerPids().length, 2, 'the worker has ended');
+  }
 });
 
 test('more runs at once than are ready: the others are forked', async () => {

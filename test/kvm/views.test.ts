@@ -54,6 +54,20 @@ test('the next machine has the view, and reads the file', () => {
   assert.equal(mappedAs(hva + AREA_BYTES), '---p');
 });
 
+test('a view that fills its region: nothing lies behind it', () => {
+  const { views, make } = source();
+  const machine = make(SOURCE_BYTES);
+  const { hva } = machine.memory;
+  machine.memory.u8.fill(1, AREA_BYTES);
+  machine.destroy();
+  const next = make(SOURCE_BYTES);
+  assert.equal(next.memory.hva, hva);
+  assert.ok(next.memory.u8.subarray(AREA_BYTES).every((byte) => byte === FILLER));
+  assert.equal(mappedAs(hva + SOURCE_BYTES), '---p');
+  next.destroy();
+  views.release();
+});
+
 test('another size, and more views than are kept, get memory of their own', () => {
   const { views, make } = source();
   const small = make(8 * MB);
