@@ -22,6 +22,8 @@ const SESSIONS_MAX = 1;
 const MISS_PAGES = 64;
 /** … and after so many of them in a row it is worth learning again. */
 const MISSES_MAX = 4;
+/** Forks in a row that do not come to wait for a request: a setup's at-fork handler sleeps, or never ends. Others would not either. */
+const FAILURES_MAX = 3;
 /** One of so many runs is looked at. */
 const COUNTED_OF = 4;
 /** And now and then, because what is touched in vain shows nowhere. */
@@ -48,6 +50,7 @@ export class Pool {
   /** The last run of code: what rehearsals run. */
   private sample: RunOptions | null = null;
   private misses = 0;
+  private failures = 0;
   private runsSinceLearned = 0;
 
   /** Keeps `parkedMax` forks ready once the template has been used. */
@@ -93,7 +96,8 @@ export class Pool {
 
   /** Whether `step` has nothing to do. */
   get isFull(): boolean {
-    return this.used.length === 0 && (this.memoryBytes === 0 || (this.parked.length >= this.parkedMax && !this.lacksSession));
+    if (this.used.length > 0) return false;
+    return this.memoryBytes === 0 || this.failures >= FAILURES_MAX || (this.parked.length >= this.parkedMax && !this.lacksSession);
   }
 
   private get lacksSession(): boolean {
@@ -118,9 +122,11 @@ export class Pool {
     if (!raw) {
       this.raw = Guest.fork(this.host, this.template, this.memoryBytes);
     } else if (raw.park()) {
+      this.failures = 0;
       this.hot?.touch(raw);
       this.parked.push(raw);
     } else {
+      this.failures++;
       raw.destroy();
     }
   }
@@ -147,7 +153,7 @@ export class Pool {
     this.raw?.destroy();
     this.preparing?.destroy();
     this.raw = this.preparing = null;
-    this.memoryBytes = 0;
+    this.memoryBytes = this.failures = 0;
   }
 
   private learn(sample: RunOptions): HotPages {

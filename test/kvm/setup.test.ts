@@ -7,6 +7,7 @@ import { buildTemplate } from '../../src/engine/build.ts';
 import { Guest } from '../../src/engine/guest.ts';
 import { KvmHost } from '../../src/engine/kvmhost.ts';
 import { LoadedTemplate } from '../../src/engine/loaded.ts';
+import { Pool } from '../../src/engine/pool.ts';
 import { RUN_LIMITS, type RunEnd } from '../../src/engine/protocol.ts';
 import { userSpec } from '../../src/engine/spec.ts';
 import { specOf } from '../../src/image/specs.ts';
@@ -56,7 +57,6 @@ function forks(template: LoadedTemplate, code: string, count: number): string[] 
   return Array.from({ length: count }, () => fork(template, code));
 }
 
-
 test('generators seeded on purpose stay as seeded; the others differ in every fork', async () => {
   const template = await build(`
 import random, sys, types
@@ -80,6 +80,17 @@ test('numpy\'s global generator seeded by the setup stays as seeded', async () =
   const expected = fork(template, 'import numpy as np; print(np.random.RandomState(5).rand(3))');
   assert.deepEqual(new Set(forks(template, 'import numpy as np; print(np.random.rand(3))', 3)), new Set([expected]));
   assert.equal(new Set(forks(template, 'import random; print(random.random())', 3)).size, 3);
+  template.release();
+});
+
+test('forks that sleep before they could wait for a request are not made in advance for ever', async () => {
+  const template = await build('import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(0.2))');
+  const pool = new Pool(host, template, 2);
+  pool.take(512 << 20).destroy();
+  for (let i = 0; i < 20 && !pool.isFull; i++) pool.step();
+  assert.ok(pool.isFull, 'it goes on trying');
+  assert.equal(fork(template, 'print(1)'), '1\n');
+  pool.destroy();
   template.release();
 });
 
