@@ -36,16 +36,27 @@ interface Layout {
   readonly offer: Offer | null;
   sinceMs: number;
   forks: number;
+  /** Who needs its files: being the current one is one use, being handed to a worker another. */
+  users: number;
 }
 
 function newLayout(offer: Offer | null): Layout {
-  return { offer, sinceMs: performance.now(), forks: 0 };
+  return { offer, sinceMs: performance.now(), forks: 0, users: 1 };
 }
+
+/** One use of a layout is over; with the last its files are closed. */
+function leave(layout: Layout): void {
+  if (--layout.users === 0 && layout.offer) closeOffer(layout.offer);
+}
+
+/** Makes a build of a template that only this engine knows. */
+type MakeBuild = (template: string) => Promise<Offer>;
 
 export class Layouts {
   private readonly home: string;
   private readonly init: Required<LayoutInit>;
   private readonly onProgress: ((progress: Progress) => void) | undefined;
+  private readonly makeBuild: MakeBuild;
   private readonly current = new Map<string, Promise<Layout>>();
   /** Those of `current` that are there. */
   private readonly made = new Map<string, Layout>();
@@ -54,10 +65,12 @@ export class Layouts {
   onRotated: (tenant: string, template: string, offer: Offer) => Promise<void> = async () => {};
   private closed = false;
 
-  constructor(home: string, init: LayoutInit, onProgress: ((progress: Progress) => void) | undefined) {
+  /** `makeBuild`: tests have their own. */
+  constructor(home: string, init: LayoutInit, onProgress: ((progress: Progress) => void) | undefined, makeBuild?: MakeBuild) {
     this.home = home;
     this.init = { perTenant: init.perTenant ?? true, forks: init.forks ?? FORKS, ms: init.ms ?? MS };
     this.onProgress = onProgress;
+    this.makeBuild = makeBuild ?? ((template) => buildLayout(home, template, onProgress));
   }
 
   /** Loads the tenant's build of a template into one of its workers, making it first when there is none. Throws OffshootError. */
@@ -66,9 +79,10 @@ export class Layouts {
     if (rebuild) await this.forget(key);
     const isShared = tenant === DEFAULT_TENANT || !this.init.perTenant;
     const known = this.current.get(key) ?? this.start(key, isShared ? Promise.resolve(newLayout(null)) : this.make(template));
-    const { offer } = await known;
-    if (!offer) return provideTemplate(worker, this.home, template, rebuild, this.onProgress);
-    const header = await handOver(worker, offer);
+    const layout = await known;
+    if (!layout.offer) return provideTemplate(worker, this.home, template, rebuild, this.onProgress);
+    layout.users++;
+    const header = await handOver(worker, layout.offer).finally(() => leave(layout));
     if (!header) throw new OffshootError('internal', `The template "${template}" does not fit this worker's processor.`);
     return header;
   }
@@ -83,14 +97,13 @@ export class Layouts {
     const isDue = (forks > 0 && layout.forks >= forks) || (ms > 0 && performance.now() - layout.sinceMs >= ms);
     if (!isDue || this.replacing.has(key) || this.closed) return;
     this.replacing.add(key);
-    this.replace(tenant, template, layout).catch(() => {
-      Object.assign(layout, newLayout(layout.offer)); // the old build goes on for as long again
-    }).finally(() => this.replacing.delete(key));
+    void this.replace(tenant, template, layout).finally(() => this.replacing.delete(key));
   }
 
-  /** A template is another one now: builds of the old one are given up, and who forks next gets a new one. */
-  async forgetTemplate(template: string): Promise<void> {
-    const keys = [...this.current.keys()].filter((key) => key.startsWith(keyOf('', template)));
+  /** A template is another one now: builds of the old one are given up, and who forks next gets a new one. `tenant` has it already. */
+  async forgetTemplate(template: string, tenant?: string): Promise<void> {
+    const has = tenant === undefined ? null : keyOf(tenant, template);
+    const keys = [...this.current.keys()].filter((key) => key.startsWith(keyOf('', template)) && key !== has);
     await Promise.all(keys.map((key) => this.forget(key)));
   }
 
@@ -101,11 +114,17 @@ export class Layouts {
   }
 
   private async replace(tenant: string, template: string, old: Layout): Promise<void> {
-    const made = await this.make(template);
-    if (this.closed || !made.offer) return;
-    await this.onRotated(tenant, template, made.offer);
-    this.start(keyOf(tenant, template), Promise.resolve(made));
-    if (old.offer) closeOffer(old.offer);
+    const key = keyOf(tenant, template);
+    const made = await this.make(template).catch(() => null);
+    if (!made) {
+      Object.assign(old, { sinceMs: performance.now(), forks: 0 }); // it goes on for as long again
+      return;
+    }
+    if (this.closed || this.made.get(key) !== old) return leave(made); // the template is another one since
+    this.start(key, Promise.resolve(made));
+    leave(old);
+    made.users++;
+    await this.onRotated(tenant, template, made.offer as Offer).finally(() => leave(made));
   }
 
   private start(key: string, made: Promise<Layout>): Promise<Layout> {
@@ -119,18 +138,22 @@ export class Layouts {
     const layout = this.current.get(key);
     this.current.delete(key);
     this.made.delete(key);
-    const { offer } = await layout?.catch(() => null) ?? { offer: null };
-    if (offer) closeOffer(offer);
+    const known = await layout?.catch(() => null);
+    if (known) leave(known);
   }
 
   private async make(template: string): Promise<Layout> {
-    const path = layoutPath(this.home);
-    try {
-      await build({ home: this.home, name: template, rebuild: true, layout: path }, this.onProgress);
-      return newLayout(openLayout(this.home, template, path));
-    } finally {
-      rmSync(path, { force: true });
-    }
+    return newLayout(await this.makeBuild(template));
+  }
+}
+
+async function buildLayout(home: string, template: string, onProgress: ((progress: Progress) => void) | undefined): Promise<Offer> {
+  const path = layoutPath(home);
+  try {
+    await build({ home, name: template, rebuild: true, layout: path }, onProgress);
+    return openLayout(home, template, path);
+  } finally {
+    rmSync(path, { force: true });
   }
 }
 

@@ -65,17 +65,18 @@ export class Place {
     const loading = this.ready.then(() => this.layouts.provide(this.worker, this.tenant, template, rebuild));
     this.templates.set(template, loading);
     this.loading++;
-    loading.then(() => this.loaded.add(template), () => {
-      if (this.templates.get(template) === loading) this.forget(template);
-    }).finally(() => this.loading--);
+    const isWanted = (): boolean => this.templates.get(template) === loading; // not forgotten meanwhile
+    loading.then(() => isWanted() && this.loaded.add(template), () => isWanted() && this.forget(template)).finally(() => this.loading--);
     return loading;
   }
 
   /** Sandboxes are forked from another build of the template from now on. */
   async replace(template: string, offer: Offer): Promise<void> {
-    if (!this.has(template)) return;
+    const known = this.templates.get(template);
+    await known; // this one comes behind
+    if (!known || this.templates.get(template) !== known) return;
     const header = await handOver(this.worker, offer);
-    if (header) this.templates.set(template, Promise.resolve(header));
+    if (header && this.templates.get(template) === known) this.templates.set(template, Promise.resolve(header));
   }
 
   /** The template's file has changed: the next sandbox has it loaded again. */

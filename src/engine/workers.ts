@@ -93,7 +93,8 @@ export class Workers {
     this.ledger = new TenantLedger(accountLimits(init.tenant), ENDING_FACTOR * init.processes);
     this.layouts = new Layouts(init.home, init.layouts, init.onProgress);
     this.layouts.onRotated = async (tenant, template, offer) => {
-      await Promise.all(this.places.filter((place) => place.tenant === tenant).map((place) => place.replace(template, offer)));
+      // A worker that is lost meanwhile needs none.
+      await Promise.allSettled(this.places.filter((place) => place.tenant === tenant).map((place) => place.replace(template, offer)));
     };
     this.guard = new MemoryGuard(init.memory, () =>
       this.places.filter((place) => place.sandboxes > 0).map((place) => place.worker));
@@ -129,7 +130,7 @@ export class Workers {
     if (!place) throw new OffshootError('busy', 'All worker processes are in use: try again when some runs have ended.');
     const header = await this.loadInto(place, template, rebuild);
     if (rebuild) {
-      await this.layouts.forgetTemplate(template);
+      await this.layouts.forgetTemplate(template, tenant);
       for (const other of this.places) if (other !== place) other.forget(template);
     }
     return header;
