@@ -19,6 +19,8 @@ const NAMES_MAX = 1000;
 const CHECKS_MAX = 200;
 const ENTRIES_MAX = 1000;
 const NAME_MAX_BYTES = 255;
+/** As far as a Date goes, to both sides. */
+const DATE_MS_MAX = 8.64e15;
 const FILE_TYPES: readonly FileEntry['type'][] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'device'];
 const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug', null];
 const ERRNO_LIMITS = ['processes', 'files', 'diskBytes', 'inodes'].flatMap((name) => [name, `tenant.${name}`]);
@@ -104,7 +106,7 @@ function fileEntry(entry: Fields): FileEntry {
   if (target !== null && (typeof target !== 'string' || target.length > TEXT_MAX || target.includes('\0'))) throw new BadMessage('a link that cannot be');
   if (!FILE_TYPES.includes(type as FileEntry['type'])) throw new BadMessage('a file of an unknown type');
   if (sameAs !== undefined && (typeof sameAs !== 'string' || !/^\d{1,20}:\d{1,20}$/.test(sameAs))) throw new BadMessage('a file like none');
-  if (typeof mtimeMs !== 'number' || !Number.isFinite(mtimeMs)) throw new BadMessage('a file without a time');
+  if (typeof mtimeMs !== 'number' || !(Math.abs(mtimeMs) <= DATE_MS_MAX)) throw new BadMessage('a file without a time');
   return {
     name, type: type as FileEntry['type'], target, mtimeMs, ...(sameAs === undefined ? {} : { sameAs }),
     size: amount(entry, 'size'), mode: count(entry, 'mode') & 0o7777, uid: count(entry, 'uid'), gid: count(entry, 'gid'),
@@ -179,7 +181,7 @@ function count(of: Fields, name: string): number {
 
 function amount(of: Fields, name: string): number {
   const value = of[name];
-  if (typeof value !== 'number' || !(value >= 0)) throw new BadMessage(`${name} is no amount`);
+  if (typeof value !== 'number' || !(value >= 0 && value < Infinity)) throw new BadMessage(`${name} is no amount`);
   return value;
 }
 

@@ -128,6 +128,20 @@ test('archives: what tar(1) makes goes in, what comes out tar(1) reads', async (
   assert.equal(readFileSync(join(dir, `out/in/${'long-'.repeat(30)}.txt`), 'utf8'), 'long');
 });
 
+test('times that no Date, or no archive, can name', async () => {
+  const set = `import os
+os.mkdir("times")
+for i, t in enumerate((2 ** 62, -2 ** 62, -5)):
+  open(f"times/{i}", "w").close()
+  os.utime(f"times/{i}", (t, t))
+  print(int(os.stat(f"times/{i}").st_mtime))`;
+  assert.equal((await post('run', { code: set })).json['stdout'], '9223372036\n-9223372036\n-5\n');
+  const { files } = (await get('files', { path: 'times' })).json as unknown as { files: { mtime: string }[] };
+  assert.deepEqual(files.map(({ mtime }) => mtime), ['2262-04-11T23:47:16.000Z', '1677-09-21T00:12:44.000Z', '1969-12-31T23:59:55.000Z']);
+  const listed = execFileSync('tar', ['-t', '-v', '--full-time', '--utc', '-f', '-'], { input: await bytesAt('files/tar', { path: 'times' }) }).toString();
+  assert.deepEqual(listed.match(/\d{4}-\d\d-\d\d/g), ['2242-03-16', '1970-01-01', '1970-01-01']);
+});
+
 test('links in archives stay in the sandbox, and are replaced by what comes later', async () => {
   await put('files/content', { path: 'kept' }, 'kept');
   const archive = await packTar([

@@ -120,10 +120,19 @@ function readPairs(task: Task, gva: number): BigInt64Array | number {
   return task.process.mm.copyIn(gva, new Uint8Array(bytes.buffer)) < 0 ? -EFAULT : bytes;
 }
 
+/** As far as 64 bits of nanoseconds go, to the year 2262: what our file systems can keep, as s_time_max says of Linux's. */
+const SECONDS_MAX = 9_223_372_036n;
+
+/** A time beyond that is its end. */
+function kept(sec: bigint, nsec: bigint): bigint {
+  if (sec >= SECONDS_MAX) return SECONDS_MAX * NS_PER_SEC;
+  return sec <= -SECONDS_MAX ? -SECONDS_MAX * NS_PER_SEC : sec * NS_PER_SEC + nsec;
+}
+
 function wantedTime(sec: bigint, nsec: bigint): Wanted | null {
   if (nsec === BigInt(UTIME_NOW)) return 'now';
   if (nsec === BigInt(UTIME_OMIT)) return 'omit';
-  return nsec < 0n || nsec >= NS_PER_SEC ? null : sec * NS_PER_SEC + nsec;
+  return nsec < 0n || nsec >= NS_PER_SEC ? null : kept(sec, nsec);
 }
 
 function utimensat(task: Task, dirfd: number, pathAt: number, timesAt: number, flags: number): number {
@@ -150,8 +159,8 @@ function futimesat(task: Task, dirfd: number, pathAt: number, timesAt: number): 
     const pairs = readPairs(task, timesAt);
     if (typeof pairs === 'number') return pairs;
     if ([pairs[1], pairs[3]].some((usec) => usec < 0n || usec >= 1_000_000n)) return -EINVAL;
-    atime = pairs[0] * NS_PER_SEC + pairs[1] * 1000n;
-    mtime = pairs[2] * NS_PER_SEC + pairs[3] * 1000n;
+    atime = kept(pairs[0], pairs[1] * 1000n);
+    mtime = kept(pairs[2], pairs[3] * 1000n);
   }
   if (pathAt === 0 && dirfd !== AT_FDCWD) return changeTimes(task, opened(task, dirfd), atime, mtime);
   return changeTimes(task, namedAt(task, dirfd, pathAt, 0), atime, mtime);
@@ -167,7 +176,7 @@ function utime(task: Task, path: number, timesAt: number): number {
   if (timesAt === 0) return changeTimes(task, inode, 'now', 'now');
   const words = new BigInt64Array(2);
   if (task.process.mm.copyIn(timesAt, new Uint8Array(words.buffer)) < 0) return -EFAULT;
-  return changeTimes(task, inode, words[0] * NS_PER_SEC, words[1] * NS_PER_SEC);
+  return changeTimes(task, inode, kept(words[0], 0n), kept(words[1], 0n));
 }
 
 export const rows: readonly SyscallRow[] = [

@@ -14,6 +14,8 @@ import type { At } from './commands.ts';
 const SKIPPED_MAX = 100;
 const ENTRIES_MAX = 100_000;
 const DEPTH_MAX = 64;
+/** The last second that 11 octal digits of a tar header name; it has none before 1970. */
+const TAR_MS_MAX = (8 ** 11 - 1) * 1000;
 
 /** Does something with the files; the sandbox is in use meanwhile. */
 export function withFiles<T>({ service, caller, id }: At, work: (files: SandboxFiles) => Promise<T>): Promise<T> {
@@ -100,7 +102,7 @@ async function fill(files: SandboxFiles, tar: Packer, path: string, name: string
   if (++filled.entries > ENTRIES_MAX || depth > DEPTH_MAX) {
     throw new ServiceError('too-large', `An archive has ${ENTRIES_MAX} files in ${DEPTH_MAX} levels at most.`);
   }
-  const head = { mode: entry.mode, mtime: new Date(entry.mtimeMs), uid: entry.uid, gid: entry.gid };
+  const head = { mode: entry.mode, mtime: new Date(Math.max(0, Math.min(entry.mtimeMs, TAR_MS_MAX))), uid: entry.uid, gid: entry.gid };
   if (entry.type === 'directory') {
     if (name !== '') await tar.add({ ...head, name: `${name}/`, type: 'directory', size: 0 }).close();
     for (const child of await files.list(path)) {
