@@ -173,6 +173,8 @@ export interface HostClock {
   monotonicNs(): number;
   /** CLOCK_REALTIME, nanoseconds since 1970; a bigint because it passes 2^53. */
   realtimeNs(): bigint;
+  /** CLOCK_THREAD_CPUTIME_ID of the calling thread, the one that runs the machine, nanoseconds. */
+  threadCpuNs(): number;
 }
 
 /** What a sandbox may reach of the outside, besides its machine. Everything is synchronous and never blocks. */

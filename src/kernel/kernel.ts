@@ -34,6 +34,7 @@ import type { SigInfo } from './signal/state.ts';
 import { finish } from './syscalls/dispatch.ts';
 import { Ptys } from './tty/pty.ts';
 import { KernelClock } from './time/clock.ts';
+import { CpuTime } from './time/cputime.ts';
 import { Vdso } from './time/vdso.ts';
 import { Timers } from './time/timers.ts';
 import { CallRing } from './trace/ring.ts';
@@ -106,6 +107,7 @@ export class Kernel {
   readonly waits = new WaitQueues();
   readonly timers = new Timers();
   readonly sched = new Scheduler();
+  readonly cpuTime = new CpuTime(this);
   readonly futexes: Futexes;
   /** Bound sockets; restored sockets enter themselves. */
   readonly sockets = new SocketNames();
@@ -134,7 +136,7 @@ export class Kernel {
   killedBy: SigInfo | null = null;
   /** The task that was last in ring 3. */
   lastRun: Task | null = null;
-  /** CPU time of all tasks so far, nanoseconds. */
+  /** CPU time of all tasks so far, nanoseconds; in the midst of a slice what is settled of it. */
   cpuNs = 0;
   /** Forks of the main process do not return: process/heldfork.ts. */
   holdsForks = false;

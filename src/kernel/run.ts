@@ -45,13 +45,16 @@ export function runSlice(kernel: Kernel, budgetNs: number): RunState {
     const detail = `${error.stack}\nlast calls:\n${lastCalls(kernel.ring).join('\n')}`;
     kernel.end({ kind: 'bug', message: error instanceof KernelBug ? error.message : String(error), detail });
     return { kind: 'exited', reason: kernel.endReason as EndReason };
+  } finally {
+    kernel.cpuTime.end();
   }
 }
 
 function loop(kernel: Kernel, budgetNs: number): RunState {
-  const { clock, sched, timers } = kernel;
+  const { clock, cpuTime, sched, timers } = kernel;
   let now = clock.monotonicNs();
   const endNs = now + budgetNs;
+  cpuTime.begin(now);
   for (;;) {
     if (kernel.endReason) return { kind: 'exited', reason: kernel.endReason };
     if (now >= timers.nextNs) timers.expire(now);
@@ -63,20 +66,26 @@ function loop(kernel: Kernel, budgetNs: number): RunState {
     }
     if (now >= endNs) return { kind: 'slice' };
     const { process } = task;
-    const cpuLeftNs = process.timers.cpuAtNs - (process.timers.cpuAtNs === Infinity ? 0 : process.cpuNs);
+    const cpuLeftNs = process.timers.cpuAtNs === Infinity ? Infinity : process.timers.cpuAtNs - process.cpuNsAtMost;
     const turnNs = Math.max(Math.min(endNs, sched.preemptAtNs) - now, TURN_MIN_NS);
+    cpuTime.run(task);
     const outcome = step(kernel, task, Math.min(turnNs, timers.nextNs - now, cpuLeftNs));
     const after = clock.monotonicNs();
-    task.cpuNs += after - now;
+    cpuTime.charge(task, after);
     sched.charge(task, after - now);
-    kernel.cpuNs += after - now;
-    if (after - now >= cpuLeftNs && process.exitStatus < 0) process.timers.expireCpu();
     now = after;
-    if (kernel.cpuNs > kernel.limits.cpuNsMax) kernel.end({ kind: 'limit', limit: 'cpu', detail: `${kernel.limits.cpuNsMax / 1e9} s` });
+    if (process.timers.cpuAtNs !== Infinity && process.cpuNsAtMost >= process.timers.cpuAtNs && process.exitStatus < 0) process.timers.expireCpu();
+    if (kernel.cpuNs + cpuTime.unsettledNs > kernel.limits.cpuNsMax) checkCpuLimit(kernel);
     if (outcome === SNAPSHOT) {
       return kernel.snapshotFailure ? { kind: 'failed', reason: kernel.snapshotFailure } : { kind: 'snapshot', task };
     }
   }
+}
+
+/** The CPU limit may be used up. */
+function checkCpuLimit(kernel: Kernel): void {
+  kernel.cpuTime.settle();
+  if (kernel.cpuNs > kernel.limits.cpuNsMax) kernel.end({ kind: 'limit', limit: 'cpu', detail: `${kernel.limits.cpuNsMax / 1e9} s` });
 }
 
 /** One step of a runnable task: go on with its call, handle its signals, or run ring 3 to the next trap. */

@@ -169,9 +169,12 @@ export class FakeMachine implements Machine {
 /** A host with a settable clock, deterministic randomness, an empty or given blob, and collected output. */
 export class FakeHost implements Host {
   nowNs = 1_000_000_000;
+  /** Time in which the thread had no processor. */
+  awayNs = 0;
   readonly clock = {
     monotonicNs: (): number => this.nowNs,
     realtimeNs: (): bigint => 1_700_000_000_000_000_000n + BigInt(this.nowNs),
+    threadCpuNs: (): number => this.nowNs - this.awayNs,
   };
   readonly outputs = new Map<number, string>();
   private readonly content: Uint8Array;

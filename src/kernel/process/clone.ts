@@ -201,7 +201,7 @@ export function makeForkChild(task: Task): void {
   // robustList stays: libraries give a child's the same place, and are told at once that it is done (syscalls/facts.ts). The locks that are
   // there now are the parent's, so nothing would come of them.
   task.clearChildTid = 0;
-  process.deadCpuNs = process.childrenCpuNs = task.cpuNs = 0;
+  process.deadCpuNs = process.childrenCpuNs = task.usedNs = 0;
   for (const other of [...kernel.processes.values()]) if (other !== process) kernel.processes.delete(other.pid);
 }
 

@@ -130,8 +130,14 @@ export class Process {
 
   /** CPU time of all its threads, nanoseconds. */
   get cpuNs(): number {
+    this.kernel.cpuTime.settle();
+    return this.cpuNsAtMost;
+  }
+
+  /** No less than `cpuNs`, and at once to be had. */
+  get cpuNsAtMost(): number {
     let sum = this.deadCpuNs;
-    for (const task of this.tasks) sum += task.cpuNs;
+    for (const task of this.tasks) sum += task.usedNs + task.unsettledNs;
     return sum;
   }
 }

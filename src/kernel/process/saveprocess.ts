@@ -20,7 +20,7 @@ const PROCESS_FIELDS = [
 
 const TASK_FIELDS = [
   'sigmask', 'altstack', 'robustList', 'clearChildTid', 'rseq', 'timerSlackNs', 'policy', 'state', 'wait', 'arrival', 'rerun', 'timedOut', 'interrupted',
-  'syscallNr', 'restart', 'restartBlock', 'work', 'fault', 'pending', 'savedSigmask', 'vforkQueue', 'cpuNs', 'startNs', 'switches',
+  'syscallNr', 'restart', 'restartBlock', 'work', 'fault', 'pending', 'savedSigmask', 'vforkQueue', 'usedNs', 'startNs', 'switches',
 ] as const;
 
 type ProcessFields = Pick<Process, (typeof PROCESS_FIELDS)[number]>;

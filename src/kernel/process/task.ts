@@ -75,7 +75,9 @@ export class Task implements TimerOwner {
   vforkQueue = 0;
 
   // accounting
-  cpuNs = 0;
+  /** CPU time had, and what is not settled of the time since (time/cputime.ts), which is not saved: between two slices there is none. */
+  usedNs = 0;
+  unsettledNs = 0;
   /** The scheduler's measure of CPU time had; -1 before it first runs. Not saved. */
   vruntimeNs = -1;
   startNs = 0;
@@ -87,6 +89,12 @@ export class Task implements TimerOwner {
     this.process = process;
     this.context = context;
     this.comm = comm;
+  }
+
+  /** CPU time, nanoseconds. */
+  get cpuNs(): number {
+    this.kernel.cpuTime.settle();
+    return this.usedNs;
   }
 
   /** The deadline of its Wait has passed. */

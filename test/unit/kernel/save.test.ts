@@ -14,7 +14,7 @@ import { Kit, setCall } from './corekit.ts';
 const THREAD = 0x3d0f00, SIGCHLD = 17, CLONE_VM = 0x100, CLONE_SIGHAND = 0x800;
 
 /** Fields that restoring makes again, or that only the running scheduler means. */
-const REBUILT_TASK = ['kernel', 'process', 'vruntimeNs', 'askedFd', 'askedBy', 'isForked'];
+const REBUILT_TASK = ['kernel', 'process', 'vruntimeNs', 'unsettledNs', 'askedFd', 'askedBy', 'isForked'];
 const REBUILT_PROCESS = ['kernel', 'mm', 'files', 'fs'];
 
 function taskOf(kernel: Kernel, tid: number | 'blocked' | 'dead'): Task {
