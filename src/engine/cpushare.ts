@@ -12,10 +12,12 @@ export class CpuShare {
   private leftMs = KEPT_MS;
   private atMs: number;
   private readonly now: () => number;
+  private readonly cpuNow: () => number;
 
-  /** `now`: milliseconds; tests have their own. */
-  constructor(now = (): number => performance.now()) {
+  /** `now`: milliseconds; `cpuNow`: those that this thread had of a processor. Tests have their own. */
+  constructor(now = (): number => performance.now(), cpuNow = now) {
     this.now = now;
+    this.cpuNow = cpuNow;
     this.atMs = now();
   }
 
@@ -24,6 +26,11 @@ export class CpuShare {
     this.share = share;
     this.leftMs = Math.min(1, share) * KEPT_MS;
     this.atMs = this.now();
+  }
+
+  /** What has been used so far: before something runs and behind it; without a limit nobody needs to know. */
+  get usedMs(): number {
+    return this.share >= 1 ? 0 : this.cpuNow();
   }
 
   /** So much has been used. */

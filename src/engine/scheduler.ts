@@ -92,10 +92,10 @@ export class Scheduler<G extends Runnable = Runnable> {
     const entry = this.next();
     if (entry) {
       const start = this.now();
+      const usedMs = this.share.usedMs;
       const state = entry.guest.step(SLICE_MS * 1e6 * this.share.slice);
-      const usedMs = this.now() - start;
-      this.share.use(usedMs);
-      if (!entry.isSpent) this.wokenMs += usedMs;
+      this.share.use(this.share.usedMs - usedMs);
+      if (!entry.isSpent) this.wokenMs += this.now() - start;
       this.settle(entry, state);
     }
     this.turning = this.woken.size + this.spent.size > 0;

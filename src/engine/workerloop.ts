@@ -5,6 +5,7 @@
 import { closeSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
+import { hostClock } from '../host/clock.ts';
 import { receiveDescriptors } from '../host/descriptors.ts';
 import { HostError } from '../host/errors.ts';
 import { exitNow } from '../host/libc.ts';
@@ -38,7 +39,7 @@ import { allLayers } from '../vmm/layers.ts';
 /** VMs that are open, beside those of the pools. */
 const slots = new Slots(8);
 /** Of its tenant's limit. */
-const share = new CpuShare();
+const share = new CpuShare(undefined, () => hostClock.threadCpuNs() / 1e6);
 const scheduler = new Scheduler(slots, undefined, share);
 /** What its tenant's sandboxes have together; null: nobody counts. */
 let account: TenantAccount | null = null;
