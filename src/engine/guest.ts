@@ -337,6 +337,11 @@ export class Guest implements Runnable {
     }
   }
 
+  /** Its run is cancelled, or has taken too long. */
+  get isEnding(): boolean {
+    return this.stopReason !== null || performance.now() >= this.deadlineMs;
+  }
+
   /** More standard input; null is its end. */
   stdin(bytes: Uint8Array | null): void {
     if (this.destroyed) return;

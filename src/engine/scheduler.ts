@@ -14,6 +14,8 @@ export type StepState = { readonly kind: 'more' } | { readonly kind: 'blocked'; 
 export interface Runnable {
   /** Runs for about `budgetNs` nanoseconds at most. */
   step(budgetNs: number): StepState;
+  /** Its next step only ends it. */
+  readonly isEnding?: boolean;
 }
 
 /** Hears who runs. */
@@ -27,6 +29,8 @@ export interface RunObserver<G> {
 const NOBODY: RunObserver<unknown> = { runs: () => {}, waits: () => {} };
 
 const SLICE_MS = 10;
+/** While nothing may run, those that are to end are looked for so often. */
+const LOOK_MS = 20;
 
 interface Entry<G> {
   readonly guest: G;
@@ -88,7 +92,10 @@ export class Scheduler<G extends Runnable = Runnable> {
 
   private turn(): void {
     const { waitMs } = this.share;
-    if (waitMs > 0) return void setTimeout(() => this.turn(), Math.ceil(waitMs));
+    if (waitMs > 0) {
+      this.endThose();
+      return void setTimeout(() => this.turn(), Math.min(Math.ceil(waitMs), LOOK_MS));
+    }
     const entry = this.next();
     if (entry) {
       const start = this.now();
@@ -100,6 +107,17 @@ export class Scheduler<G extends Runnable = Runnable> {
     }
     this.turning = this.woken.size + this.spent.size > 0;
     if (this.turning) setImmediate(() => this.turn());
+  }
+
+  /** Who was cancelled, or has no time left, need not wait for a turn. */
+  private endThose(): void {
+    for (const entry of [...this.woken, ...this.spent]) {
+      if (!entry.guest.isEnding) continue;
+      this.woken.delete(entry);
+      this.spent.delete(entry);
+      entry.isReady = false;
+      this.settle(entry, entry.guest.step(0));
+    }
   }
 
   private next(): Entry<G> | undefined {

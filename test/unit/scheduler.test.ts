@@ -165,3 +165,22 @@ test('the scheduler takes no turn while the share is used up', async () => {
   clockMs += 1000;
   await until(() => !scheduler.isBusy);
 });
+
+test('who is cancelled, or has no time left, ends also while the share is used up', async () => {
+  const log: string[] = [];
+  const share = new CpuShare(clock);
+  share.set(0.5);
+  const scheduler = new Scheduler(undefined, clock, share);
+  const hogs = ['one', 'two'].map((name) => Object.assign(new Load(log, name, 100, 300), { isEnding: false }));
+  for (const hog of hogs) scheduler.wake(hog);
+  await until(() => log.length === 1); // it has used more than there was
+  const [ending] = hogs.filter(({ name }) => name !== log[0]);
+  let ended = 0;
+  Object.assign(ending, { isEnding: true, step: (): StepState => ({ kind: ++ended === 1 ? 'ended' : 'more' }) });
+  await until(() => ended > 0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([ended, log.length], [1, 1]);
+  for (const hog of hogs) scheduler.remove(hog);
+  clockMs += 10_000;
+  await until(() => !scheduler.isBusy);
+});
