@@ -6,7 +6,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { Arena } from '../../src/host/arena.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../src/abi/linux/host.ts';
 import { mmap } from '../../src/host/libc.ts';
-import { Guest, assemble, kvm } from './guest.ts';
+import { REG } from '../../src/platform.ts';
+import { CODE, DATA, Guest, RW, assemble, kvm } from './guest.ts';
 
 /** Permissions of the mapping that holds `hva` (proc(5)). */
 function permissions(hva: number): string {
@@ -43,6 +44,40 @@ test('a region given back is unmapped, and taken again is empty', () => {
   assert.equal(arena.take(8192), region);
   mmap(region.hva, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   assert.deepEqual(new Uint8Array(region.buffer, region.byteOffset, 8192), new Uint8Array(8192));
+});
+
+test('a page table that leads behind guest memory leads nowhere: not to the neighbour', () => {
+  const LIMIT = 32 * 2 ** 20, MARK = 0x5e;
+  const readAndWrite = assemble('mov 0x600000,%rbx; movq $7,0x600000; syscall');
+  for (const inLayers of [false, true]) {
+    const guests = [0, 1, 2].map(() => Guest.make(kvm(), LIMIT));
+    const [guest, ...others] = guests.sort((a, b) => a.machine.memory.hva - b.machine.memory.hva);
+    const { memory } = guest.machine;
+    const own = others.map(({ machine: { memory: { u8, firstFrame } } }) => u8.subarray(firstFrame).fill(MARK));
+    memory.growsInLayers = inLayers;
+    memory.grow(memory.sizeBytes + 4096);
+    const distances = others.map((other) => other.machine.memory.hva - memory.hva);
+    const c = guest.load(readAndWrite);
+    const access = (gpa: number): string => {
+      guest.space.map(DATA, gpa, RW);
+      c.regs[REG.rip] = BigInt(CODE);
+      c.regs[REG.rbx] = 0n;
+      const { kind } = guest.run(c);
+      guest.space.unmap(DATA, 4096);
+      return kind;
+    };
+    assert.equal(access(memory.sizeBytes - 4096), 'syscall', 'the last page is there');
+    assert.equal(memory.view.getUint32(memory.sizeBytes - 4096, true), 7);
+    for (const gpa of [memory.sizeBytes, memory.sizeBytes + 4096, LIMIT - 4096, LIMIT, LIMIT + 65_536, ...distances, ...distances.map((at) => at + 2 ** 20)]) {
+      if (gpa < memory.sizeBytes) continue;
+      const kind = access(gpa);
+      assert.ok(kind === 'mmio' || kind === 'failed', `gpa 0x${gpa.toString(16)}: ${kind}`);
+      assert.equal(c.regs[REG.rbx], 0n);
+      if (kind === 'mmio') guest.machine.abandonExit();
+    }
+    for (const bytes of own) assert.ok(bytes.every((byte) => byte === MARK));
+    for (const each of guests) each.machine.destroy();
+  }
 });
 
 test('guest memory ends at a guard; machines give everything back', () => {
