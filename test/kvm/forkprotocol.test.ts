@@ -55,6 +55,37 @@ int main(void) {
   return 5;
 }`;
 
+const CLOCKS = `
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static double vdso(int clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+static double call(int clock) { struct timespec t; syscall(SYS_clock_gettime, clock, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+int main(void) {
+  double before = call(CLOCK_MONOTONIC);
+  write(3, "ready", 5);
+  if (fork() != 0) return 11;
+  char message[64];
+  read(3, message, sizeof message);
+  double since = call(CLOCK_MONOTONIC) - before;
+  struct stat file;
+  close(open("/made", O_CREAT | O_WRONLY, 0600));
+  stat("/made", &file);
+  double start = vdso(CLOCK_MONOTONIC);
+  struct timespec nap = {0, 30000000}, until;
+  nanosleep(&nap, 0);
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += 1;
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0);
+  double slept = vdso(CLOCK_MONOTONIC) - start;
+  printf("%.3f %.3f %.3f %.3f %.3f %.3f\\n", since, vdso(CLOCK_REALTIME), call(CLOCK_REALTIME), (double)file.st_mtime, slept,
+    vdso(CLOCK_MONOTONIC) - call(CLOCK_MONOTONIC));
+  return 5;
+}`;
+
 const THREAD = `
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -82,7 +113,7 @@ let image: Promise<Image> | null = null;
 
 /** Boots a program whose descriptor 3 is the control channel; its first message arms the snapshot. */
 async function boot(name: string): Promise<Booted> {
-  const booted = bootImage(await (image ??= staticImage({ forks: FORKS, thread: THREAD, process: PROCESS })));
+  const booted = bootImage(await (image ??= staticImage({ forks: FORKS, clocks: CLOCKS, thread: THREAD, process: PROCESS })));
   const { kernel } = booted;
   const { streams, control } = kernel;
   control.onMessage(() => {
@@ -123,17 +154,22 @@ function runFork(source: Image, state: KernelState, file: string, sizeBytes: num
   }
 }
 
-test('each fork is the child of fork(2): handlers ran, memory is wiped, the pid is new', async () => {
-  const booted = await boot('forks');
+/** What a template file would have of a program that stands at its snapshot point. */
+async function saved(name: string): Promise<{ readonly state: KernelState; readonly file: string; readonly sizeBytes: number; readonly source: Image }> {
+  const booted = await boot(name);
   const { kernel } = booted;
   assert.equal(toSnapshot(booted).kind, 'snapshot');
   prepareForkChild(kernel);
   const state = deserialize(serialize(saveKernel(kernel))) as KernelState;
-  const file = join(dir, 'memory');
+  const file = join(dir, name);
   const sizeBytes = Math.ceil(kernel.frames.highWaterBytes / (1 << 20)) * (1 << 20);
   writeFileSync(file, kernel.machine.memory.u8.subarray(0, sizeBytes));
   booted.destroy();
-  const source = await (image as Promise<Image>);
+  return { state, file, sizeBytes, source: await (image as Promise<Image>) };
+}
+
+test('each fork is the child of fork(2): handlers ran, memory is wiped, the pid is new', async () => {
+  const { state, file, sizeBytes, source } = await saved('forks');
   const outputs = Array.from({ length: 3 }, (_, i) => runFork(source, state, file, sizeBytes, `hello ${i}`));
   for (const [i, output] of outputs.entries()) {
     assert.equal(output.slice(0, output.indexOf('unique')), [
@@ -142,6 +178,22 @@ test('each fork is the child of fork(2): handlers ran, memory is wiped, the pid 
   }
   assert.equal(new Set(outputs.map((output) => output.split(' ').at(-1))).size, 3, 'getrandom repeats itself');
 });
+
+const DAY_SECONDS = 86_400;
+for (const [when, shift, passed] of [
+  ['now', 0, 0], ['a day ago', DAY_SECONDS, DAY_SECONDS], ['by a host that had been up a day longer', -DAY_SECONDS, 0],
+] as const) {
+  test(`the clocks of a template that was saved ${when}`, async () => {
+    const { state, file, sizeBytes, source } = await saved('clocks');
+    const { clock } = state;
+    const then = { ...state, clock: { ...clock, offsetNs: clock.offsetNs + shift * 1e9 } }; // the host's clock showed so much less
+    const [since, realtime, realtimeOfCall, mtime, slept, apart] = runFork(source, then, file, sizeBytes, '').trim().split(' ').map(Number);
+    assert.ok(since >= passed && since < passed + 60, `${since} s have passed`);
+    for (const seconds of [realtime, realtimeOfCall, mtime]) assert.ok(Math.abs(seconds - Date.now() / 1000) < 30, `it is ${seconds}`);
+    assert.ok(slept >= 1.03 && slept < 30, `it slept ${slept} s`);
+    assert.ok(Math.abs(apart) < 0.5, `vDSO and call are ${apart} s apart`);
+  });
+}
 
 test('a setup that left a thread running fails by its name', async () => {
   const booted = await boot('thread');
