@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Engine, type EngineInit } from '../../src/engine/index.ts';
-import { childPids, eventually, workerPids } from './workerhelp.ts';
+import { childPids, eventually, links, workerPids } from './workerhelp.ts';
 
 type Coded = Error & { code?: string };
 
@@ -63,20 +64,54 @@ withEngine('a worker that is killed in the middle of 100 runs: its runs say so, 
   });
   const onStdout = (): void => void (++begun === 40 && allBegun());
   const code = (i: number): string => `import time; print("up", flush=True); time.sleep(1); print(${i})`;
-  const runs = Array.from({ length: 100 }, (_, i) => engine.run('python', code(i), { onStdout }).then(
-    (result) => result.stdout.toString(), (error: Coded) => error.code ?? String(error)));
+  const run = (i: number, tenant = 'default'): Promise<string> => engine.run('python', code(i), { onStdout, tenant }).then(
+    (result) => result.stdout.toString(), (error: Coded) => error.code ?? String(error));
+  const runs = Array.from({ length: 100 }, (_, i) => run(i));
+  const strangers = Array.from({ length: 5 }, (_, i) => run(i, 'other'));
   await ready;
-  const pids = workerPids();
-  assert.equal(pids.length, 2);
-  const [victim] = pids;
+  const { pid: victim = 0 } = engine['workers'].any('default');
+  const held = engine['workers']['places'].find(({ worker }) => worker.pid === victim)?.runs ?? 0;
   process.kill(victim, 'SIGKILL');
   const ends = await Promise.all(runs);
   const lost = ends.filter((end) => end === 'worker-lost').length;
-  assert.ok(lost > 0 && lost <= 32, `${lost} were lost`); // as many as a worker holds
+  assert.ok(lost > 0 && lost <= held && held <= 32, `${lost} were lost of ${held}`); // as many as a worker holds
   ends.forEach((end, i) => assert.ok(end === 'worker-lost' || end === `up\n${i}\n`, `run ${i}: ${end}`));
-  assert.equal((await engine.run('python', 'print(1)')).stdout.toString(), '1\n');
-  assert.equal(workerPids().includes(victim), false);
+  assert.deepEqual(await Promise.all(strangers), strangers.map((_, i) => `up\n${i}\n`));
+  const { sandboxes, waiting } = engine.stats();
+  assert.deepEqual([sandboxes, waiting, workerPids().includes(victim)], [0, 0, false], 'something still counts');
+  assert.ok(engine['workers']['places'].every((place) => place.isUnused));
+  // Another takes its place, and makes forks in advance as well.
+  let pooled = 0;
+  for (let i = 0; i < 100 && pooled < 8; i++) {
+    const results = await Promise.all(Array.from({ length: 4 }, () => engine.run('python', 'print(1)')));
+    assert.ok(results.every(({ stdout }) => stdout.toString() === '1\n'));
+    if (results.every((result) => result.pooled)) pooled++;
+    await sleep(50);
+  }
+  assert.equal(pooled, 8, 'the pools stay empty');
 });
+
+withEngine('workers that are killed again and again leave nothing in the process of the caller', { workers: 1 }, async (engine) => {
+  const once = async (): Promise<number> => {
+    const runs = Array.from({ length: 8 }, () => engine.run('python', 'import sys; sys.stdin.read()', { stdin: never() }).catch((error: Coded) => error.code));
+    await sleep(200);
+    await engine['workers'].any('default').close();
+    for (const end of await Promise.all(runs)) assert.equal(end, 'worker-lost');
+    await engine.run('python', 'print(1)');
+    return links(process.pid).length;
+  };
+  for (let i = 0; i < 3; i++) await once();
+  const before = await once();
+  let after = before;
+  for (let i = 0; i < 5; i++) after = await once();
+  assert.ok(after <= before + 2, `${before} descriptors, then ${after}`);
+  assert.deepEqual([engine.stats().sandboxes, engine.stats().waiting], [0, 0]);
+});
+
+async function* never(): AsyncGenerator<Uint8Array> {
+  await new Promise(() => {});
+  yield new Uint8Array();
+}
 
 withEngine('who finds no room waits; a full queue says so; what waits can be cancelled', {
   workers: 1, slots: 2, queue: { requestsPerTenant: 3 },
