@@ -1,85 +1,80 @@
 // What a soak does (soak.ts): pieces of work on one engine, each of which knows what must come out of it. Answers carry a nonce.
+// How a result is judged, and that a busy machine may keep a run from its output for as long as it likes: soakjudge.ts.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Engine, RunResult, StatefulSandbox } from '../src/engine/index.ts';
+import { MESSAGE_MAX, chance, is, isStopped, type Kind, type Work } from './soakjudge.ts';
+import { copies, stateful } from './soakstateful.ts';
 
-export interface Work { readonly engine: Engine; readonly tenant: string; readonly nonce: string }
+/** Prints a nonce, says what it finds of a run before it, and leaves all kinds of things. */
+const residue = (nonce: string): string => `
+import builtins, os, signal, sys
+found = [hasattr(builtins, 'left'), os.environ.get('LEFT'), os.listdir('/tmp'), os.path.exists('left'), os.getcwd(), len(os.listdir('/proc/self/fd')) > 9,
+         signal.getsignal(signal.SIGUSR1) != signal.SIG_DFL, sys.stdin.read()]
+print("${nonce}", found)
+builtins.left = os.environ['LEFT'] = "${nonce}"
+for path in ('/tmp/left', 'left'): open(path, 'w').write("${nonce}")
+signal.signal(signal.SIGUSR1, lambda *_: None)
+kept = [os.open('/tmp/left', os.O_RDONLY) for _ in range(20)]
+os.chdir('/tmp')
+if os.fork() == 0: signal.pause()
+big = bytearray(b"${nonce}" * 20_000)
+`;
+const NOTHING_LEFT = "[False, None, [], False, '/home/user', False, False, '']";
 
-/** Does one piece of work; returns what was wrong about it, or null. */
-type Kind = (work: Work) => Promise<string | null>;
-
-const is = (result: RunResult, stdout: string, code = 0): string | null =>
-  result.stdout.toString() === stdout && result.exitCode === code ? null : `${result.exitCode} ${result.reason ?? ''} ${result.stdout} ${result.stderr}`;
+const SPIN = (nonce: string): string => `print("${nonce}", flush=True)\nwhile True: pass`;
+const LINES = 20_000;
 
 /** Name, how often of all, and what it is. */
 const KINDS: readonly (readonly [string, number, Kind])[] = [
   ['print', 30, async ({ engine, tenant, nonce }) => is(await engine.run('python', `print("${nonce}")`, { tenant }), `${nonce}\n`)],
-  ['reuse', 40, async ({ engine, tenant, nonce }) => is(await engine.run('python', `print("${nonce}")`, { tenant, reuse: true }), `${nonce}\n`)],
+  ['reuse', 30, async ({ engine, tenant, nonce }) => is(await engine.run('python', `print("${nonce}")`, { tenant, reuse: true }), `${nonce}\n`)],
+  ['residue', 10, async ({ engine, tenant, nonce }) =>
+    is(await engine.run('python', residue(nonce), { tenant, reuse: true }), `${nonce} ${NOTHING_LEFT}\n`)],
   ['numpy', 6, async ({ engine, tenant, nonce }) =>
     is(await engine.run('python', `import numpy as np\nx = np.ones(50_000)\nprint("${nonce}", int(x.sum()))`, { tenant }), `${nonce} 50000\n`)],
   ['echo', 8, async ({ engine, tenant, nonce }) => is(await engine.exec('python', ['/bin/echo', nonce], { tenant }), `${nonce}\n`)],
+  ['stdin', 3, async ({ engine, tenant, nonce }) =>
+    is(await engine.exec('python', ['/bin/cat'], { tenant, reuse: chance(0.5), stdin: `${nonce}\n`.repeat(2000) }), `${nonce}\n`.repeat(2000))],
+  ['long', 2, async ({ engine, tenant, nonce }) =>
+    is(await engine.run('python', `for i in range(${LINES}): print("${nonce}")`, { tenant }), `${nonce}\n`.repeat(LINES))],
+  ['files', 3, files],
   ['exit', 6, async ({ engine, tenant, nonce }) => is(await engine.run('python', `print("${nonce}")\nimport sys; sys.exit(7)`, { tenant }), `${nonce}\n`, 7)],
   ['error', 3, async ({ engine, tenant, nonce }) => is(await engine.run('python', `print("${nonce}")\n1 / 0`, { tenant }), `${nonce}\n`, 1)],
   ['crash', 2, async ({ engine, tenant, nonce }) =>
     is(await engine.run('python', `print("${nonce}", flush=True)\nimport os; os.kill(os.getpid(), 11)`, { tenant }), `${nonce}\n`, 139)],
   ['timeout', 1, async ({ engine, tenant, nonce }) =>
-    is(await engine.run('python', `print("${nonce}", flush=True)\nwhile True: pass`, { tenant, timeoutMs: 2000 }), `${nonce}\n`, 124)],
-  ['cancel', 1, cancel], ['stateful', 2, stateful], ['copies', 1, copies],
+    isStopped(await engine.run('python', SPIN(nonce), { tenant, reuse: chance(0.5), timeoutMs: 2000 }), `${nonce}\n`, 124, 'timeout')],
+  ['cpu', 1, async ({ engine, tenant, nonce }) =>
+    isStopped(await engine.run('python', SPIN(nonce), { tenant, reuse: chance(0.5), cpuTimeMs: 300 }), `${nonce}\n`, 137, 'cpu')],
+  ['memory', 1, async ({ engine, tenant, nonce }) => is(
+    await engine.run('python', `print("${nonce}", flush=True)\nx = b"${nonce}" * 2**20\ntry: y = bytearray(10**10)\nexcept MemoryError: print(len(x))`, {
+      tenant, reuse: chance(0.5),
+    }),
+    `${nonce}\n${36 * 2 ** 20}\n`)],
+  ['cancel', 1, cancel], ['abort', 1, abort], ['stateful', 2, stateful], ['copies', 1, copies],
 ];
 
+async function files({ engine, tenant, nonce }: Work): Promise<string | null> {
+  const code = `print("${nonce}")\nfor name in 'ab': open(name, 'w').write(name + "${nonce}" * 1000)`;
+  const result = await engine.run('python', code, { tenant, reuse: chance(0.5), collect: ['?'] });
+  const found = [...result.collected].map(([path, content]) => `${path} ${content}`).sort();
+  const wanted = ['a', 'b'].map((name) => `/home/user/${name} ${name}${nonce.repeat(1000)}`);
+  return is(result, `${nonce}\n`) ?? (found.join() === wanted.join() ? null : `files ${found.join().slice(0, MESSAGE_MAX)}`);
+}
+
+/** Cancelled by its own output. */
 async function cancel({ engine, tenant, nonce }: Work): Promise<string | null> {
   const stop = new AbortController();
-  const result = await engine.run('python', `print("${nonce}", flush=True)\nwhile True: pass`, {
-    tenant, signal: stop.signal, onStdout: () => stop.abort(),
+  const result = await engine.run('python', SPIN(nonce), { tenant, signal: stop.signal, onStdout: () => stop.abort() });
+  return isStopped(result, `${nonce}\n`, 130, 'cancelled') ?? (result.stdout.length > 0 ? null : 'what it had printed is lost');
+}
+
+/** Cancelled at any moment: while it waits, is begun, runs, or has just ended. */
+async function abort({ engine, tenant, nonce }: Work): Promise<string | null> {
+  const ends = chance(0.5);
+  const result = await engine.run('python', ends ? `print("${nonce}")` : SPIN(nonce), {
+    tenant, reuse: chance(0.5), signal: AbortSignal.timeout(Math.floor(100 * Math.random() ** 2)),
   });
-  return result.limit === 'cancelled' ? is(result, `${nonce}\n`, 130) : `not cancelled: ${result.limit}`;
-}
-
-async function stateful({ engine, tenant, nonce }: Work): Promise<string | null> {
-  await using box = await (await engine.template('python')).fork({ stateful: true, tenant });
-  await box.run(`x = "${nonce}"`);
-  const [copy] = await box.fork(1);
-  const results = await Promise.all([box, copy].map((each, i) => each.run(`x += "${i}"\nprint(x)`)));
-  await copy.close();
-  return is(results[0], `${nonce}0\n`) ?? is(results[1], `${nonce}1\n`);
-}
-
-const chance = (of: number): boolean => Math.random() < of;
-
-/** Half of them none, the others of up to 32 ms: an interpreter is started and warmed meanwhile. */
-const pause = (): Promise<void> => (chance(0.5) ? Promise.resolve() : sleep(2 ** (5 * Math.random())));
-
-/** Copies made at any moment: of a sandbox just forked, while its interpreters start, are warmed and run, and while programs run. */
-async function copies({ engine, tenant, nonce }: Work): Promise<string | null> {
-  await using box = await (await engine.template('python')).fork({ stateful: true, tenant });
-  await pause();
-  const beside: Promise<RunResult>[] = [];
-  const start = (run: Promise<RunResult>): void => {
-    run.catch(() => {}); // its worker may be killed while nobody waits for it yet
-    beside.push(run);
-  };
-  const contexts = [undefined];
-  if (chance(0.3)) start(box.run(`x = "${nonce}"`));
-  if (chance(0.3)) start(box.exec(['/bin/echo', nonce]));
-  if (chance(0.3)) {
-    const context = await box.createContext();
-    contexts.push(context as never);
-    if (chance(0.5)) start(box.run(`y = "${nonce}"`, { context }));
-  }
-  await pause();
-  const made = await box.fork(1 + Math.floor(2 * Math.random()));
-  if (chance(0.3)) made.push(...await made[0].fork(1));
-  await pause();
-  const wrong = await Promise.all([box, ...made].flatMap((each, i) => contexts.map((context) => says(each, `${nonce} ${i}`, context))));
-  for (const copy of made) await copy.close();
-  const besides = await Promise.all(beside);
-  return wrong.find((each) => each !== null) ?? besides.map((each) => (each.exitCode === 0 ? null : is(each, nonce))).find((each) => each !== null) ?? null;
-}
-
-/** A run prints what it prints, to both streams, and nothing else is there. */
-async function says(box: StatefulSandbox, text: string, context: string | undefined): Promise<string | null> {
-  const result = await box.run(`import sys\nprint("${text}")\nprint("${text}", file=sys.stderr)`, context === undefined ? {} : { context });
-  return is(result, `${text}\n`) ?? (result.stderr.toString() === `${text}\n` ? null : `stderr: ${result.stderr}`);
+  return ends && result.limit === null ? is(result, `${nonce}\n`) : isStopped(result, `${nonce}\n`, 130, 'cancelled');
 }
 
 export const KIND_NAMES: readonly string[] = KINDS.map(([name]) => name);

@@ -1,6 +1,6 @@
 // What a soak looks at while it runs: memory and descriptors of this process and its workers, and whether they grow.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -66,6 +66,18 @@ export function children(): number[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && of(name) === process.pid).map(Number);
 }
 
+/** Those of them that are workers: they hold /dev/kvm. */
+export function workers(): number[] {
+  const holdsKvm = (pid: number): boolean => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === '/dev/kvm');
+    } catch {
+      return false; // it has ended
+    }
+  };
+  return children().filter(holdsKvm);
+}
+
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
@@ -74,12 +86,12 @@ export function sample(runs: number): Sample {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   const young = youngMb();
-  const workers = children();
-  const ofWorkers = (what: (pid: number) => number): number => Math.round(median(workers.map(what)));
+  const pids = workers();
+  const ofWorkers = (what: (pid: number) => number): number => Math.round(median(pids.map(what)));
   return {
     runs, ownHeapMb: Math.round((heapUsed + external) / 2 ** 18) / 4, ownMb: Math.round(anonymousMb(process.pid) - young), youngMb: Math.round(young),
     ownFds: fds(process.pid),
-    workers: workers.length, workerMb: ofWorkers(anonymousMb), workerFds: ofWorkers(fds),
+    workers: pids.length, workerMb: ofWorkers(anonymousMb), workerFds: ofWorkers(fds),
     workerMaps: ofWorkers((pid) => read(`/proc/${pid}/maps`).split('\n').length),
   };
 }

@@ -9,6 +9,7 @@ test('random runs of three tenants: none wrong, none crossed, nothing left', { t
   assert.deepEqual(report.wrong, []);
   assert.equal(report.processesLeft, 0);
   const right = Object.values(report.done).reduce((sum, count) => sum + count, 0);
-  assert.equal(right + report.lost, 150);
+  assert.equal(right + report.lost + report.refused, 150);
+  assert.equal(report.killed, 2);
   assert.ok(report.lost <= 2 * 6, `${report.lost} lost with two workers`);
 });
