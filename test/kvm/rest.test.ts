@@ -1,7 +1,7 @@
 // Sandboxes that wait have no VM: what runs and what was kept goes on when they are wanted again.
 
 import assert from 'node:assert/strict';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -44,6 +44,30 @@ test('many live sandboxes in one worker: few of them have a VM, all keep what th
     results.forEach((result, i) => assert.equal(text(result), `${i} ${50_001 + round} ${i + 1 + round}\n`));
   }
   assert.ok(await eventually(() => openVms() <= POOLED), `${openVms()} VMs`);
+}));
+
+/** Threads of the worker, and the processor time that it has used, in ticks of 10 ms. */
+function workerUse(pid: number): { readonly threads: number; readonly ticks: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ');
+  return { threads: readdirSync(`/proc/${pid}/task`).length, ticks: Number(stat[11]) + Number(stat[12]) };
+}
+
+const IDLE = 'sandboxes with nothing to run hold no thread and use no processor, however many interpreters and blocked programs they have';
+test(IDLE, () => withMany(12, async (boxes) => {
+  const [pid] = workerPids();
+  await boxes[0].run('x = 1');
+  const { threads } = workerUse(pid);
+  await Promise.all(boxes.map(async (box) => {
+    const context = await box.createContext();
+    await box.run('import threading\nfor _ in range(4): threading.Thread(target=threading.Event().wait, daemon=True).start()', { context });
+    await box.start(['cat']);
+  }));
+  assert.ok(await eventually(() => openVms() <= POOLED));
+  assert.ok(await eventually(() => workerUse(pid).threads <= threads + POOLED), `${workerUse(pid).threads} threads, ${threads} before`); // a VM may have one
+  const before = workerUse(pid).ticks;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.ok(workerUse(pid).ticks - before < 20, 'it computes');
+  for (const box of boxes) assert.equal((await box.stats()).threads >= 6, true);
 }));
 
 test('a sandbox with nothing to run gives its VM up after a while, also in the middle of a run', () => withMany(12, async (boxes) => {
