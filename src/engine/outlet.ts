@@ -3,6 +3,8 @@
 
 const SEND_BYTES = 64 << 10;
 const BACKLOG_BYTES = 1 << 20;
+/** What a message costs on its way beside its bytes: a program may print byte by byte, to one stream and the other in turn. */
+const MESSAGE_BYTES = 512;
 
 /** Beside 1 stdout and 2 stderr: lines of the trace. */
 export const TRACE_STREAM = 0;
@@ -36,10 +38,11 @@ export class Outlet {
     const bytes = this.pieces.length === 1 ? this.pieces[0] : Buffer.concat(this.pieces);
     this.pieces = [];
     this.gathered = 0;
-    this.backlog += bytes.length;
+    const cost = bytes.length + MESSAGE_BYTES;
+    this.backlog += cost;
     this.send(this.stream, bytes, () => {
       const wasFull = this.full;
-      this.backlog -= bytes.length;
+      this.backlog -= cost;
       if (wasFull && !this.full) this.onRoom();
     });
   }

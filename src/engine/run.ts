@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { OffshootError } from './errors.ts';
 import { below, guestPath } from './glob.ts';
 import { HostFiles, type GivenFile } from './hostfiles.ts';
+import { Pieces } from './pieces.ts';
 import {
   COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
@@ -242,14 +243,14 @@ export function resultOf(place: SandboxPlace, { begunMs, ...end }: RunEnd, asked
   const { stdout, stderr, collected, notCollected } = output;
   return {
     id: place.id, template: place.template, ...end, waitTimeMs: Math.max(0, begunMs - askedMs), timedOut: end.limit === 'timeout',
-    stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), collected: collected ?? new Map(), notCollected: notCollected ?? [],
+    stdout: Buffer.concat([...stdout]), stderr: Buffer.concat([...stderr]), collected: collected ?? new Map(), notCollected: notCollected ?? [],
   };
 }
 
 /** What a run left: pieces of what it printed, and files copied out. */
 interface RunOutput extends Partial<Pick<RunResult, 'collected' | 'notCollected'>> {
-  readonly stdout: readonly Buffer[];
-  readonly stderr: readonly Buffer[];
+  readonly stdout: Iterable<Buffer>;
+  readonly stderr: Iterable<Buffer>;
 }
 
 /** The result of a run that was cancelled before it began. */
@@ -264,8 +265,8 @@ export function cancelledRun(template: string): RunResult {
 
 /** What a run prints. More than its limit can only come from a worker that does not hold to it. */
 export class Gathered {
-  readonly stdout: Buffer[] = [];
-  readonly stderr: Buffer[] = [];
+  readonly stdout = new Pieces();
+  readonly stderr = new Pieces();
   readonly collected = new Map<string, Buffer>();
   readonly notCollected: { path: string; reason: string }[] = [];
   private readonly pieces: Buffer[] = [];
@@ -292,7 +293,7 @@ export class Gathered {
         leftBytes -= came.length;
         if (leftBytes < 0) return worker.fail('it sent more output than a run may have');
         const bytes = this.within(came);
-        if (bytes.length > 0 && init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(Buffer.from(bytes));
+        if (bytes.length > 0 && init.capture !== false) this[stream === 1 ? 'stdout' : 'stderr'].push(bytes);
         const taking = bytes.length === 0 ? undefined : stream === 1 ? init.onStdout?.(bytes) : init.onStderr?.(bytes);
         if (!init.paced) return;
         const taken = (): void => worker.post({ type: 'taken', sandbox, bytes: came.length });

@@ -38,6 +38,29 @@ test('a program whose output nobody takes waits; another of the same worker does
   assert.ok(lines.every((line, i) => line.startsWith(`${String(i).padStart(7, '0')} x`)));
 });
 
+test('so does one that prints byte by byte, to one stream and the other in turn', async () => {
+  const engine = await testEngine();
+  await pythonTemplate();
+  let messages = 0;
+  let open: () => void = () => {};
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const taken = (): Promise<void> => {
+    messages++;
+    return gate;
+  };
+  const code = 'import os\nfor _ in range(5000): os.write(1, b"o"); os.write(2, b"e")';
+  const run = engine.run('python', code, { paced: true, onStdout: taken, onStderr: taken });
+  let before = -1;
+  for (let quiet = 0; quiet < 5; quiet = messages > 0 && messages === before ? quiet + 1 : 0) {
+    before = messages;
+    await pause(100);
+  }
+  assert.ok(messages < 5000, `${messages} messages were under way`);
+  open();
+  const { stdout, stderr } = await run;
+  assert.deepEqual([stdout.toString(), stderr.toString()], ['o'.repeat(5000), 'e'.repeat(5000)]);
+});
+
 test('a held-back program is ended by its timeout and by cancellation', async () => {
   const engine = await testEngine();
   await pythonTemplate();
