@@ -98,6 +98,12 @@ test('a worker has only its devices open, its parent and, to read, what it was g
   assert.deepEqual(given.map(({ path, mode }) => `${mode} ${path.split('/').at(-1)}`), ['r python.template']);
 }));
 
+test('a worker writes no core file, and the number of its open files is fixed', { skip: !isRoot && 'only root can look' }, () => withWorker((pid) => {
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+  assert.match(limits, /^Max core file size +0 +0 /m);
+  assert.match(limits, /^Max open files +(\d+) +\1 /m);
+}));
+
 test('a worker does not get the environment of its parent', { skip: !isRoot && 'only root can look' }, async () => {
   process.env['OFFSHOOT_TEST_SECRET'] = 'do not tell';
   try {
