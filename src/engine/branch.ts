@@ -12,11 +12,11 @@ import type { LoadedTemplate } from './loaded.ts';
 
 /**
  * A new VM whose memory is a copy-on-write view of the template; it may grow to `limitBytes`. `later`: there is no VM before something
- * runs.
+ * runs, and no page is its own before that.
  */
 export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: number, later = false): KvmMachine {
   const { fd, header, shared, views } = template;
-  return createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared, views }, limitBytes, later);
+  return createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared, ...(later ? {} : { views }) }, limitBytes, later);
 }
 
 /**
@@ -37,7 +37,8 @@ export function freezeMemory({ memory }: KvmMachine, arena: Arena, usedBytes: nu
  * them yet. Throws HostError.
  */
 export function branchMachine(kvm: Kvm, template: LoadedTemplate, source: KvmMachine, copied: PageRuns): KvmMachine {
-  const branch = viewOfTemplate(kvm, template, source.memory.limitBytes);
+  const { fd, header, shared } = template;
+  const branch = createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared }, source.memory.limitBytes);
   try {
     branch.memory.branchFrom(source.memory, copied);
     return branch;

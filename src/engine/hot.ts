@@ -28,7 +28,7 @@ export interface Rehearsed {
 
 export class HotPages {
   /** Pages written: first gpa, bytes, first gpa, bytes, … */
-  private readonly written: readonly number[];
+  readonly written: readonly number[];
   /** How many pages that is. */
   readonly writtenPages: number;
   /** Addresses read, written or executed: a page each, 8 bytes each. */
@@ -40,9 +40,10 @@ export class HotPages {
     this.touched = new Uint8Array(touched.buffer);
   }
 
-  /** Copies the pages of a fresh fork's memory that it will write, all together. Hosts that cannot (before Linux 5.14) go without. */
+  /** Copies the pages of a fresh fork's memory that it will write, all together, unless they are there. Hosts that cannot (before Linux 5.14) go without. */
   populate(machine: KvmMachine): void {
-    const { hva } = machine.memory;
+    const { hva, isPopulated } = machine.memory;
+    if (isPopulated) return;
     const { written } = this;
     try {
       for (let i = 0; i < written.length; i += 2) madvise(hva + written[i], written[i + 1], MADV_POPULATE_WRITE);

@@ -24,8 +24,7 @@ export class LoadedTemplate {
   readonly state: KernelState;
   /** Pages (gva) that an interpreter of a stateful sandbox writes when it starts, learned from the first; empty: not known yet. */
   interpreterPages: ReadonlySet<number> = new Set();
-  /** What its runs write, learned from rehearsals. */
-  hotPages: HotPages = NO_HOT_PAGES;
+  #hotPages: HotPages = NO_HOT_PAGES;
   #rewindBase: RewindBase | null = null;
   /** Its worker, and every fork of it. */
   #users = 1;
@@ -72,6 +71,16 @@ export class LoadedTemplate {
       closeSync(fd);
       throw error;
     }
+  }
+
+  /** What its runs write, learned from rehearsals. */
+  get hotPages(): HotPages {
+    return this.#hotPages;
+  }
+
+  set hotPages(pages: HotPages) {
+    this.#hotPages = pages;
+    this.views.keep(pages.written, this.rewindBase().u8);
   }
 
   /** What used forks are rewound to. */

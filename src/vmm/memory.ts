@@ -64,6 +64,8 @@ export class Memory implements GuestMemory {
   /** Set: what this memory grows by can be shared with branches. */
   growsInLayers = false;
   readonly layers: Layers;
+  /** The pages that runs of the source are known to write are this process's own already. */
+  readonly isPopulated: boolean;
 
   /** Of no VM yet: see `attach`. */
   constructor(kvm: Kvm, source: MemorySource, limitBytes: number) {
@@ -81,6 +83,7 @@ export class Memory implements GuestMemory {
     this.#sourceSlots = shared ? 2 : 1;
     this.#views = source.fd === null ? null : source.views ?? null;
     const view = this.#views?.take(this.limitBytes) ?? null;
+    this.isPopulated = view !== null;
     this.#region = view ?? kvm.arena.take(this.limitBytes);
     this.layers = new Layers(this.#region.hva, this.limitBytes);
     try {
