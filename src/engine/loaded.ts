@@ -80,7 +80,7 @@ export class LoadedTemplate {
 
   set hotPages(pages: HotPages) {
     this.#hotPages = pages;
-    this.views.keep(pages.written, this.rewindBase().u8);
+    this.views.keep(pages.kept, this.rewindBase().u8);
   }
 
   /** What used forks are rewound to. */

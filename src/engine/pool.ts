@@ -91,7 +91,7 @@ export class Pool {
   /** A run of code has ended in it. The pages of some are counted, to see whether what was learned still fits. */
   noteEnd(guest: Guest): void {
     if (!this.hot || this.runsSinceLearned++ % COUNTED_OF !== 0) return;
-    this.misses = guest.ownBytes / PAGE_SIZE > this.hot.writtenPages + MISS_PAGES ? this.misses + 1 : 0;
+    this.misses = guest.ownBytes / PAGE_SIZE > this.hot.keptPages + MISS_PAGES ? this.misses + 1 : 0;
   }
 
   /** Whether `step` has nothing to do. */

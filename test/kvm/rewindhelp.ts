@@ -21,6 +21,7 @@ import { USER_END, type AddressSpace, type FrameSource, type Host } from '../../
 import { cpuInfo } from '../../src/vmm/cpuinfo.ts';
 import { createMachine, type KvmMachine } from '../../src/vmm/machine.ts';
 import type { SharedMemory } from '../../src/vmm/memory.ts';
+import type { Views } from '../../src/vmm/views.ts';
 import { IS_EMULATED, RECORDED_GUEST } from '../conformance/native.ts';
 import { kvm } from './guest.ts';
 import { VDSO, bootImage, hostFor } from './harness.ts';
@@ -114,6 +115,11 @@ export class TestTemplate {
     return new Slot(this, learned ? this.base : this.#newBase());
   }
 
+  /** One whose memory is a view that a slot before it has left, where there is one. */
+  slotInView(views: Views): Slot {
+    return new Slot(this, this.base, views);
+  }
+
   #newBase(): RewindBase {
     return new RewindBase(kvm().arena, this.fd, this.sizeBytes, this.state.mms.mms.map((mm) => mm.root));
   }
@@ -147,10 +153,10 @@ export class Slot {
   trees: TableTree[] = [];
   readonly #live = new Set<AddressSpace>();
 
-  constructor(template: TestTemplate, base = template.base) {
+  constructor(template: TestTemplate, base = template.base, views?: Views) {
     this.template = template;
     this.base = base;
-    this.machine = createMachine(kvm(), { fd: template.fd, sizeBytes: template.sizeBytes, shared: template.shared }, 512 << 20);
+    this.machine = createMachine(kvm(), { fd: template.fd, sizeBytes: template.sizeBytes, shared: template.shared, ...(views ? { views } : {}) }, 512 << 20);
     this.kept = new KeptPages(template.sizeBytes / 4096);
     this.#record();
   }

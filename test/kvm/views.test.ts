@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { memfdCreate, pwriteAll } from '../../src/host/libc.ts';
+import { allowPagemapScan, forEachPrivateRange } from '../../src/host/pagemap.ts';
+import { PAGE_SIZE } from '../../src/abi/x86/cpu.ts';
 import { AREA_BYTES } from '../../src/vmm/layout.ts';
 import { createMachine, type KvmMachine } from '../../src/vmm/machine.ts';
 import { Views } from '../../src/vmm/views.ts';
@@ -94,6 +96,70 @@ test('a machine whose memory lies in layers leaves no view', () => {
   assert.equal(mappedAs(hva + 3 * MB), '---p');
   const next = make();
   assert.ok(next.memory.u8.subarray(AREA_BYTES).every((byte) => byte === FILLER));
+  next.destroy();
+  views.release();
+});
+
+/** Pages (gpa) of a machine that are this process's own. */
+function ownPages({ memory: { hva } }: KvmMachine): number[] {
+  const pages: number[] = [];
+  forEachPrivateRange(kvm().arena, hva + AREA_BYTES, SOURCE_BYTES - AREA_BYTES, (start, bytes) => {
+    for (let at = start; at < start + bytes; at += PAGE_SIZE) pages.push(at - hva);
+  });
+  return pages;
+}
+
+/** Where the guest's pages are written, and what the next machine in that view has of its own: nothing but `kept`, and the file's bytes. */
+function leaves(written: readonly number[], kept: readonly number[]): void {
+  const { views, make } = source();
+  views.keep(kept.flatMap((gpa) => [gpa, PAGE_SIZE]), new Uint8Array(SOURCE_BYTES).fill(FILLER));
+  let last = make();
+  const { hva } = last.memory;
+  for (let round = 0; round < 2; round++) {
+    for (const gpa of written) last.memory.u8.fill(round, gpa, gpa + PAGE_SIZE);
+    last.destroy();
+    last = make();
+    assert.deepEqual([last.memory.hva, last.memory.isPopulated], [hva, true]);
+    assert.deepEqual(ownPages(last), kept);
+    assert.ok(last.memory.u8.subarray(AREA_BYTES).every((byte) => byte === FILLER), 'what the last one wrote is gone');
+  }
+  last.destroy();
+  views.release();
+}
+
+const KEPT = [1 * MB, 1 * MB + PAGE_SIZE, 3 * MB];
+
+test('pages that are known to be written stay, with the content of the file', () => {
+  leaves([...KEPT, 2 * MB, 2 * MB + 4 * PAGE_SIZE, SOURCE_BYTES - PAGE_SIZE], KEPT);
+  leaves([1 * MB], KEPT);
+  leaves([1 * MB, 2 * MB], []);
+});
+
+test('… whatever a guest wrote: everything, every other page', () => {
+  const pages = Array.from({ length: (SOURCE_BYTES - AREA_BYTES) / PAGE_SIZE }, (_, i) => AREA_BYTES + i * PAGE_SIZE);
+  leaves(pages, KEPT);
+  leaves(pages.filter((_, i) => i % 2 === 0), KEPT);
+});
+
+test('… and without PAGEMAP_SCAN', () => {
+  allowPagemapScan(false);
+  try {
+    leaves([...KEPT, 2 * MB], KEPT);
+  } finally {
+    allowPagemapScan(true);
+  }
+});
+
+test('views that kept other pages are not taken', () => {
+  const { views, make } = source();
+  const first = make();
+  const { hva } = first.memory;
+  first.destroy();
+  views.keep([1 * MB, PAGE_SIZE], new Uint8Array(SOURCE_BYTES).fill(FILLER));
+  const next = make();
+  assert.equal(next.memory.isPopulated, false);
+  assert.deepEqual(ownPages(next), []);
+  assert.equal(mappedAs(hva + AREA_BYTES), next.memory.hva === hva ? 'rw-p' : '---p');
   next.destroy();
   views.release();
 });
