@@ -9,6 +9,7 @@ import * as K from '../abi/kvm/ioctls.ts';
 import { CAP_KILL, CAP_SETGID, CAP_SETUID, PR_SET_NAME, PR_SET_VMA, RLIMIT_CORE, RLIMIT_NOFILE } from '../abi/linux/confine.ts';
 import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL } from '../abi/linux/fcntl.ts';
 import * as N from '../abi/linux/hostcalls.ts';
+import { LOCK_EX, LOCK_NB, LOCK_UN } from '../abi/linux/host.ts';
 import { FIONBIO, FIONREAD } from '../abi/linux/ioctl.ts';
 import { becomeUser, dropCapabilities, lowerLimit } from '../host/credentials.ts';
 import { HostError } from '../host/errors.ts';
@@ -35,6 +36,7 @@ function allowedCalls(pid: number): AllowedCall[] {
   const always = (nr: number): AllowedCall => ({ nr });
   return [
     { nr: N.SYS_ioctl, arg: 1, oneOf: IOCTLS }, // KVM
+    { nr: N.SYS_flock, arg: 1, oneOf: [LOCK_EX | LOCK_NB, LOCK_UN] }, // workers take turns at closing VMs (vmm/vm.ts)
     always(N.SYS_rt_sigtimedwait), // takes back the signal that ended a slice
     always(N.SYS_timer_settime), // the timer of slices, made before
     always(N.SYS_clock_gettime), // where the vDSO cannot tell the time

@@ -1,7 +1,7 @@
 // Makes a template be there, in the builder process: verifies the file, or builds packages → image → byte-compiled modules →
 // template, telling the user beforehand. Processes that need the same thing at the same time build it once.
 
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { withLock } from '../image/lock.ts';
 import { provideImage } from './bake.ts';
 import { buildTemplate } from './build.ts';
@@ -67,6 +67,11 @@ function removeLeftovers(home: string): void {
     const path = `${templatesDir(home)}/${name}`;
     const isOldLayout = (): boolean => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > LAYOUT_MS_MAX;
     if (name.endsWith('.tmp') || (name.endsWith(LAYOUT_SUFFIX) && isOldLayout())) rmSync(path, { force: true });
+  }
+  // The home's own files are written without the lock.
+  for (const name of readdirSync(home)) {
+    const writer = /\.(\d+)\.tmp$/.exec(name)?.[1];
+    if (writer !== undefined && !existsSync(`/proc/${writer}`)) rmSync(`${home}/${name}`, { force: true });
   }
 }
 

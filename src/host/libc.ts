@@ -33,6 +33,7 @@ const c = {
   timer_settime: libc.func('int timer_settime(int64_t, int, void *, void *)') as
     (id: number, flags: number, value: Bytes, old: null) => number,
   timer_delete: libc.func('int timer_delete(int64_t)') as (id: number) => number,
+  flock: libc.func('int flock(int, int)') as (fd: number, operation: number) => number,
   sigtimedwait: libc.func('int sigtimedwait(void *, void *, void *)') as (set: Bytes, info: null, timeout: Bytes) => number,
   _exit: libc.func('void _exit(int)') as (status: number) => void,
   gettid: libc.func('int gettid()') as () => number,
@@ -57,6 +58,11 @@ export function exitNow(status: number): void {
 
 export function close(fd: number): void {
   check('close', c.close(fd));
+}
+
+/** flock(2): 0, or -errno. `operation`: LOCK_*. */
+export function flockTry(fd: number, operation: number): number {
+  return c.flock(fd, operation) === 0 ? 0 : -koffi.errno();
 }
 
 /** ioctl(2) with a pointer to `argument`; `op` names it in errors. */

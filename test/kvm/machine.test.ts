@@ -1,7 +1,11 @@
 // The machine's border: what a trap carries, and that a context comes back as it was left.
 
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { EAGAIN } from '../../src/abi/linux/errno.ts';
+import { LOCK_EX, LOCK_NB } from '../../src/abi/linux/host.ts';
+import { flockTry } from '../../src/host/libc.ts';
 import { REG } from '../../src/platform.ts';
 import type { Trap } from '../../src/platform.ts';
 import { CODE, DATA, Guest, RW, STACK_TOP, assemble, context, kvm } from './guest.ts';
@@ -191,4 +195,38 @@ test('RIP outside the user half is refused, not run', () => {
     c.regs[REG.rip] = 0xffff_8001_0000_2000n;
     assert.equal(guest.run(c).kind, 'failed');
   });
+});
+
+/** Open VMs of this process. */
+function openVms(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:kvm-vm';
+    } catch {
+      return false; // the directory's own
+    }
+  }).length;
+}
+
+test('VMs are closed in turn with other processes, and without a turn when that takes too long', () => {
+  const other = openSync('/dev/kvm', 'r+'); // its locks are not ours, as another process's are not
+  const before = openVms();
+  const close = (): number => {
+    const guest = Guest.make(kvm());
+    guest.run(guest.load(assemble('syscall')));
+    assert.equal(openVms(), before + 1);
+    const start = performance.now();
+    guest.machine.destroy();
+    assert.equal(openVms(), before);
+    return performance.now() - start;
+  };
+  try {
+    close();
+    assert.equal(flockTry(other, LOCK_EX | LOCK_NB), 0, 'nobody has the turn afterwards');
+    const ms = close();
+    assert.ok(ms > 1, `it waited for ${ms} ms`);
+    assert.equal(flockTry(kvm().fd, LOCK_EX | LOCK_NB), -EAGAIN, 'and did not take it');
+  } finally {
+    closeSync(other);
+  }
 });

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import test, { after } from 'node:test';
@@ -11,6 +11,9 @@ import { offshootHome } from '../../src/image/home.ts';
 import { ROOT, offshoot } from './clihelp.ts';
 import { newHome } from './homehelp.ts';
 import { allGone, commandLine, descendants } from './prochelp.ts';
+
+/** Above what a pid can be: proc_sys_kernel(5). */
+const PID_OF_NOBODY = 2 ** 22 + 1;
 
 interface Killed { readonly reached: boolean; readonly said: string; readonly left: readonly string[] }
 
@@ -72,6 +75,7 @@ test('killed while a template is built; the next use builds it and leaves nothin
     assert.ok(reached, said);
     assert.deepEqual(left, []);
   }
+  writeFileSync(join(env.OFFSHOOT_HOME, `template.key.${PID_OF_NOBODY}.tmp`), 'half');
   const result = await offshoot(['run', '-c', 'print(1+1)'], { env });
   assert.deepEqual([result.stdout.toString(), result.code], ['2\n', 0], result.stderr);
   const files = readdirSync(env.OFFSHOOT_HOME, { recursive: true, encoding: 'utf8' });

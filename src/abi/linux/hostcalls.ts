@@ -27,6 +27,7 @@ export const SYS_getpid = 39;
 export const SYS_recvmsg = 47;
 export const SYS_exit = 60;
 export const SYS_fcntl = 72;
+export const SYS_flock = 73;
 export const SYS_ftruncate = 77;
 export const SYS_gettimeofday = 96;
 export const SYS_getrusage = 98;
