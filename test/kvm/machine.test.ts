@@ -221,10 +221,11 @@ test('VMs are closed in turn with other processes, and without a turn when that 
     return performance.now() - start;
   };
   try {
-    close();
+    const fastest = (): number => Math.min(...Array.from({ length: 8 }, close));
+    const freeMs = fastest();
     assert.equal(flockTry(other, LOCK_EX | LOCK_NB), 0, 'nobody has the turn afterwards');
-    const ms = close();
-    assert.ok(ms > 1, `it waited for ${ms} ms`);
+    const ms = fastest();
+    assert.ok(ms > freeMs + 0.9, `it waited: ${ms} ms instead of ${freeMs}`);
     assert.equal(flockTry(kvm().fd, LOCK_EX | LOCK_NB), -EAGAIN, 'and did not take it');
   } finally {
     closeSync(other);
