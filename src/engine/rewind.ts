@@ -68,6 +68,8 @@ export interface RewindReport {
   readonly keptPages: number;
   /** Runs of page-table entries stored again; -1: the memory slot was made anew. */
   readonly replayedRuns: number;
+  /** Whether pages that became the machine's own were looked for. */
+  readonly searched: boolean;
 }
 
 /** One rewind under way. Ranges are in bytes, from gpa 0: [start, end, start, end, …]. */
@@ -158,7 +160,7 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
     machine, base, changed: [], keep: [], giveBack: [], allDropped: false, replayedRuns: 0, failure: null,
     replayRunsMax: tuning.replayRunsMax ?? REPLAY_RUNS_MAX,
   };
-  let report = { privatePages: 0, keptPages: 0 };
+  let report = { privatePages: 0, keptPages: 0, searched: true };
   for (const step of REWIND_STEPS) {
     if (step === 'queueTables') report = findChanged(at, kept, tuning.overlooksFaults === true);
     if (step !== tuning.without) STEPS[step](at);
@@ -168,7 +170,7 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
 }
 
 /** Finds the machine's own pages and what is to become of each. */
-function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): { readonly privatePages: number; readonly keptPages: number } {
+function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): Omit<RewindReport, 'replayedRuns'> {
   const { machine: { memory }, base } = at;
   const faults = threadFaults();
   const known = kept.faults === faults || overlooksFaults ? kept.runs : null;
@@ -185,7 +187,7 @@ function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): 
   forRuns(at.changed, (start, end) => {
     bytes += end - start;
   });
-  return { privatePages: bytes / PAGE_SIZE, keptPages: divided.keptPages };
+  return { privatePages: bytes / PAGE_SIZE, keptPages: divided.keptPages, searched: known === null };
 }
 
 function privateRanges(base: RewindBase, memoryHva: number): number[] {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { PAGE_SIZE } from '../../src/abi/x86/cpu.ts';
+import { freezeMemory } from '../../src/engine/branch.ts';
 import { Engine, type StatefulSandbox } from '../../src/engine/index.ts';
 import { dropUnchanged } from '../../src/engine/rest.ts';
 import { RewindBase } from '../../src/engine/rewind.ts';
@@ -91,6 +92,29 @@ test('a sandbox with nothing to run gives its VM up after a while, also in the m
   assert.equal(text(await sleeper), 'True\n');
   assert.equal(text(await (await ticker).wait()), '1\n2\n3\n');
 }));
+
+test('a page over a frozen layer that is the template\'s again is not given back: the layer has something else there', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'offshoot-rest-'));
+  const file = join(dir, 'memory');
+  const size = 4 << 20, at = 3 << 20;
+  writeFileSync(file, Buffer.alloc(size));
+  const fd = openSync(file, 'r');
+  const machine = createMachine(kvm(), { fd, sizeBytes: size }, 64 << 20);
+  const { memory } = machine;
+  const base = new RewindBase(kvm().arena, fd, size, []);
+  memory.growsInLayers = true;
+  memory.layers.replaceEmpty(2 << 20, size);
+  memory.u8.fill(7, at, at + PAGE_SIZE);
+  freezeMemory(machine, kvm().arena, size);
+  memory.u8.fill(0, at, at + PAGE_SIZE);
+  machine.giveUpSlot();
+  dropUnchanged(memory, base);
+  assert.ok(memory.u8.subarray(at, at + PAGE_SIZE).every((byte) => byte === 0));
+  machine.destroy();
+  base.release();
+  closeSync(fd);
+  rmSync(dir, { recursive: true });
+});
 
 test('pages that are the template\'s again are given back, others kept', () => {
   const dir = mkdtempSync(join(tmpdir(), 'offshoot-rest-'));

@@ -106,6 +106,18 @@ test('a tenant has no more sandboxes than processes', async () => {
   });
 });
 
+test('programs that are started in a sandbox are processes of its tenant', async () => {
+  await withTenants({ tenantLimits: { processes: 5 } }, async (fork) => {
+    const [one, two] = [await fork(), await fork()];
+    const sleeping = await one.start(['/bin/sleep', '1000']);
+    const refused = await two.exec(['/bin/true']);
+    assert.deepEqual([refused.exitCode, refused.limitsMet], [126, ['tenant.processes']], refused.stderr.toString());
+    await sleeping.kill();
+    await sleeping.wait();
+    assert.equal((await two.exec(['/bin/true'])).exitCode, 0);
+  });
+});
+
 test('output of the runs of a tenant that are under way: who passes it is ended, and nothing beyond it arrives', async () => {
   await withTenants({ tenantLimits: { outputBytes: 3 * MB }, sandboxes: 32 }, async (fork, engine) => {
     const print = 'import sys, time\nsys.stdout.write("x" * (2 << 20)); sys.stdout.flush()\ntime.sleep(float(sys.argv[1]))';
