@@ -107,12 +107,15 @@ const STEPS = {
   },
 
   /** The page-table entries of which a translation may be in use and that are about to change: those of the template's tables… */
-  queueTables: (at: Rewinding): void => queueEntries(at, (page) => at.base.isTable(page)),
+  queueTables: (at: Rewinding): void => queueEntries(at),
 
-  /** …and those in frames that became page tables: the next run may make them tables again. */
-  queueNewTables(at: Rewinding): void {
-    const made = new Set(at.machine.paging.made.map((gpa) => gpa / PAGE_SIZE));
-    queueEntries(at, (page) => made.has(page) && !at.base.isTable(page));
+  /**
+   * …and all of those frames that became page tables: the next run may make them tables again, or data. While KVM shadows one as a table, it
+   * emulates each store there, and of some instructions (AVX-512) it cannot.
+   */
+  queueNewTables({ machine: { paging }, base, allDropped }: Rewinding): void {
+    if (allDropped) return;
+    for (const gpa of paging.made) if (!base.isTable(gpa / PAGE_SIZE)) paging.allChanged(gpa);
   },
 
   copyBack: ({ machine: { memory }, base, keep }: Rewinding): void => forRuns(keep, (start, end) => {
@@ -198,10 +201,10 @@ function privateRanges(base: RewindBase, memoryHva: number): number[] {
   return ranges;
 }
 
-function queueEntries({ machine: { paging }, base, changed, allDropped }: Rewinding, isWanted: (page: number) => boolean): void {
+function queueEntries({ machine: { paging }, base, changed, allDropped }: Rewinding): void {
   if (allDropped) return;
   forRuns(changed, (start, end) => {
-    for (let page = start / PAGE_SIZE; page < end / PAGE_SIZE; page++) if (isWanted(page)) paging.changing(page * PAGE_SIZE, base.words);
+    for (let page = start / PAGE_SIZE; page < end / PAGE_SIZE; page++) if (base.isTable(page)) paging.changing(page * PAGE_SIZE, base.words);
   });
 }
 

@@ -184,6 +184,22 @@ static void children(void) {
   usleep(2000);
 }
 
+/* Beside the tables that the template has given back, it takes two frames: for one of level 2 and one of level 1. */
+static void table(void) {
+  dirty(pages, 5 * PAGE, 1);
+  for (uintptr_t i = 0; i < 5; i++) dirty(map((void *)(0x60000000 + i * LARGE), PAGE, PROT_READ | PROT_WRITE, MAP_FIXED), PAGE, 1);
+  dirty(map((void *)0xc0000000, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED), PAGE, 1);
+}
+
+/* Stores that KVM cannot emulate, to frames that earlier runs had otherwise. */
+static void stores(void) {
+  char *p = map(0, 6 * MB, PROT_READ | PROT_WRITE, 0);
+  for (char *end = p + 6 * MB; p < end; p += 64) {
+    if (__builtin_cpu_supports("avx512f")) __asm__ volatile("vpternlogd $0xff,%%zmm0,%%zmm0,%%zmm0; vmovdqu64 %%zmm0,(%0)" : : "r"(p) : "memory");
+    else *(volatile long *)p = -1;
+  }
+}
+
 static void on_trap(int signo) { (void)signo; }
 
 static void registers(void) {
@@ -302,7 +318,7 @@ static void look(void) {
 static void everything(void) { text(); small(); registers(); mappings(); children(); threads(); resources(); }
 
 static const struct { const char *name; void (*run)(void); } CASES[] = {
-  { "small", small }, { "huge", huge }, { "mappings", mappings }, { "checkerboard", checkerboard }, { "tables", tables },
+  { "small", small }, { "huge", huge }, { "mappings", mappings }, { "checkerboard", checkerboard }, { "tables", tables }, { "table", table }, { "stores", stores },
   { "text", text }, { "children", children }, { "registers", registers }, { "ports", ports }, { "threads", threads }, { "resources", resources },
   { "everything", everything }, { "paths", paths }, { "look", look },
 };

@@ -28,11 +28,11 @@ function checkerboard(slot: Slot): void {
   assert.ok(slot.mapped.size > 20_000);
 }
 
-test('no residue: 42,000 areas, each entry stored again', { skip }, () => {
+test('no residue: 42,000 areas, what maps them stored again', { skip }, () => {
   const [slot, fresh] = [template.slot(), template.slot()];
   checkerboard(slot);
   const report = slot.rewind({ replayRunsMax: Infinity });
-  assert.ok(typeof report === 'object' && report.replayedRuns > 10_000, JSON.stringify(report));
+  assert.ok(typeof report === 'object' && report.replayedRuns > 600, JSON.stringify(report)); // the writer's list holds 256 at a time
   assert.equal(residue(slot, fresh), null);
   slot.destroy();
   fresh.destroy();
