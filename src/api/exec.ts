@@ -30,7 +30,7 @@ export const LimitFields = {
   cpu_seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'Processor time of all its processes (limit "cpu").' })),
   memory_mb: Type.Optional(Type.Number({ minimum: 16, description: 'Guest memory, template included (limit "memory").' })),
   output_mb: Type.Optional(Type.Number({ minimum: 0, description: 'stdout and stderr together (limit "output").' })),
-  processes: Type.Optional(Type.Integer({ minimum: 1, description: 'Processes and threads at a time; beyond: EAGAIN.' })),
+  processes: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096, description: 'Processes and threads at a time; beyond: EAGAIN.' })),
   open_files: Type.Optional(Type.Integer({ minimum: 8, description: 'Descriptors of one process; beyond: EMFILE.' })),
   disk_mb: Type.Optional(Type.Number({ minimum: 0, description: 'Data in files it writes; beyond: ENOSPC.' })),
   inodes: Type.Optional(Type.Integer({ minimum: 0, description: 'Files and directories it makes; beyond: ENOSPC.' })),

@@ -23,7 +23,7 @@ export interface LimitInit {
   readonly memoryBytes?: number;
   /** stdout and stderr together; default 64 MiB. Passing it ends the run (`limit: 'output'`). */
   readonly outputBytes?: number;
-  /** Processes and threads at a time; default 256. Beyond: EAGAIN. */
+  /** Processes and threads at a time; default 256, at most 4096. Beyond: EAGAIN. */
   readonly processes?: number;
   /** Open descriptors of one process; default 4096. Beyond: EMFILE. */
   readonly files?: number;
@@ -106,6 +106,8 @@ export interface PreparedRun {
   readonly collect: CollectOptions | null;
 }
 
+/** A program that makes more cannot be ended in time: each is a turn of its worker. */
+const PROCESSES_MAX = 4096;
 const MEMORY_BYTES_MAX = 2 ** 32;
 const MEMORY_BYTES_MIN = 16 << 20;
 const COLLECT_BYTES = 64 << 20;
@@ -161,7 +163,7 @@ export function checkedLimits(init: LimitInit, memoryBytes: number): RunLimits {
   return {
     timeoutMs: number(init, 'timeoutMs', 0), cpuTimeMs: number(init, 'cpuTimeMs', 0),
     memoryBytes: init.memoryBytes === undefined ? memoryBytes : number(init, 'memoryBytes', 1), outputBytes: number(init, 'outputBytes', 0),
-    processes: whole(init, 'processes', 1), files: whole(init, 'files', 8),
+    processes: whole(init, 'processes', 1, PROCESSES_MAX), files: whole(init, 'files', 8),
     diskBytes: number(init, 'diskBytes', 0), inodes: whole(init, 'inodes', 0),
   };
 }
@@ -192,8 +194,9 @@ export function number(init: LimitInit, name: keyof RunLimits, min: number): num
   return value;
 }
 
-function whole(init: LimitInit, name: keyof RunLimits, min: number): number {
+function whole(init: LimitInit, name: keyof RunLimits, min: number, max = Infinity): number {
   const value = number(init, name, min);
+  if (value > max) throw new OffshootError('bad-argument', `${name} must be at most ${max}.`);
   if (!Number.isInteger(value)) throw new OffshootError('bad-argument', `${name} must be a whole number.`);
   return value;
 }

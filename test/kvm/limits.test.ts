@@ -84,7 +84,7 @@ print(v.f_files, v.f_favail, v.f_bfree)
 
 test('limits that are no limits are refused', async () => {
   for (const init of [
-    { cpuTimeMs: -1 }, { processes: 0 }, { processes: 1.5 }, { files: 3 }, { diskBytes: NaN }, { inodes: -1 }, { outputBytes: Infinity },
+    { cpuTimeMs: -1 }, { processes: 0 }, { processes: 1.5 }, { processes: 4097 }, { files: 3 }, { diskBytes: NaN }, { inodes: -1 }, { outputBytes: Infinity },
   ]) {
     await assert.rejects(py('pass', init), (error: Error & { code?: string }) => error.code === 'bad-argument', JSON.stringify(init));
   }
