@@ -96,8 +96,17 @@ export class Pool {
 
   /** Whether `step` has nothing to do. */
   get isFull(): boolean {
-    if (this.used.length > 0) return false;
+    if (this.used.length > 0 || this.wantsToLearn) return false;
     return this.memoryBytes === 0 || this.failures >= FAILURES_MAX || (this.parked.length >= this.parkedMax && !this.lacksSession);
+  }
+
+  /** Or has nothing to learn from. */
+  get hasLearned(): boolean {
+    return this.hot !== null || this.sample === null;
+  }
+
+  private get wantsToLearn(): boolean {
+    return this.sample !== null && (!this.hot || this.misses >= MISSES_MAX || this.runsSinceLearned >= LEARN_RUNS);
   }
 
   private get lacksSession(): boolean {
@@ -109,7 +118,7 @@ export class Pool {
     if (this.isFull) return;
     const used = this.used.pop();
     if (used) return this.makeReady(used);
-    if (this.sample && (!this.hot || this.misses >= MISSES_MAX || this.runsSinceLearned >= LEARN_RUNS)) {
+    if (this.sample && this.wantsToLearn) {
       this.misses = 0;
       this.runsSinceLearned = 0;
       this.template.hotPages = NO_HOT_PAGES; // for the rehearsals
@@ -160,7 +169,7 @@ export class Pool {
     if (this.host.kvm.kind !== 'pvm') return NO_HOT_PAGES;
     const limits = { ...sample.limits, timeoutMs: REHEARSAL_MS_MAX, outputBytes: REHEARSAL_OUTPUT_BYTES };
     const rehearse: Rehearse = (before, after) => {
-      const guest = Guest.fork(this.host, this.template, this.memoryBytes);
+      const guest = Guest.fork(this.host, this.template, this.memoryBytes || sample.limits.memoryBytes);
       try {
         before(guest);
         guest.start({ ...sample, strace: false, countPages: false, limits }, () => {});

@@ -46,8 +46,8 @@ let account: TenantAccount | null = null;
 const templates = new Map<string, LoadedTemplate>();
 const guests = new Map<number, Guest>();
 const pools = new Map<string, Pool>();
-/** Guests taken from a pool, so that it hears of them. */
-const pooledGuests = new WeakMap<Guest, Pool>();
+/** Whose template each guest is a fork of: its pool hears of their runs. */
+const poolOf = new WeakMap<Guest, Pool>();
 /** Guests that may be rewound for another run, with the memory they have. */
 const reusable = new WeakMap<Guest, number>();
 /** Pieces of files that guests were given and that have not come to their end, by tree and entry. */
@@ -139,7 +139,7 @@ function forkSandbox(sandbox: number, isForRun: boolean, { template: name, memor
   if (!template || !pool) throw new OffshootError('template-unknown', `Template "${name}" is not loaded.`);
   const fromPool = (): Guest => (stateful && !reuse ? pool.takeSession(memoryBytes) : pool.take(memoryBytes, reuse));
   const guest = pooled ? fromPool() : Guest.fork(kvmHost(), template, memoryBytes, !isForRun);
-  if (pooled) pooledGuests.set(guest, pool);
+  poolOf.set(guest, pool);
   if (reuse) reusable.set(guest, memoryBytes);
   guest.willBeRewound = reuse;
   if (account) guest.join(account);
@@ -241,7 +241,7 @@ function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'r
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
   const { request } = options;
   if (options.paced) paced.set(sandbox, new Pacing());
-  const pool = pooledGuests.get(guest);
+  const pool = poolOf.get(guest);
   const whole = { ...options, request: request.kind === 'code' ? { ...request, code } : request };
   const onEnd = (end: RunEnd): void => {
     if (end.limit !== 'kernel-bug' && options.collect) sendFiles(guest, sandbox, options.collect);
@@ -301,7 +301,7 @@ function refill(): void {
   isRefilling = false;
   const pool = [...pools.values()].find((each) => !each.isFull);
   if (!pool) return;
-  if (scheduler.isBusy) {
+  if (scheduler.isBusy && pool.hasLearned) { // a worker that is always busy needs it most
     isRefilling = true;
     setTimeout(refill, BUSY_MS);
     return;
@@ -319,7 +319,7 @@ function closeGuest(sandbox: number): void {
   paced.delete(sandbox);
   scheduler.remove(guest);
   slots.forget(guest);
-  const pool = pooledGuests.get(guest);
+  const pool = poolOf.get(guest);
   const memoryBytes = reusable.get(guest);
   if (!pool || memoryBytes === undefined) return guest.destroy();
   pool.giveBack(guest, memoryBytes);

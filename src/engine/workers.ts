@@ -66,6 +66,8 @@ interface Usage { sandboxes: number; memoryBytes: number; readonly output: Tenan
 
 /** A tenant may have as many processes at a time, and as many that are about to end. */
 const ENDING_FACTOR = 2;
+/** A worker that is fuller is not one of those over which a tenant's runs are spread: it will take no more soon. */
+const ROOMY = 7 / 8;
 
 /** What a sandbox costs when it starts, and a worker process with its first templates. */
 const SANDBOX_BYTES = 4 << 20;
@@ -295,7 +297,8 @@ export class Workers {
     const open = mine.filter((place) => place.sandboxes < sandboxes && (kind === 'fork' || place.runs < slots));
     const ready = open.filter((place) => place.has(template));
     const best = leastLoaded(ready.length > 0 ? ready : open);
-    const mayGrow = mine.length < Math.min(this.init.workers, Math.ceil(this.init.tenant.cpus)) || (kind === 'fork' && !best);
+    const roomy = mine.filter((place) => place.sandboxes < ROOMY * sandboxes);
+    const mayGrow = roomy.length < Math.min(this.init.workers, Math.ceil(this.init.tenant.cpus)) || (kind === 'fork' && !best);
     if (!mayGrow || best?.sandboxes === 0) return best;
     if (!best) return this.start(tenant);
     // It takes a while to start: this request goes to the one that is there.

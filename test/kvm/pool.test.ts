@@ -3,8 +3,11 @@
 import test, { after } from 'node:test';
 import assert from 'node:assert/strict';
 import { Engine } from '../../src/engine/engine.ts';
+import { Pool } from '../../src/engine/pool.ts';
+import { RUN_LIMITS } from '../../src/engine/protocol.ts';
 import type { RunResult } from '../../src/engine/run.ts';
 import type { Template } from '../../src/engine/template.ts';
+import { opened } from './branchhelp.ts';
 import { workerPids } from './workerhelp.ts';
 
 const engine = await Engine.open({ workers: 1 });
@@ -98,5 +101,21 @@ test('what runs touch is learned: a pooled run of the same code writes few pages
     pooled = await run(template, code);
   }
   assert.ok(pooled.pooled && pooled.dirtyPages !== null && plain.dirtyPages !== null);
-  assert.ok(pooled.dirtyPages >= plain.dirtyPages - 16 && pooled.dirtyPages < plain.dirtyPages + 64, `${pooled.dirtyPages} pages against ${plain.dirtyPages}`);
+  // A VM may also have neighbours of what is touched, in a view that another has left.
+  assert.ok(pooled.dirtyPages >= plain.dirtyPages - 16 && pooled.dirtyPages < plain.dirtyPages + 400, `${pooled.dirtyPages} pages against ${plain.dirtyPages}`);
+});
+
+test('where no VM comes from the pool, runs are learned from all the same, and none is made in advance', async () => {
+  const { host, template } = await opened();
+  const pool = new Pool(host, template, 2);
+  assert.ok(pool.isFull && pool.hasLearned);
+  pool.noteStart({
+    request: { kind: 'code', code: Buffer.from('print(1)'), filename: '<string>', argv: ['-c'], path0: '' },
+    limits: RUN_LIMITS, env: template.header.env, cwd: template.header.cwd, strace: false, countPages: false,
+  });
+  assert.ok(!pool.isFull && !pool.hasLearned);
+  pool.step();
+  assert.ok(pool.isFull && pool.hasLearned, 'one step, and no VM');
+  assert.equal(template.hotPages.keptPages > 100, host.kvm.kind === 'pvm', `${template.hotPages.keptPages} pages`);
+  pool.destroy();
 });

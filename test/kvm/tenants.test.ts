@@ -183,6 +183,18 @@ withEngine('more sandboxes than a process may hold: more processes', { workers: 
   await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
 });
 
+withEngine('runs are spread over as many processes when some are nearly full', { workers: 2, sandboxes: 8 }, async (engine) => {
+  const template = await engine.template('python');
+  const sandboxes = await Promise.all(Array.from({ length: 2 }, () => template.fork()));
+  assert.ok(await eventually(() => workerPids().length === 2));
+  for (let i = 2; i < 12; i++) sandboxes.push(await template.fork());
+  assert.equal(workerPids().length, 2, 'both have room');
+  for (let i = 12; i < 18; i++) sandboxes.push(await template.fork());
+  assert.ok(await eventually(() => workerPids().length === 4), `${workerPids().length} processes`);
+  for (const sandbox of sandboxes) assert.equal((await sandbox.run('print(1)')).stdout.toString(), '1\n');
+  await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
+});
+
 withEngine('when the host runs short, the biggest sandbox is ended with a reason, the others go on', { workers: 1 }, async (engine) => {
   await engine.template('python');
   let isUp = (): void => {};
