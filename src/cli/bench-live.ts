@@ -3,12 +3,15 @@
 
 import { readFileSync } from 'node:fs';
 import type { Engine } from '../engine/engine.ts';
+import type { RunResult } from '../engine/run.ts';
 import type { Sandbox } from '../engine/sandbox.ts';
 import type { Template } from '../engine/template.ts';
 import { check, ratio, row, single, type Row } from './benchrow.ts';
 
 const CODE = 'print(1+1)';
 const OUTPUT = /^2\n$/;
+/** Prints, and lives on: it waits for a line. */
+const LIVE = 'print(1+1, flush=True)\nprint(input())';
 /** Live sandboxes that a few runs are measured beside. */
 const FEW = 10;
 const SETTLE_MS = 1000;
@@ -24,16 +27,20 @@ export async function benchLive(engine: Engine, count: number): Promise<Row[]> {
   const idleKb = (before - await availableKb()) / count;
   await closeAll(idle);
 
-  const few = await forkMany(template, FEW, runIn);
+  const few: Live[] = [];
+  const fewBoxes = await forkMany(template, FEW, async (sandbox) => void few.push(await live(sandbox)));
   const beside10 = await timeRuns(engine);
-  await closeAll(few);
+  await endAll(few);
+  await closeAll(fewBoxes);
 
   const start = await availableKb();
   const startMs = performance.now();
-  const ran = await forkMany(template, count, runIn);
+  const many: Live[] = [];
+  const ran = await forkMany(template, count, async (sandbox) => void many.push(await live(sandbox)));
   const seconds = (performance.now() - startMs) / 1000;
   const ranKb = (start - await availableKb()) / count;
   const besideMany = await timeRuns(engine);
+  await endAll(many);
   await closeAll(ran);
   return [
     single(`live${count}`, 's', seconds), single('memory.idle', 'KB', idleKb), single('memory.ran', 'KB', ranKb),
@@ -55,8 +62,35 @@ async function forkMany(template: Template, count: number, then: (sandbox: Sandb
   return sandboxes;
 }
 
-async function runIn(sandbox: Sandbox): Promise<void> {
-  check((await sandbox.run(CODE)).stdout.toString(), OUTPUT);
+/** A program that has printed and waits. */
+interface Live {
+  /** Gives it the line it waits for. */
+  end(): void;
+  readonly result: Promise<RunResult>;
+}
+
+/** Resolves when it has printed. */
+async function live(sandbox: Sandbox): Promise<Live> {
+  let end = (): void => {};
+  const line = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const stdin = async function* (): AsyncGenerator<Uint8Array> {
+    await line;
+    yield Buffer.from('still here\n');
+  };
+  return new Promise((resolve, reject) => {
+    const result = sandbox.run(LIVE, { stdin: stdin(), onStdout: () => resolve({ end, result }) });
+    result.then(() => reject(new Error('a sandbox ended before its time')), reject);
+  });
+}
+
+/** All of them are alive: each answers. */
+async function endAll(lives: readonly Live[]): Promise<void> {
+  for (const { end, result } of lives) {
+    end();
+    check((await result).stdout.toString(), /^2\nstill here\n$/);
+  }
 }
 
 async function closeAll(sandboxes: readonly Sandbox[]): Promise<void> {
