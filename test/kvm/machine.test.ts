@@ -223,7 +223,9 @@ test('VMs are closed in turn with other processes, and without a turn when that 
   try {
     const fastest = (): number => Math.min(...Array.from({ length: 8 }, close));
     const freeMs = fastest();
-    assert.equal(flockTry(other, LOCK_EX | LOCK_NB), 0, 'nobody has the turn afterwards');
+    let got = -EAGAIN;
+    for (const endMs = performance.now() + 10_000; got !== 0 && performance.now() < endMs;) got = flockTry(other, LOCK_EX | LOCK_NB); // others close VMs too
+    assert.equal(got, 0, 'nobody has the turn afterwards');
     const ms = fastest();
     assert.ok(ms > freeMs + 0.9, `it waited: ${ms} ms instead of ${freeMs}`);
     assert.equal(flockTry(kvm().fd, LOCK_EX | LOCK_NB), -EAGAIN, 'and did not take it');
