@@ -8,6 +8,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import * as K from '../abi/kvm/ioctls.ts';
 import { CAP_KILL, CAP_SETGID, CAP_SETUID, PR_SET_NAME, PR_SET_VMA, RLIMIT_CORE, RLIMIT_NOFILE } from '../abi/linux/confine.ts';
 import { F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL } from '../abi/linux/fcntl.ts';
+import { PIDFD_SELF_THREAD_GROUP } from '../abi/linux/host.ts';
 import * as N from '../abi/linux/hostcalls.ts';
 import { LOCK_EX, LOCK_NB, LOCK_UN } from '../abi/linux/host.ts';
 import { FIONBIO, FIONREAD } from '../abi/linux/ioctl.ts';
@@ -46,6 +47,7 @@ function allowedCalls(pid: number): AllowedCall[] {
     always(N.SYS_mprotect), // V8's compiled code
     always(N.SYS_pkey_mprotect), // the same with memory protection keys
     always(N.SYS_madvise), // gives memory back
+    { nr: N.SYS_process_madvise, arg: 0, oneOf: [PIDFD_SELF_THREAD_GROUP] }, // the same for many ranges: this process only
     always(N.SYS_mremap), // libc's realloc
     always(N.SYS_brk), // libc's malloc
     always(N.SYS_epoll_pwait), // Node's event loop

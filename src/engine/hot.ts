@@ -7,7 +7,7 @@
 import { MADV_POPULATE_WRITE } from '../abi/linux/host.ts';
 import type { Arena } from '../host/arena.ts';
 import { HostError } from '../host/errors.ts';
-import { madvise } from '../host/libc.ts';
+import { adviseRanges } from '../host/advise.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { REG } from '../platform.ts';
@@ -57,7 +57,7 @@ export class HotPages {
     if (isPopulated) return;
     const { written } = this;
     try {
-      for (let i = 0; i < written.length; i += 2) madvise(hva + written[i], written[i + 1], MADV_POPULATE_WRITE);
+      adviseRanges(hva, written, MADV_POPULATE_WRITE);
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
     }

@@ -17,6 +17,8 @@ export const MADV_DONTNEED = 4;
 export const MADV_HUGEPAGE = 14;
 export const MADV_POPULATE_WRITE = 23;
 export const MADV_COLLAPSE = 25;
+/** This process, where a pidfd is wanted. */
+export const PIDFD_SELF_THREAD_GROUP = -10001;
 export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
 export const FALLOC_FL_KEEP_SIZE = 1;

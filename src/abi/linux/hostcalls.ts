@@ -62,5 +62,6 @@ export const SYS_memfd_create = 319;
 export const SYS_membarrier = 324;
 export const SYS_pkey_mprotect = 329;
 export const SYS_rseq = 334;
+export const SYS_process_madvise = 440;
 export const SYS_landlock_create_ruleset = 444;
 export const SYS_landlock_restrict_self = 446;
