@@ -87,5 +87,5 @@ export function dropUnchanged(memory: Memory, base: RewindBase): void {
       else runs.push(at, at + PAGE_SIZE);
     }
   });
-  for (let i = 0; i < runs.length; i += 2) memory.discard(runs[i], runs[i + 1] - runs[i]);
+  memory.discardRuns(runs);
 }

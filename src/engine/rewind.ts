@@ -122,7 +122,7 @@ const STEPS = {
     memory.u8.set(base.u8.subarray(start, end), start);
   }),
 
-  giveBack: ({ machine: { memory }, giveBack }: Rewinding): void => forRuns(giveBack, (start, end) => memory.discard(start, end - start)),
+  giveBack: ({ machine: { memory }, giveBack }: Rewinding): void => memory.discardRuns(giveBack),
 
   dropTranslations(at: Rewinding): void {
     const { paging, memory } = at.machine;

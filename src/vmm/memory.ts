@@ -11,6 +11,7 @@ import {
   MADV_DONTNEED, MADV_HUGEPAGE, MADV_POPULATE_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
 } from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
+import { adviseRanges } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import type { GuestMemory } from '../platform.ts';
@@ -215,9 +216,9 @@ export class Memory implements GuestMemory {
     if (shared) this.#vm?.setUserMemoryRegion(1, shared.gpa, shared.sizeBytes, shared.hva, KVM_MEM_READONLY);
   }
 
-  /** Gives the content of [gpa, gpa+sizeBytes) back: what the source has, or zeros, is there again. */
-  discard(gpa: number, sizeBytes: number): void {
-    madvise(this.#region.hva + gpa, sizeBytes, MADV_DONTNEED);
+  /** Gives contents back, of gpas [start, end, start, end, …]: what the source has, or zeros, is there again. */
+  discardRuns(runs: readonly number[]): void {
+    adviseRanges(this.#region.hva, runs.map((at, i) => (i % 2 === 0 ? at : at - runs[i - 1])), MADV_DONTNEED);
   }
 
   /** Gives the address range back. Nothing may touch the memory any more. */
