@@ -31,6 +31,13 @@ function call(guest: Guest, c: Context, regs: Partial<Record<keyof typeof REG, b
   return guest.run(c);
 }
 
+/** The same, asked again when a kick came: in the midst of an answer it makes a call of it, and is reported at the next run. */
+function answered(...args: Parameters<typeof call>): Trap {
+  let trap = call(...args);
+  for (let i = 0; i < 5 && trap.kind !== 'exception'; i++) trap = call(...args);
+  return trap;
+}
+
 const LSEEK = { rax: 8n, rdi: 3n, rsi: 0n, rdx: 1n };
 const TCGETS = { rax: 16n, rdi: 3n, rsi: 0x5401n, rdx: 0n };
 const READ = { rax: 0n, rdi: 3n, rsi: BigInt(DATA), rdx: 1n };
@@ -51,7 +58,7 @@ test('what is known is answered, with flags as they were', { skip: skipMachine }
       [GETTID, 4321n], [ROBUST, 0n]] as const) {
       guest.machine.memory.u8.fill(0x55, page + 256, page + 4096);
       guest.machine.paths?.setCwd(CWD);
-      assert.deepEqual(call(guest, c, { ...regs, rflags }), UD);
+      assert.deepEqual(answered(guest, c, { ...regs, rflags }), UD);
       assert.equal(BigInt.asIntN(64, c.regs[REG.rax]), result);
       assert.equal(c.regs[REG.rcx], BigInt(CODE + 2));
       assert.equal(c.regs[REG.rflags] & 0xffffn, rflags | 0x202n);
@@ -60,7 +67,7 @@ test('what is known is answered, with flags as they were', { skip: skipMachine }
   }
   const written = (regs: Parameters<typeof call>[2], at: number, length: number): Uint8Array => {
     guest.machine.memory.u8.fill(0x55, page + at, page + 4096);
-    assert.deepEqual(call(guest, c, regs), UD);
+    assert.deepEqual(answered(guest, c, regs), UD);
     assert.equal(guest.machine.memory.u8[page + at + length], 0x55, 'a byte behind');
     return guest.machine.memory.u8.slice(page + at, page + at + length);
   };
