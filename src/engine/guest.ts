@@ -337,11 +337,6 @@ export class Guest implements Runnable {
     }
   }
 
-  /** The environment of its template's programs. */
-  get usualEnv(): Readonly<Record<string, string>> {
-    return this.template.header.env;
-  }
-
   /** Its run is cancelled, or has taken too long. */
   get isEnding(): boolean {
     return this.stopReason !== null || performance.now() >= this.deadlineMs;

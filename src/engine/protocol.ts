@@ -184,9 +184,6 @@ export interface RunOptions {
   readonly countPages: boolean;
 }
 
-/** A run in a message (sentrun.ts): what is absent is as usual, the template's environment, /home/user, RUN_LIMITS, false. */
-export type SentRun = Pick<RunOptions, 'request'> & Partial<Omit<RunOptions, 'limits'>> & { readonly limits?: Partial<RunLimits> };
-
 /** Why a run ended when it was not by the program itself. */
 export type LimitReached = 'timeout' | 'cpu' | 'memory' | 'output' | 'cancelled' | 'kernel-bug' | null;
 
@@ -272,7 +269,7 @@ export type Request =
   /** Answer: `done`. */
   | { readonly type: 'fork'; readonly sandbox: number; readonly fork: ForkOptions }
   /** Answer: `end`. Bytes: the code. With `fork`: in a sandbox forked for this run and closed after it. */
-  | { readonly type: 'run'; readonly sandbox: number; readonly options: SentRun; readonly fork?: ForkOptions }
+  | { readonly type: 'run'; readonly sandbox: number; readonly options: RunOptions; readonly fork?: ForkOptions }
   /** In a stateful sandbox. Answer: `end`, or `started` for a background program. Bytes: the code. `number`: in messages about it, as `sandbox`. */
   | { readonly type: 'program'; readonly sandbox: number; readonly number: number; readonly options: ProgramOptions }
   /** Bytes: more standard input of a run or program; `last`: its end. Answer: `done`, when not much of it waits to be read. */

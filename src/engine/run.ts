@@ -9,7 +9,6 @@ import { Pieces } from './pieces.ts';
 import {
   COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
-import { USUAL_CWD, sentRun } from './sentrun.ts';
 import { Serve } from './serve.ts';
 import type { TenantOutput } from './tenantlimits.ts';
 import type { WorkerClient } from './workerclient.ts';
@@ -146,7 +145,7 @@ export function prepareRun(request: RunRequest, init: RunInit, memoryBytes: numb
   }
   const texts = [...request.argv, ...Object.entries(init.env ?? {}).flat(), init.cwd ?? ''];
   const sizeBytes = checkedSize(texts, request.kind === 'code' ? request.code : NO_CODE);
-  const cwd = init.cwd ?? USUAL_CWD;
+  const cwd = init.cwd ?? '/home/user';
   return { request, init, limits, askedMs: monotonicMs(), sizeBytes, cwd, collect: collectOptions(init, cwd) };
 }
 
@@ -223,12 +222,11 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const cancel = (): void => worker.post({ type: 'cancel', sandbox });
   init.signal?.addEventListener('abort', cancel, { once: true });
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
-  const env = init.env ? { ...place.env, ...init.env } : place.env;
-  const options = sentRun({
-    request: header, limits, env, cwd, strace: init.onTrace !== undefined,
+  const options = {
+    request: header, limits, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
     countPages: init.countPages ?? false, ...(init.paced ? { paced: true } : {}), ...(init.stdin === undefined ? { noStdin: true } : {}),
     ...(given.listings.length > 0 ? { given: given.listings } : {}), ...(collect ? { collect } : {}),
-  }, place.env);
+  };
   try {
     const ending = worker.call({ type: 'run', sandbox, options, ...(fork ? { fork } : {}) }, request.kind === 'code' ? request.code : NO_CODE);
     if (init.stdin !== undefined) {

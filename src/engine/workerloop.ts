@@ -30,7 +30,6 @@ import {
   type FromWorker, type Request, type RunEnd, type StatefulOptions, type ToWorker,
 } from './protocol.ts';
 import { Slots } from './rest.ts';
-import { receivedRun } from './sentrun.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Session, SessionEvents } from './session.ts';
 import { TemplateRefused, type TemplateHeader } from './templatefile.ts';
@@ -237,10 +236,9 @@ function sendPieces(message: FromWorker, bytes: Uint8Array, sent: (() => void) |
 }
 
 /** Answers when the run has ended, in the same turn: its last output and its end leave in one write. */
-function runGuest({ call, sandbox, options: sent, fork }: Extract<ToWorker, { type: 'run' }>, code: Buffer): void {
+function runGuest({ call, sandbox, options, fork }: Extract<ToWorker, { type: 'run' }>, code: Buffer): void {
   const guest = fork ? forkSandbox(sandbox, true, fork) : guests.get(sandbox);
   if (!guest) throw new OffshootError('sandbox-ended', 'This sandbox is closed.');
-  const options = receivedRun(sent, guest.usualEnv);
   const { request } = options;
   if (options.paced) paced.set(sandbox, new Pacing());
   const pool = poolOf.get(guest);
