@@ -3,7 +3,7 @@
 // call, or does not permit it, gets one for each range.
 
 import koffi from 'koffi';
-import { PIDFD_SELF_THREAD_GROUP } from '../abi/linux/host.ts';
+import { MADV_DONTNEED, PIDFD_SELF_THREAD_GROUP } from '../abi/linux/host.ts';
 import { SYS_process_madvise } from '../abi/linux/hostcalls.ts';
 import { madvise } from './libc.ts';
 
@@ -29,6 +29,11 @@ export function adviseRanges(hva: number, ranges: Ranges, advice: number): void 
     done = end;
   }
   for (; done < ranges.length; done += 2) madvise(hva + ranges[done], ranges[done + 1], advice);
+}
+
+/** Gives back what is private in `runs` of memory, offsets from `hva`: start, end, start, end, …; whole pages. */
+export function discardRuns(hva: number, runs: readonly number[]): void {
+  adviseRanges(hva, runs.map((at, i) => (i % 2 === 0 ? at : at - runs[i - 1])), MADV_DONTNEED);
 }
 
 /** For tests: whether process_madvise may be used. */

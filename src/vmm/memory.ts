@@ -8,10 +8,10 @@
 
 import { KVM_MEM_READONLY } from '../abi/kvm/constants.ts';
 import {
-  MADV_DONTNEED, MADV_HUGEPAGE, MADV_POPULATE_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
+  MADV_HUGEPAGE, MADV_POPULATE_WRITE, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
 } from '../abi/linux/host.ts';
 import type { Region } from '../host/arena.ts';
-import { adviseRanges } from '../host/advise.ts';
+import { discardRuns } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import type { GuestMemory } from '../platform.ts';
@@ -218,7 +218,7 @@ export class Memory implements GuestMemory {
 
   /** Gives contents back, of gpas [start, end, start, end, …]: what the source has, or zeros, is there again. */
   discardRuns(runs: readonly number[]): void {
-    adviseRanges(this.#region.hva, runs.map((at, i) => (i % 2 === 0 ? at : at - runs[i - 1])), MADV_DONTNEED);
+    discardRuns(this.#region.hva, runs);
   }
 
   /** Gives the address range back. Nothing may touch the memory any more. */

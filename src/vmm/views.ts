@@ -6,7 +6,7 @@
 import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../abi/linux/host.ts';
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { Arena, Region } from '../host/arena.ts';
-import { adviseRanges } from '../host/advise.ts';
+import { discardRuns } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
 import { AREA_BYTES } from './layout.ts';
@@ -67,7 +67,7 @@ export class Views {
       }
     });
     if (runs.length > 2 * DISCARDS_MAX) madvise(hva, sourceBytes, MADV_DONTNEED);
-    else adviseRanges(hva, runs.map((at, i) => (i % 2 === 0 ? at : at - runs[i - 1])), MADV_DONTNEED);
+    else discardRuns(hva, runs);
   }
 
   /** Unmaps all that nobody has taken. */
