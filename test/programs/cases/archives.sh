@@ -28,6 +28,7 @@ for z in '' z j J '-zstd'; do
 done
 tar -tvf archive.tar --numeric-owner --full-time | awk '{print $1, $3, $4, $6, $7, $8}' | sed 's/2[0-9]*-[0-9-]* [0-9:]*\.*[0-9]* //; s/^\(.\{10\}\) \([0-9]* \)[^ ]* *\(.*\)$/\1 \2\3/' | sort | head -20
 tar -cf inc.tar -g snapshot src
+sleep 0.05 # a file's time is that of the last tick, up to 10 ms ago: perhaps before tar began
 echo more >>src/numbers
 touch src/new
 tar -cf inc2.tar -g snapshot src
