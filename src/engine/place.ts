@@ -58,6 +58,11 @@ export class Place {
     return this.loaded.has(template);
   }
 
+  /** Whether it has a template, or is about to. */
+  wants(template: string): boolean {
+    return this.templates.has(template);
+  }
+
   /** Loads a template, building it first where needed. Rejects with OffshootError. */
   load(template: string, rebuild: boolean): Promise<TemplateHeader> {
     const known = this.templates.get(template);

@@ -98,6 +98,8 @@ export class Workers {
       // A worker that is lost meanwhile needs none.
       await Promise.allSettled(this.places.filter((place) => place.tenant === tenant).map((place) => place.replace(template, offer)));
     };
+    const isServed = (tenant: string, template: string): boolean => this.places.some((place) => place.tenant === tenant && place.wants(template));
+    this.layouts.isServed = isServed;
     this.guard = new MemoryGuard(init.memory, () =>
       this.places.filter((place) => place.sandboxes > 0).map((place) => place.worker));
     this.spare = new WorkerClient(init.home);
@@ -171,8 +173,7 @@ export class Workers {
     for (const ticket of this.queue.drain()) ticket.reject(new OffshootError('closed', 'The engine is closed.'));
     const workers = this.places.map((place) => place.worker);
     if (this.spare) workers.push(this.spare);
-    await Promise.all(workers.map((worker) => worker.close()));
-    await this.layouts.close();
+    await Promise.all([this.layouts.close(), ...workers.map((worker) => worker.close())]);
   }
 
   private checkOpen(): void {
@@ -390,6 +391,7 @@ export class Workers {
     const at = this.places.indexOf(place);
     if (at >= 0) this.places.splice(at, 1);
     this.share(place.tenant);
+    if (!this.places.some(({ tenant }) => tenant === place.tenant)) this.layouts.noteUnserved(place.tenant);
   }
 
   /** A tenant's processor time is divided among its workers: that many runs spread over them evenly. */

@@ -16,6 +16,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   'test/kvm/orphans': 'starts the command again and again, and needs the network',
   'test/kvm/tenants': 'about worker processes, whatever KVM is below: a quarter of an hour',
   'test/kvm/layouts': 'builds template after template, which would take an hour',
+  'test/kvm/rotation': 'builds template after template, which would take an hour',
   'test/kvm/leak': 'hundreds of runs, which would take an hour',
   'test/kvm/soak': 'hundreds of runs, which would take an hour',
   'test/kvm/branchguard': 'the engine waits less long for memory than a guest in there needs to give it back',
