@@ -196,11 +196,16 @@ export class Workers {
       const cancel = (): void => {
         if (this.queue.drop(ticket)) resolve(null);
       };
+      const forget = (): void => signal?.removeEventListener('abort', cancel);
       const ticket: Ticket = {
-        ...request, reject,
+        ...request,
         resolve: (lease) => {
-          signal?.removeEventListener('abort', cancel);
+          forget();
           resolve(lease);
+        },
+        reject: (error) => {
+          forget();
+          reject(error);
         },
       };
       this.queue.push(ticket);

@@ -1,6 +1,7 @@
 // Worker processes: one tenant each, bounded, replaced when they are lost; who finds no room waits, in turn.
 
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -231,6 +232,33 @@ withEngine('a template that is built again is the new one for all tenants', { wo
 
 withEngine('no sandbox is admitted when the host has no memory to spare', { workers: 1, keepFreeBytes: 2 ** 50 }, async (engine) => {
   await assert.rejects(engine.run('python', 'print(1)'), (error: Coded) => error.code === 'host-memory');
+});
+
+const LISTENERS: EngineInit = { workers: 1, processes: 1, slots: 1, tenantLimits: { memoryBytes: 600 << 20 } };
+
+withEngine('who waits and is refused, or placed, listens to its signal no more', LISTENERS, async (engine) => {
+  const { signal } = new AbortController();
+  const runs: Promise<unknown>[] = [];
+  let isUp = false;
+  const first = new AbortController();
+  const sleeps = 'print(1, flush=True); import time; time.sleep(1000)';
+  const holds = engine.run('python', sleeps, { signal: first.signal, onStdout: () => (isUp = true) });
+  assert.ok(await eventually(() => isUp));
+  runs.push(engine.run('python', 'pass', { signal })); // will be placed
+  runs.push(engine.run('python', 'pass', { signal, memoryBytes: 700 << 20 })); // has come behind another: refused when it is its turn
+  assert.deepEqual([engine.stats().waiting, getEventListeners(signal, 'abort').length], [2, 2]);
+  first.abort();
+  assert.equal((await holds).limit, 'cancelled');
+  assert.deepEqual((await Promise.allSettled(runs)).map(({ status }) => status), ['fulfilled', 'rejected']);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+  isUp = false;
+  const lost = assert.rejects(engine.run('python', sleeps, { onStdout: () => (isUp = true) }), { code: 'worker-lost' });
+  assert.ok(await eventually(() => isUp));
+  const closed = assert.rejects(engine.run('python', 'pass', { signal }), { code: 'closed' });
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  await engine.close();
+  await Promise.all([lost, closed]);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('a worker that breaks the protocol is ended; the next run gets another', async () => {
