@@ -65,10 +65,15 @@ function check(task: Task, args: CloneArgs): number {
   return hasRoom(task) ? 0 : -EAGAIN;
 }
 
-/** Whether one more task is allowed. */
+/** Whether the sandbox may have one more task. */
+export function mayAddTask(kernel: Kernel): boolean {
+  return kernel.bounds.allow('processes', countTasks(kernel) + 1, kernel.limits.processesMax);
+}
+
+/** Whether a task may have one more, of its user too. */
 export function hasRoom({ kernel, process }: Task): boolean {
   const { ruid, euid } = process.credentials;
-  if (!kernel.bounds.allow('processes', countTasks(kernel) + 1, kernel.limits.processesMax)) return false;
+  if (!mayAddTask(kernel)) return false;
   if (euid === 0 || countTasks(kernel, ruid) < process.rlimits[RLIMIT_NPROC].soft) return true;
   kernel.bounds.meet('processes');
   return false;

@@ -12,6 +12,7 @@ import type { Kernel } from '../kernel.ts';
 import { Mm } from '../mm/mm.ts';
 import { SignalState } from '../signal/state.ts';
 import { defaultRlimits } from './rlimits.ts';
+import { mayAddTask } from './clone.ts';
 import { credentialsOf } from './credentials.ts';
 import { exec } from './exec.ts';
 import { INIT_PID } from './exit.ts';
@@ -32,7 +33,7 @@ export interface SpawnOptions {
 
 /** Starts a program as a new process, the sandbox's main process if it is the first. -errno when it cannot be executed. */
 export function spawn(kernel: Kernel, path: string, argv: readonly string[], envp: readonly string[], options: SpawnOptions = {}): Process | number {
-  if (!kernel.bounds.allow('processes', kernel.tasks.size + 1, kernel.limits.processesMax)) return -EAGAIN;
+  if (!mayAddTask(kernel)) return -EAGAIN;
   const mm = Mm.create(kernel);
   if (typeof mm === 'number') return mm;
   const rlimits = defaultRlimits(kernel.limits);

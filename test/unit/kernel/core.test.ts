@@ -135,6 +135,17 @@ test('the number of tasks is limited', () => {
   assert.equal(kit.call('fork'), -11);
 });
 
+test('programs started from outside count as others do, and so do the dead until they are waited for', () => {
+  const kit = new Kit({}, { processesMax: 4 });
+  for (let i = 0; i < 3; i++) assert.equal(kit.callAs(taskOf(kit, kit.call('fork')), 'exit_group', 0), 'dead');
+  assert.equal(kit.kernel.tasks.size, 1);
+  assert.equal(kit.call('fork'), -11);
+  assert.equal(kit.kernel.spawn('/nothing', ['x'], []), -11);
+  assert.deepEqual([...kit.kernel.bounds.met], [['processes', 2]]);
+  kit.call('wait4', -1, 0, 0, 0);
+  assert.equal(kit.kernel.spawn('/nothing', ['x'], []), -2, 'now it is looked for');
+});
+
 test('process groups and sessions', () => {
   const kit = new Kit();
   const child = taskOf(kit, kit.call('fork'));
