@@ -6,6 +6,7 @@
 
 import { AREA_BYTES } from '../vmm/layout.ts';
 import type { Memory } from '../vmm/memory.ts';
+import { addPage } from '../vmm/runs.ts';
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
 import type { RewindBase } from './rewind.ts';
@@ -82,9 +83,7 @@ export function dropUnchanged(memory: Memory, base: RewindBase): void {
   const runs: number[] = [];
   forEachPrivateRange(base.arena, hva + AREA_BYTES, end - AREA_BYTES, (start, bytes) => {
     for (let at = start - hva; at < start - hva + bytes; at += PAGE_SIZE) {
-      if (Buffer.compare(memory.u8.subarray(at, at + PAGE_SIZE), base.u8.subarray(at, at + PAGE_SIZE)) !== 0) continue;
-      if (runs.at(-1) === at) runs[runs.length - 1] = at + PAGE_SIZE;
-      else runs.push(at, at + PAGE_SIZE);
+      if (Buffer.compare(memory.u8.subarray(at, at + PAGE_SIZE), base.u8.subarray(at, at + PAGE_SIZE)) === 0) addPage(runs, at);
     }
   });
   memory.discardRuns(runs);

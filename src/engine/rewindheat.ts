@@ -6,6 +6,7 @@
 // Machines share what is learned about their template.
 
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
+import { addPage } from '../vmm/runs.ts';
 
 /** A page that became private so often is kept … */
 const TIMES_MIN = 2;
@@ -67,7 +68,7 @@ export class Heat {
         const stays = mustKeep(page) || (this.#heat[page] > 0 && keptPages < KEPT_MAX);
         kept.pages[page] = stays ? 1 : 0;
         if (stays) keptPages++;
-        add(stays ? keep : giveBack, page);
+        addPage(stays ? keep : giveBack, page * PAGE_SIZE);
       }
     }
     kept.runs = keep;
@@ -84,10 +85,4 @@ export class Heat {
     if (differs(page)) this.#heat[page] = 2 ** this.#times[page];
     else if (this.#heat[page] > 0) this.#heat[page]--;
   }
-}
-
-function add(runs: Runs, page: number): void {
-  const start = page * PAGE_SIZE;
-  if (runs.length > 0 && runs[runs.length - 1] === start) runs[runs.length - 1] += PAGE_SIZE;
-  else runs.push(start, start + PAGE_SIZE);
 }
