@@ -65,9 +65,13 @@ test(IDLE, () => withMany(12, async (boxes) => {
   }));
   assert.ok(await eventually(() => openVms() <= POOLED));
   assert.ok(await eventually(() => workerUse(pid).threads <= threads + POOLED), `${workerUse(pid).threads} threads, ${threads} before`); // a VM may have one
-  const before = workerUse(pid).ticks;
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  assert.ok(workerUse(pid).ticks - before < 20, 'it computes');
+  let used = Infinity;
+  for (let tries = 0; used >= 20 && tries < 30; tries++) { // forks may still be made in advance
+    const before = workerUse(pid).ticks;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    used = workerUse(pid).ticks - before;
+  }
+  assert.ok(used < 20, `it computes: ${used} ticks in a second`);
   for (const box of boxes) assert.equal((await box.stats()).threads >= 6, true);
 }));
 

@@ -11,10 +11,11 @@ import { createMachine } from '../../src/vmm/machine.ts';
 import { fingerprint } from '../../src/vmm/fingerprint.ts';
 import { detectKind, selfTest } from '../../src/vmm/selftest.ts';
 
-test('every behaviour relied on is found, within two seconds', () => {
-  const start = performance.now();
+test('every behaviour relied on is found, within two seconds of a processor', () => {
+  const start = process.cpuUsage();
   const { kind, checks } = selfTest();
-  assert.ok(performance.now() - start < 2000 * Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1));
+  const { user, system } = process.cpuUsage(start);
+  assert.ok(user + system < 2e6 * Number(process.env['OFFSHOOT_TEST_SLOW'] ?? 1));
   assert.equal(kind, detectKind());
   assert.deepEqual(checks.filter((check) => !check.ok), []);
   assert.equal(checks.length, 13);

@@ -152,6 +152,7 @@ test('a slow reader holds its program back, and gets all of it', async () => {
     method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
     body: JSON.stringify({ code: `for i in range(${count * 16}): print("x" * 65535)` }),
   });
+  await until('it runs', () => service.service.engine.stats().sandboxes > 0);
   await new Promise((resolve) => setTimeout(resolve, 1500));
   assert.equal(service.service.engine.stats().sandboxes, 1, 'it was not held back');
   const got = events(await response.text()) as unknown as { type: string; text: string; result?: { exit_code: number } }[];

@@ -26,14 +26,18 @@ function exec(url: string, body: object, headers: Record<string, string> = {}): 
   return fetch(`${url}/v1/exec`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
 }
 
+/** Whether it takes no runs any more. */
+function refuses(url: string): Promise<boolean> {
+  return exec(url, { code: '1' }).then(({ status }) => status === 503, () => true);
+}
+
 test('SIGTERM: no new connections, what runs ends and is answered, then it exits with 0 and leaves nothing', async () => {
   const { child, url, ended } = await serve([]);
   const running = exec(url, { code: 'import time; time.sleep(1.5); print("done")' });
   await until('it runs', async () => /offshoot_live_sandboxes 1/.test(await (await fetch(`${url}/v1/metrics`)).text()));
   const started = descendants(child.pid as number);
   child.kill('SIGTERM');
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  await assert.rejects(exec(url, { code: '1' }).then((answer) => assert.equal(answer.status, 503)).then(() => assert.fail('stopping')));
+  await until('it refuses others', () => refuses(url));
   assert.equal(((await (await running).json()) as { stdout: string }).stdout, 'done\n');
   assert.equal(await ended, 0);
   assert.ok(await allGone(started), started.map(commandLine).join());
@@ -53,10 +57,9 @@ test('a second signal ends it at once; SIGKILL too; nothing is left, and the nex
     const running = exec(url, { code: 'while True: pass' }).catch(() => null);
     await until('it runs', async () => /offshoot_live_sandboxes 1/.test(await (await fetch(`${url}/v1/metrics`)).text()));
     const started = descendants(child.pid as number);
-    for (const signal of signals) {
-      child.kill(signal);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    child.kill(signals[0]);
+    await until('it refuses others', () => refuses(url));
+    if (signals.length > 1) child.kill(signals[1]);
     assert.equal(await ended, signals.length === 2 ? 1 : 'SIGKILL');
     assert.equal(await running, null);
     assert.ok(await allGone(started), started.map(commandLine).join());

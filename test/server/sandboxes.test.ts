@@ -44,16 +44,17 @@ test('made, found, listed in pages with filters; another key does not see it', a
 });
 
 test('a sandbox ends when idle or when its time is over, not while it is used, and says why', async () => {
-  const idle = (await make({ idle_seconds: 1 })).json['id'] as string;
+  const idle = (await make()).json['id'] as string;
   const short = (await make({ lifetime_seconds: 2 })).json['id'] as string;
-  const { json } = await call('POST', `${idle}/run`, { code: 'import time; time.sleep(1.8); print("used")' });
-  assert.equal(json['stdout'], 'used\n');
+  const used = call('POST', `${idle}/run`, { code: 'import time; time.sleep(2.5); print("used")' });
+  await call('PATCH', idle, { idle_seconds: 1 });
+  assert.equal((await used).json['stdout'], 'used\n');
   await until('they are gone', async () => (await call('GET', idle)).status === 404 && (await call('GET', short)).status === 404);
   assert.match((await call('GET', idle)).json['error'], /not used for 1 seconds/);
   assert.match((await call('GET', short)).json['error'], /its 2 seconds were over/);
-  const kept = (await make({ idle_seconds: 1 })).json['id'] as string;
+  const kept = (await make({ idle_seconds: 2 })).json['id'] as string;
   assert.equal((await call('PATCH', kept, { idle_seconds: 300 })).json['idle_seconds'], 300);
-  await new Promise((resolve) => setTimeout(resolve, 1300));
+  await new Promise((resolve) => setTimeout(resolve, 2300));
   assert.equal((await call('GET', kept)).status, 200);
   assert.equal((await call('PATCH', kept, { idle_seconds: 601 })).status, 422);
   await call('DELETE', kept);
