@@ -16,7 +16,7 @@ import type { LoadedTemplate } from './loaded.ts';
  */
 export function viewOfTemplate(kvm: Kvm, template: LoadedTemplate, limitBytes: number, later = false): KvmMachine {
   const { fd, header, shared, views } = template;
-  return createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared, ...(later ? {} : { views }) }, limitBytes, later);
+  return createMachine(kvm, { fd, sizeBytes: header.memoryBytes, shared, views }, limitBytes, later);
 }
 
 /**

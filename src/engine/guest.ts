@@ -11,9 +11,7 @@ import { signalName } from '../abi/linux/signal.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { PageRuns } from '../vmm/layers.ts';
-import { AREA_BYTES } from '../vmm/layout.ts';
 import { hostClock } from '../host/clock.ts';
-import { privatePages } from '../host/pagemap.ts';
 import { branchMachine, freezeMemory, viewOfTemplate } from './branch.ts';
 import type { SavedKernel } from './guestkernel.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
@@ -364,7 +362,9 @@ export class Guest implements Runnable {
     const { machine, template } = this;
     if (this.destroyed) return;
     machine.giveUpSlot();
-    if (this.hasRun) dropUnchanged(machine.memory, template.rewindBase());
+    if (!this.hasRun) return;
+    const base = template.rewindBase();
+    if (!machine.memory.fold(base.u8)) dropUnchanged(machine.memory, base);
   }
 
   /** Closes the VM and gives its memory back. */
@@ -398,8 +398,7 @@ export class Guest implements Runnable {
 
   /** Memory that is this guest's alone: what its end gives back. */
   get ownBytes(): number {
-    const { hva, sizeBytes, layers } = this.machine.memory;
-    return this.destroyed ? 0 : privatePages(this.host.kvm.arena, hva + AREA_BYTES, sizeBytes - AREA_BYTES) * PAGE_SIZE + layers.ownBytes;
+    return this.destroyed ? 0 : this.machine.memory.ownBytes;
   }
 
   private describe(reason: EndReason | null): RunEnd {

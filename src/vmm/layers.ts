@@ -80,7 +80,8 @@ class Layer {
 }
 
 export class Layers {
-  readonly #hva: number;
+  /** Where gpa 0 is in this process, as long as the memory is mapped. */
+  hva = 0;
   readonly #limitBytes: number;
   /** Memory is in one layer or another by pieces of this size. */
   readonly granuleBytes: number;
@@ -91,8 +92,7 @@ export class Layers {
   /** The layer this machine still writes: mapped MAP_SHARED. */
   #own: Layer | null = null;
 
-  constructor(hva: number, limitBytes: number) {
-    this.#hva = hva;
+  constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
     let size = HUGE_PAGE_BYTES;
     while (limitBytes / size > GRANULES_MAX) size *= 2;
@@ -106,7 +106,7 @@ export class Layers {
   extend(start: number): number {
     const granule = Math.floor(start / this.granuleBytes);
     const granuleStart = this.#startOf(granule);
-    const hva = this.#hva + start;
+    const hva = this.hva + start;
     if (this.#of[granule] === null && start !== granuleStart) { // its beginning is in no layer
       const end = this.#endOf(granule);
       mmap(hva, end - start, PROT, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -181,13 +181,13 @@ export class Layers {
   #mapOwn(granule: number): void {
     this.#own ??= this.#newLayer();
     const start = this.#startOf(granule);
-    mmap(this.#hva + start, this.#endOf(granule) - start, PROT, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, this.#own.fd, start);
+    mmap(this.hva + start, this.#endOf(granule) - start, PROT, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, this.#own.fd, start);
     this.#own.hold(granule);
     this.#of[granule] = this.#own;
   }
 
   #mapPrivately({ fd }: Layer, start: number, bytes: number): void {
-    mmap(this.#hva + start, bytes, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, start);
+    mmap(this.hva + start, bytes, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, start);
   }
 
   /** Calls back for each run of granules of one layer, where its memory lies. */
@@ -238,7 +238,7 @@ export class Layers {
       layer = this.#newLayer();
       for (const granule of granules) {
         const start = this.#startOf(granule);
-        pwriteAll(layer.fd, this.#hva + start, Math.min(this.#endOf(granule), mappedEnd) - start, start);
+        pwriteAll(layer.fd, this.hva + start, Math.min(this.#endOf(granule), mappedEnd) - start, start);
         this.#mapPrivately(layer, start, this.#endOf(granule) - start);
         layer.hold(granule);
         this.#of[granule]?.letGo(granule);

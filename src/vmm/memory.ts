@@ -4,7 +4,8 @@
 // fresh zero pages. The end of a template may be shared text: KVM sees other host pages there, the same for all VMs of the process,
 // read-only and huge (slot 1); our own view of it is the file. Growth appends memslots that follow on both in hva and in gpa, so all
 // of memory is one range of the arena. A memslot costs host memory by its size, therefore growth comes in steps that double.
-// The VM may be closed and another one take its place (`attach`): the contents are the mappings', not KVM's.
+// The VM may be closed and another one take its place (`attach`): the contents are the mappings', not KVM's. Without a VM it need not be
+// mapped either: it is when it is first looked at, and may be folded, which leaves the pages that differ from its source (`fold`).
 
 import { KVM_MEM_READONLY } from '../abi/kvm/constants.ts';
 import {
@@ -13,17 +14,20 @@ import {
 import type { Region } from '../host/arena.ts';
 import { discardRuns } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
+import { privatePages } from '../host/pagemap.ts';
 import { HostError } from '../host/errors.ts';
 import type { GuestMemory } from '../platform.ts';
+import { differenceFrom, KeptApart } from './difference.ts';
 import type { Kvm } from './kvm.ts';
 import { Layers, type PageRuns } from './layers.ts';
+import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import * as L from './layout.ts';
 import type { Views } from './views.ts';
 import type { Vm } from './vm.ts';
 
 /** Where the first bytes of a machine's memory come from. */
 export type MemorySource =
-  /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; the descriptor may be closed afterwards. `views`: those of this file. */
+  /** `sizeBytes` (whole pages) of a file, mapped copy-on-write; it stays open as long as this memory is. `views`: those of this file. */
   | { readonly fd: number; readonly sizeBytes: number; readonly shared?: SharedMemory | null; readonly views?: Views }
   | { readonly fd: null; readonly sizeBytes?: number };
 
@@ -40,18 +44,35 @@ const GROW_MAX_BYTES = 128 * 2 ** 20;
 const PROT = PROT_READ | PROT_WRITE;
 const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
 
+/** Memory that differs by more is not worth keeping apart: 2 MB. */
+const FOLD_PAGES_MAX = 512;
+
+/** Where it is mapped, and views of that. */
+interface Mapped {
+  readonly region: Region;
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  readonly words: Uint32Array;
+}
+
+const GONE: Mapped = {
+  region: { hva: 0, sizeBytes: 0, buffer: new ArrayBuffer(0), byteOffset: 0 },
+  u8: new Uint8Array(0), view: new DataView(new ArrayBuffer(0)), words: new Uint32Array(0),
+};
+
 export class Memory implements GuestMemory {
-  u8: Uint8Array;
-  view: DataView;
-  /** The same bytes as 32-bit words, for page tables. */
-  words: Uint32Array;
   sizeBytes: number;
   readonly limitBytes: number;
   readonly firstFrame = L.FIRST_FRAME;
   readonly #kvm: Kvm;
   /** Null: it has no slots now. */
   #vm: Vm | null = null;
-  readonly #region: Region;
+  /** Null until it is looked at, and while it is folded. */
+  #mapped: Mapped | null = null;
+  /** What it has that its source has not, while it is folded. */
+  #apart: KeptApart | null = null;
+  #isPopulated = false;
+  readonly #fd: number | null;
   readonly #views: Views | null;
   /** Bytes of the source, and of them in slot 0. */
   readonly #sourceBytes: number;
@@ -64,9 +85,7 @@ export class Memory implements GuestMemory {
   #step = GROW_MIN_BYTES;
   /** Set: what this memory grows by can be shared with branches. */
   growsInLayers = false;
-  readonly layers: Layers;
-  /** The pages that runs of the source are known to write are this process's own already. */
-  readonly isPopulated: boolean;
+  readonly #layers: Layers;
 
   /** Of no VM yet: see `attach`. */
   constructor(kvm: Kvm, source: MemorySource, limitBytes: number) {
@@ -82,27 +101,91 @@ export class Memory implements GuestMemory {
     this.#sourceBytes = size;
     this.#firstBytes = shared ? shared.gpa : size;
     this.#sourceSlots = shared ? 2 : 1;
+    this.#fd = source.fd;
     this.#views = source.fd === null ? null : source.views ?? null;
-    const view = this.#views?.take(this.limitBytes) ?? null;
-    this.isPopulated = view !== null;
-    this.#region = view ?? kvm.arena.take(this.limitBytes);
-    this.layers = new Layers(this.#region.hva, this.limitBytes);
-    try {
-      if (!view) this.#mapSource(source.fd);
-    } catch (error) {
-      kvm.arena.release(this.#region);
-      throw error;
-    }
-    this.u8 = new Uint8Array(this.#region.buffer, this.#region.byteOffset, size);
-    this.view = new DataView(this.#region.buffer, this.#region.byteOffset, size);
-    this.words = new Uint32Array(this.#region.buffer, this.#region.byteOffset, size / 4);
+    this.#layers = new Layers(this.limitBytes);
   }
 
-  #mapSource(fd: number | null): void {
-    const { hva } = this.#region;
-    if (fd === null) mmap(hva, this.sizeBytes, PROT, ANONYMOUS, -1, 0);
-    else mmap(hva, this.sizeBytes, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, 0);
+  get u8(): Uint8Array {
+    return (this.#mapped ?? this.#map()).u8;
+  }
+
+  get view(): DataView {
+    return (this.#mapped ?? this.#map()).view;
+  }
+
+  /** The same bytes as 32-bit words, for page tables. */
+  get words(): Uint32Array {
+    return (this.#mapped ?? this.#map()).words;
+  }
+
+  get #region(): Region {
+    return (this.#mapped ?? this.#map()).region;
+  }
+
+  get layers(): Layers {
+    if (this.#mapped === null) this.#map();
+    return this.#layers;
+  }
+
+  /** The pages that runs of the source are known to write are this process's own already. */
+  get isPopulated(): boolean {
+    if (this.#mapped === null) this.#map();
+    return this.#isPopulated;
+  }
+
+  /** Memory that is this machine's alone. */
+  get ownBytes(): number {
+    if (this.#mapped === null) return this.#apart?.sizeBytes ?? 0;
+    const { hva } = this.#mapped.region;
+    return privatePages(this.#kvm.arena, hva + L.AREA_BYTES, this.sizeBytes - L.AREA_BYTES) * PAGE_SIZE + this.#layers.ownBytes;
+  }
+
+  /** Maps it, as it was when it was folded. Throws HostError. */
+  #map(): Mapped {
+    const view = this.#views?.take(this.limitBytes) ?? null;
+    const region = view ?? this.#kvm.arena.take(this.limitBytes);
+    try {
+      if (!view) this.#mapSource(region.hva);
+    } catch (error) {
+      this.#kvm.arena.release(region);
+      throw error;
+    }
+    this.#isPopulated = view !== null;
+    this.#layers.hva = region.hva;
+    const mapped = viewsOf(region, this.sizeBytes);
+    this.#apart?.putBack(mapped.u8);
+    this.#apart?.drop();
+    this.#apart = null;
+    return (this.#mapped = mapped);
+  }
+
+  #mapSource(hva: number): void {
+    if (this.#fd === null) mmap(hva, this.sizeBytes, PROT, ANONYMOUS, -1, 0);
+    else mmap(hva, this.sizeBytes, PROT, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, this.#fd, 0);
     this.#kvm.area.map(hva);
+  }
+
+  /**
+   * Gives the mapping back until something looks at it again, and keeps what it has that its source, whose bytes are `content`, has not. There
+   * must be no VM, and no view of it be used any more. False: it stays as it is, it has grown, has layers, or differs by much.
+   */
+  fold(content: Uint8Array): boolean {
+    if (this.#mapped === null) return true;
+    if (this.#vm !== null || this.#fd === null || this.growsInLayers || this.#ends.length > 0 || this.#layers.isIn(0, this.limitBytes)) return false;
+    const { region, u8 } = this.#mapped;
+    const difference = differenceFrom(this.#kvm.arena, region, content);
+    if (difference.changed.length > FOLD_PAGES_MAX) return false;
+    try {
+      this.#apart = new KeptApart(this.#kvm.pages, u8, difference.changed);
+    } catch (error) {
+      if (error instanceof HostError) return false;
+      throw error;
+    }
+    this.#mapped = null;
+    if (this.#views) this.#views.give(region, this.#sourceBytes, difference);
+    else this.#kvm.arena.release(region);
+    return true;
   }
 
   /** Where gpa 0 is in this process. */
@@ -153,7 +236,7 @@ export class Memory implements GuestMemory {
 
   /** A slot for `sizeBytes` at least. What is behind it is mapped later. */
   #addSlot(sizeBytes: number): void {
-    const { granuleBytes } = this.layers;
+    const { granuleBytes } = this.#layers;
     const wanted = Math.max(sizeBytes, this.#slotsEnd + this.#step);
     const end = Math.min(this.limitBytes, Math.ceil(wanted / granuleBytes) * granuleBytes);
     const start = this.#slotsEnd;
@@ -223,20 +306,26 @@ export class Memory implements GuestMemory {
 
   /** Gives the address range back. Nothing may touch the memory any more. */
   destroy(): void {
-    if (this.#views && !this.layers.isIn(0, this.#sourceBytes)) this.#views.give(this.#region, this.#sourceBytes);
-    else this.#kvm.arena.release(this.#region);
-    this.layers.release();
-    this.u8 = new Uint8Array(0);
-    this.view = new DataView(new ArrayBuffer(0));
-    this.words = new Uint32Array(0);
+    const region = this.#mapped?.region;
+    if (region && this.#views && !this.#layers.isIn(0, this.#sourceBytes)) this.#views.give(region, this.#sourceBytes);
+    else if (region) this.#kvm.arena.release(region);
+    this.#apart?.drop();
+    this.#apart = null;
+    this.#layers.release();
+    this.#mapped = GONE;
   }
 
   #review(): void {
-    const { buffer, byteOffset } = this.#region;
-    this.u8 = new Uint8Array(buffer, byteOffset, this.sizeBytes);
-    this.view = new DataView(buffer, byteOffset, this.sizeBytes);
-    this.words = new Uint32Array(buffer, byteOffset, this.sizeBytes / 4);
+    this.#mapped = viewsOf(this.#region, this.sizeBytes);
   }
+}
+
+function viewsOf(region: Region, sizeBytes: number): Mapped {
+  const { buffer, byteOffset } = region;
+  return {
+    region, u8: new Uint8Array(buffer, byteOffset, sizeBytes), view: new DataView(buffer, byteOffset, sizeBytes),
+    words: new Uint32Array(buffer, byteOffset, sizeBytes / 4),
+  };
 }
 
 /** Fewer faults: with a huge page behind it, KVM maps an address's neighbours along. Hosts without them go without. */

@@ -9,6 +9,7 @@ import type { Arena, Region } from '../host/arena.ts';
 import { discardRuns } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
+import type { Difference } from './difference.ts';
 import { AREA_BYTES } from './layout.ts';
 
 /** More are unmapped: each is three mappings, and KVM_CREATE_VM takes a lock for each mapping of the process. */
@@ -43,29 +44,58 @@ export class Views {
     return this.#free.at(-1)?.sizeBytes === sizeBytes ? this.#free.pop() ?? null : null;
   }
 
-  /** Takes a region back whose first `sourceBytes` show the file, with pages that were written; what lies behind them goes. No VM has it. */
-  give(region: Region, sourceBytes: number): void {
+  /**
+   * Takes a region back whose first `sourceBytes` show the file, with pages that were written, of which `difference` may be known; what lies
+   * behind them goes. No VM has it.
+   */
+  give(region: Region, sourceBytes: number, difference: Difference | null = null): void {
     if (this.#free.length >= VIEWS_MAX) return this.#arena.release(region);
     const { hva, sizeBytes } = region;
-    this.#discard(region, sourceBytes);
+    this.#discard(hva, sourceBytes, difference?.own ?? this.#ownPages(hva, sourceBytes));
     const behind = sizeBytes - sourceBytes; // none, when a memory limit is no more than the template
     if (behind > 0) mmap(hva + sourceBytes, behind, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     const u8 = new Uint8Array(region.buffer, region.byteOffset, sourceBytes);
-    const kept = this.#kept;
-    for (let i = 0; i < kept.length; i += 2) u8.set(this.#content.subarray(kept[i], kept[i] + kept[i + 1]), kept[i]);
+    if (difference) this.#restoreChanged(u8, difference);
+    else this.#restore(u8);
     this.#free.push(region);
   }
 
+  /** Kept pages get the file's content. */
+  #restore(u8: Uint8Array): void {
+    const kept = this.#kept;
+    for (let i = 0; i < kept.length; i += 2) u8.set(this.#content.subarray(kept[i], kept[i] + kept[i + 1]), kept[i]);
+  }
+
+  /** The same, where it is not there already. */
+  #restoreChanged(u8: Uint8Array, { own, changed }: Difference): void {
+    const isThere = new Uint8Array(this.#isKept.length);
+    for (let i = 0; i < own.length; i += 2) isThere.fill(1, own[i] / PAGE_SIZE, own[i + 1] / PAGE_SIZE);
+    for (const at of changed) isThere[at / PAGE_SIZE] = 0;
+    const kept = this.#kept;
+    for (let i = 0; i < kept.length; i += 2) {
+      for (let at = kept[i], end = at + kept[i + 1]; at < end; at += PAGE_SIZE) {
+        if (isThere[at / PAGE_SIZE] === 0) u8.set(this.#content.subarray(at, at + PAGE_SIZE), at);
+      }
+    }
+  }
+
+  /** Pages that are the process's own: [start, end, …]. */
+  #ownPages(hva: number, sourceBytes: number): number[] {
+    const own: number[] = [];
+    forEachPrivateRange(this.#arena, hva + AREA_BYTES, sourceBytes - AREA_BYTES, (start, bytes) => own.push(start - hva, start - hva + bytes));
+    return own;
+  }
+
   /** All pages that are the process's own and not kept show the file again: madvise(2). */
-  #discard({ hva }: Region, sourceBytes: number): void {
+  #discard(hva: number, sourceBytes: number, own: readonly number[]): void {
     const runs: number[] = [];
-    forEachPrivateRange(this.#arena, hva + AREA_BYTES, sourceBytes - AREA_BYTES, (start, bytes) => {
-      for (let at = start - hva, end = at + bytes; at < end && runs.length <= 2 * DISCARDS_MAX; at += PAGE_SIZE) {
+    for (let i = 0; i < own.length && runs.length <= 2 * DISCARDS_MAX; i += 2) {
+      for (let at = own[i], end = own[i + 1]; at < end && runs.length <= 2 * DISCARDS_MAX; at += PAGE_SIZE) {
         if (this.#isKept[at / PAGE_SIZE] === 1) continue;
         if (runs.length > 0 && runs[runs.length - 1] === at) runs[runs.length - 1] += PAGE_SIZE;
         else runs.push(at, at + PAGE_SIZE);
       }
-    });
+    }
     if (runs.length > 2 * DISCARDS_MAX) madvise(hva, sourceBytes, MADV_DONTNEED);
     else discardRuns(hva, runs);
   }

@@ -28,7 +28,8 @@ class Machine {
   constructor() {
     this.region = arena.take(LIMIT);
     mmap(this.region.hva, SOURCE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    this.layers = new Layers(this.region.hva, LIMIT);
+    this.layers = new Layers(LIMIT);
+    this.layers.hva = this.region.hva;
     this.words = new Uint32Array(this.region.buffer, this.region.byteOffset, LIMIT / 4);
   }
 
