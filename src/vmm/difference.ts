@@ -1,10 +1,15 @@
-// What memory over a copy-on-write view of a file has that the file has not, and the same kept apart from it.
+// What memory over a copy-on-write view of a file has that the file has not: found, and kept apart from it. A run changes a few bytes in most
+// of the pages that it writes (reference counts), so lines of 64 bytes are kept, a sixth of the pages.
 
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { Arena, Region } from '../host/arena.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
 import { AREA_BYTES } from './layout.ts';
-import type { PageStore } from './pagestore.ts';
+
+const LINE_BYTES = 64;
+const LINE_WORDS = LINE_BYTES / 4;
+/** Memory that differs by more is not worth keeping apart. */
+const LINES_MAX = (4 << 20) / LINE_BYTES;
 
 /** By offsets from the start of the memory, above the machine's area. */
 export interface Difference {
@@ -12,53 +17,77 @@ export interface Difference {
   readonly own: readonly number[];
   /** Those of them whose content is not the file's. */
   readonly changed: readonly number[];
+  /** Lines that differ, by number: [first, end, first, end, …]. */
+  readonly lines: readonly number[];
 }
 
-/** `content`: the file's bytes, which `region` starts with. */
-export function differenceFrom(arena: Arena, { hva, buffer, byteOffset }: Region, content: Uint8Array): Difference {
+/** `content`: the file's bytes, which `region` starts with. Null: more differs than is worth keeping apart. */
+export function differenceFrom(arena: Arena, { hva, buffer, byteOffset }: Region, content: Uint8Array): Difference | null {
   const u8 = new Uint8Array(buffer, byteOffset, content.length);
-  const own: number[] = [], changed: number[] = [];
+  const words = new Uint32Array(buffer, byteOffset, content.length / 4);
+  const before = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
+  const own: number[] = [], changed: number[] = [], lines: number[] = [];
+  let isMuch = false;
   forEachPrivateRange(arena, hva + AREA_BYTES, content.length - AREA_BYTES, (start, bytes) => {
     const first = start - hva, end = first + bytes;
     own.push(first, end);
-    for (let at = first; at < end; at += PAGE_SIZE) {
-      if (Buffer.compare(u8.subarray(at, at + PAGE_SIZE), content.subarray(at, at + PAGE_SIZE)) !== 0) changed.push(at);
+    for (let at = first; at < end && !isMuch; at += PAGE_SIZE) {
+      if (Buffer.compare(u8.subarray(at, at + PAGE_SIZE), content.subarray(at, at + PAGE_SIZE)) === 0) continue;
+      changed.push(at);
+      findLines(words, before, at, lines);
+      isMuch = changed.length * (PAGE_SIZE / LINE_BYTES) > LINES_MAX && linesIn(lines) > LINES_MAX;
     }
   });
-  return { own, changed };
+  return isMuch ? null : { own, changed, lines };
 }
 
-/** Copies of pages, with where they belong. */
-export class KeptApart {
-  readonly #store: PageStore;
-  readonly #pages: readonly number[];
-  readonly #numbers: readonly number[];
+/** Adds the lines of the page at `at` that differ. */
+function findLines(words: Uint32Array, before: Uint32Array, at: number, lines: number[]): void {
+  for (let line = at / LINE_BYTES, end = line + PAGE_SIZE / LINE_BYTES; line < end; line++) {
+    const last = (line + 1) * LINE_WORDS;
+    let word = line * LINE_WORDS;
+    while (word < last && words[word] === before[word]) word++;
+    if (word === last) continue;
+    if (lines.length > 0 && lines[lines.length - 1] === line) lines[lines.length - 1]++;
+    else lines.push(line, line + 1);
+  }
+}
 
-  /** Copies `pages`, by offset, of `u8`. Throws HostError. */
-  constructor(store: PageStore, u8: Uint8Array, pages: readonly number[]) {
-    this.#store = store;
-    this.#pages = pages;
-    const numbers: number[] = [];
-    this.#numbers = numbers;
-    try {
-      for (const at of pages) numbers.push(store.put(u8.subarray(at, at + PAGE_SIZE)));
-    } catch (error) {
-      this.drop();
-      throw error;
-    }
+function linesIn(runs: readonly number[]): number {
+  let lines = 0;
+  for (let i = 0; i < runs.length; i += 2) lines += runs[i + 1] - runs[i];
+  return lines;
+}
+
+/** Copies of lines, and where they belong. */
+export class KeptApart {
+  readonly #lines: Uint32Array;
+  readonly #bytes: Uint8Array;
+
+  /** Copies the lines of `u8`. */
+  constructor(u8: Uint8Array, { lines }: Difference) {
+    this.#lines = Uint32Array.from(lines);
+    this.#bytes = Buffer.allocUnsafeSlow(linesIn(lines) * LINE_BYTES);
+    this.#each((from, to, at) => this.#bytes.set(u8.subarray(from, to), at));
   }
 
   get sizeBytes(): number {
-    return this.#pages.length * PAGE_SIZE;
+    return this.#bytes.length;
   }
 
   /** Copies them to where they belong in `u8`. */
   putBack(u8: Uint8Array): void {
-    this.#pages.forEach((at, i) => u8.set(this.#store.page(this.#numbers[i]), at));
+    this.#each((from, to, at) => u8.set(this.#bytes.subarray(at, at + to - from), from));
   }
 
-  /** They are not wanted any more. */
-  drop(): void {
-    for (const number of this.#numbers) this.#store.drop(number);
+  /** Calls back with each run of lines, as bytes of the memory, and where it lies in `#bytes`. */
+  #each(visit: (from: number, to: number, at: number) => void): void {
+    const lines = this.#lines;
+    let at = 0;
+    for (let i = 0; i < lines.length; i += 2) {
+      const from = lines[i] * LINE_BYTES, to = lines[i + 1] * LINE_BYTES;
+      visit(from, to, at);
+      at += to - from;
+    }
   }
 }

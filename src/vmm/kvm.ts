@@ -19,7 +19,6 @@ import { Answers } from './answers.ts';
 import { Area } from './area.ts';
 import type { HostKind } from './area.ts';
 import { Kicker } from './kick.ts';
-import { PageStore } from './pagestore.ts';
 
 /** This host's KVM lacks something we cannot do without; the message says what. */
 export class KvmUnsupported extends Error {}
@@ -41,8 +40,6 @@ const CREATE_ATTEMPTS_MAX = 100;
 export class Kvm {
   readonly fd: number;
   readonly arena = new Arena();
-  /** Pages of memory that is folded. */
-  readonly pages = new PageStore(this.arena);
   readonly kind: HostKind;
   readonly area: Area;
   /** Null on hardware: there the stub is entered at CPL 0, and a trap is cheap. */

@@ -44,9 +44,6 @@ const GROW_MAX_BYTES = 128 * 2 ** 20;
 const PROT = PROT_READ | PROT_WRITE;
 const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
 
-/** Memory that differs by more is not worth keeping apart: 2 MB. */
-const FOLD_PAGES_MAX = 512;
-
 /** Where it is mapped, and views of that. */
 interface Mapped {
   readonly region: Region;
@@ -155,7 +152,6 @@ export class Memory implements GuestMemory {
     this.#layers.hva = region.hva;
     const mapped = viewsOf(region, this.sizeBytes);
     this.#apart?.putBack(mapped.u8);
-    this.#apart?.drop();
     this.#apart = null;
     return (this.#mapped = mapped);
   }
@@ -175,13 +171,8 @@ export class Memory implements GuestMemory {
     if (this.#vm !== null || this.#fd === null || this.growsInLayers || this.#ends.length > 0 || this.#layers.isIn(0, this.limitBytes)) return false;
     const { region, u8 } = this.#mapped;
     const difference = differenceFrom(this.#kvm.arena, region, content);
-    if (difference.changed.length > FOLD_PAGES_MAX) return false;
-    try {
-      this.#apart = new KeptApart(this.#kvm.pages, u8, difference.changed);
-    } catch (error) {
-      if (error instanceof HostError) return false;
-      throw error;
-    }
+    if (!difference) return false;
+    this.#apart = new KeptApart(u8, difference);
     this.#mapped = null;
     if (this.#views) this.#views.give(region, this.#sourceBytes, difference);
     else this.#kvm.arena.release(region);
@@ -309,7 +300,6 @@ export class Memory implements GuestMemory {
     const region = this.#mapped?.region;
     if (region && this.#views && !this.#layers.isIn(0, this.#sourceBytes)) this.#views.give(region, this.#sourceBytes);
     else if (region) this.#kvm.arena.release(region);
-    this.#apart?.drop();
     this.#apart = null;
     this.#layers.release();
     this.#mapped = GONE;
