@@ -27,30 +27,32 @@ export function differenceFrom(arena: Arena, { hva, buffer, byteOffset }: Region
   const words = new Uint32Array(buffer, byteOffset, content.length / 4);
   const before = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
   const own: number[] = [], changed: number[] = [], lines: number[] = [];
-  let isMuch = false;
+  let found = 0;
   forEachPrivateRange(arena, hva + AREA_BYTES, content.length - AREA_BYTES, (start, bytes) => {
     const first = start - hva, end = first + bytes;
     own.push(first, end);
-    for (let at = first; at < end && !isMuch; at += PAGE_SIZE) {
+    for (let at = first; at < end && found <= LINES_MAX; at += PAGE_SIZE) {
       if (Buffer.compare(u8.subarray(at, at + PAGE_SIZE), content.subarray(at, at + PAGE_SIZE)) === 0) continue;
       changed.push(at);
-      findLines(words, before, at, lines);
-      isMuch = changed.length * (PAGE_SIZE / LINE_BYTES) > LINES_MAX && linesIn(lines) > LINES_MAX;
+      found += findLines(words, before, at, lines);
     }
   });
-  return isMuch ? null : { own, changed, lines };
+  return found > LINES_MAX ? null : { own, changed, lines };
 }
 
-/** Adds the lines of the page at `at` that differ. */
-function findLines(words: Uint32Array, before: Uint32Array, at: number, lines: number[]): void {
+/** Adds the lines of the page at `at` that differ: so many. */
+function findLines(words: Uint32Array, before: Uint32Array, at: number, lines: number[]): number {
+  let found = 0;
   for (let line = at / LINE_BYTES, end = line + PAGE_SIZE / LINE_BYTES; line < end; line++) {
     const last = (line + 1) * LINE_WORDS;
     let word = line * LINE_WORDS;
     while (word < last && words[word] === before[word]) word++;
     if (word === last) continue;
+    found++;
     if (lines.length > 0 && lines[lines.length - 1] === line) lines[lines.length - 1]++;
     else lines.push(line, line + 1);
   }
+  return found;
 }
 
 function linesIn(runs: readonly number[]): number {
