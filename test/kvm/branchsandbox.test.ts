@@ -130,7 +130,7 @@ test('copies are sandboxes of the tenant like others: all or none', async () => 
   const engine = await Engine.open({ workers: 1, tenantLimits: { sandboxes: 4 } });
   try {
     const box = await (await engine.template('python')).fork({ stateful: true });
-    await refused(box.fork(300), 'busy', /room for 255 more of at most 256, not for 300/);
+    await refused(box.fork(600), 'busy', /room for 511 more of at most 512, not for 600/);
     await refused(box.fork(4), 'tenant-limit', /has 4 live sandboxes/);
     const copies = await box.fork(3);
     await refused(copies[0].fork(), 'tenant-limit', /has 4 live sandboxes/);

@@ -1,4 +1,5 @@
-// A fresh VM in a view that the VM of a hostile run left: a new VM, and its memory is the template's, every byte.
+// A fresh VM in a view that the VM of a hostile run left, or that one left which rests: a new VM, and its memory is the template's, every
+// byte. The one that rested has all that it had.
 
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
@@ -50,6 +51,37 @@ for (const name of [...CASES, 'everything stay']) {
       assert.equal(typeof fresh.rewind(), 'object');
     }
     slot.destroy();
+    fresh.destroy();
+  });
+}
+
+/** Runs that change little enough to be folded. */
+const FOLDED = ['small', 'text', 'registers', 'ports', 'threads', 'resources'];
+
+for (const name of CASES) {
+  test(`nothing is left by one that rests, and it has all that it had: ${name}`, { skip }, () => {
+    const resting = template.slotInView(views);
+    const fresh = template.slot();
+    const { memory } = resting.machine;
+    resting.run(name);
+    const { hva } = memory;
+    for (let round = 0; round < 2; round++) {
+      const before = Buffer.from(memory.u8.subarray(AREA_BYTES));
+      resting.machine.giveUpSlot();
+      const folds = memory.fold(template.base.u8);
+      if (FOLDED.includes(name)) assert.ok(folds, 'it is folded');
+      if (folds) {
+        const next = template.slotInView(views);
+        assert.equal(next.machine.memory.hva, hva, 'the same view');
+        assert.equal(residue(next, fresh), null, `round ${round}`);
+        next.machine.memory.u8.fill(0xee, AREA_BYTES, AREA_BYTES + 2 ** 20);
+        if (round === 1) assert.notEqual(memory.hva, hva); // a view of its own
+        next.destroy();
+        assert.equal(typeof fresh.rewind(), 'object');
+      }
+      assert.equal(Buffer.compare(memory.u8.subarray(AREA_BYTES), before), 0, `round ${round}`);
+    }
+    resting.destroy();
     fresh.destroy();
   });
 }
