@@ -148,7 +148,11 @@ function anonymousBytes(pid: number): number {
 test('many sandboxes in the middle of a run: each goes on with what it had', async () => {
   await using engine = await Engine.open({ workers: 1 });
   const template = await engine.template('python');
-  const code = (i: number): string => `x = list(range(${i}, ${i} + 2000))\nprint('has', ${i}, flush=True)\nx.append(int(input()))\nprint(sum(x), len(x))\nprint(input())`;
+  const code = (i: number): string => `x = list(range(${i}, ${i} + 2000))
+print('has', ${i}, flush=True)
+x.append(int(input()))
+print(sum(x), len(x))
+print(input())`;
   const waiting = Array.from({ length: COUNT }, () => [0, 1].map(() => Promise.withResolvers<string>()));
   const results: Promise<unknown>[] = [];
   await engine.run(template, 'pass');
