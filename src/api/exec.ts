@@ -34,6 +34,10 @@ export const LimitFields = {
   open_files: Type.Optional(Type.Integer({ minimum: 8, description: 'Descriptors of one process; beyond: EMFILE.' })),
   disk_mb: Type.Optional(Type.Number({ minimum: 0, description: 'Data in files it writes; beyond: ENOSPC.' })),
   inodes: Type.Optional(Type.Integer({ minimum: 0, description: 'Files and directories it makes; beyond: ENOSPC.' })),
+  kernel_memory_mb: Type.Optional(Type.Number({
+    minimum: 1, maximum: 1024,
+    description: 'What the kernel keeps for it in its own memory: processes, mappings, open files, queues, names (limit "kernel-memory").',
+  })),
 };
 
 /** What a program gets, wherever it runs. */
@@ -61,7 +65,7 @@ export const ExecRequest = Type.Object({
 export type ExecRequest = Static<typeof ExecRequest>;
 
 /** Why a run ended. */
-export const ENDED = ['exit', 'signal', 'timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug'] as const;
+export const ENDED = ['exit', 'signal', 'timeout', 'cpu', 'memory', 'kernel-memory', 'output', 'cancelled', 'kernel-bug'] as const;
 
 /** How a run ended, without what it printed. */
 export const EndFields = {

@@ -37,7 +37,8 @@ export type SandboxInfo = Static<typeof SandboxInfo>;
 
 export const SandboxDetails = Type.Object({
   ...SandboxInfo.properties,
-  memory_bytes: Type.Number(), disk_bytes: Type.Number(), processes: Type.Number(), threads: Type.Number(), cpu_time_ms: Type.Number(), syscalls: Type.Number(),
+  memory_bytes: Type.Number(), disk_bytes: Type.Number(), kernel_memory_bytes: Type.Number(),
+  processes: Type.Number(), threads: Type.Number(), cpu_time_ms: Type.Number(), syscalls: Type.Number(),
   contexts: Type.Array(Type.String()),
 }, { title: 'SandboxDetails' });
 export type SandboxDetails = Static<typeof SandboxDetails>;

@@ -12,6 +12,7 @@ export interface LimitFlags {
   readonly files?: string;
   readonly disk?: string;
   readonly inodes?: string;
+  readonly kernelMemory?: string;
 }
 
 const MB = 2 ** 20;
@@ -22,7 +23,7 @@ export function limitsOf(flags: LimitFlags): LimitInit {
     ['timeoutMs', scaled(positive(flags.timeout, '--timeout'), 1000)], ['cpuTimeMs', scaled(positive(flags.cpuTime, '--cpu-time'), 1000)],
     ['outputBytes', scaled(positive(flags.output, '--output'), MB)], ['diskBytes', scaled(positive(flags.disk, '--disk'), MB)],
     ['processes', count(flags.processes, '--processes', 1)], ['files', count(flags.files, '--files', 8)],
-    ['inodes', count(flags.inodes, '--inodes', 1)],
+    ['inodes', count(flags.inodes, '--inodes', 1)], ['kernelMemoryBytes', scaled(positive(flags.kernelMemory, '--kernel-memory'), MB)],
   ];
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

@@ -40,6 +40,7 @@ function withRunFlags(command: Command): Command {
     .option('--files <count>', 'most open files of a process (default 4096)')
     .option('--disk <MB>', 'most data in files it writes (default 1024)')
     .option('--inodes <count>', 'most files and directories it makes (default 1048576)')
+    .option('--kernel-memory <MB>', 'end the run when the kernel keeps more than that in its own memory for it (default 160)')
     .option('--env <K=V>', 'set an environment variable; may be repeated', (value, all: string[]) => [...all, value], [] as string[])
     .option('--in <path[:guest]>', 'give it a file or directory of the host, which it may change for itself; may be repeated', repeated)
     .option('--out <guest:path>', 'copy files out when it has ended, also when it failed; * and ? work; may be repeated', repeated)

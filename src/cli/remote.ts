@@ -54,12 +54,13 @@ async function streamed(client: Offshoot, request: ExecRequest, signal: AbortSig
 }
 
 function limits(flags: RunFlags): Partial<ExecRequest> {
-  const { timeoutMs, cpuTimeMs, outputBytes, diskBytes, processes, files, inodes } = limitsOf(flags);
+  const { timeoutMs, cpuTimeMs, outputBytes, diskBytes, processes, files, inodes, kernelMemoryBytes } = limitsOf(flags);
   const memory = positive(flags.memory, '--memory');
   const all = {
     timeout_seconds: timeoutMs === undefined ? undefined : timeoutMs / 1000, cpu_seconds: cpuTimeMs === undefined ? undefined : cpuTimeMs / 1000,
     output_mb: outputBytes === undefined ? undefined : outputBytes / MB, disk_mb: diskBytes === undefined ? undefined : diskBytes / MB,
     memory_mb: memory, processes, open_files: files, inodes,
+    kernel_memory_mb: kernelMemoryBytes === undefined ? undefined : kernelMemoryBytes / MB,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

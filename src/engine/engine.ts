@@ -39,7 +39,7 @@ export interface EngineInit {
   /**
    * What one tenant may hold at a time. More sandboxes or memory: forks are refused ('tenant-limit'), runs wait. `cpus`, from 0.05: what would
    * use more is slowed down. More files, processes or open files: an errno for the program, and `limitsMet` of its result says so. More
-   * output: the run is ended. Default 2,048 sandboxes, of the rest any amount.
+   * output, or more of our own memory: the run is ended. `timeoutMs`: no run takes longer. Default 2,048 sandboxes, of the rest any amount.
    */
   readonly tenantLimits?: Partial<TenantLimits>;
   /** Host memory that sandboxes never get; default a sixteenth of all, from 128 MiB to 2 GiB. Error 'host-memory'. */
@@ -168,7 +168,8 @@ export class Engine {
     try {
       const { env, memoryBytes: usual } = defaultsOf(this.workers.header(name)); // known now, at the latest
       const memoryBytes = checkedMemory(init.memoryBytes, usual);
-      const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: name, env, output: lease.output };
+      const { place: { worker }, number, output, timeoutMsMax } = lease;
+      const place = { worker, number, id: randomUUID(), template: name, env, output, timeoutMsMax };
       const fork = { template: name, memoryBytes, pooled: true, reuse: init.reuse ?? false };
       return await performRun(place, { ...run, limits: { ...run.limits, memoryBytes } }, fork);
     } finally {

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { EndReason } from '../kernel/end.ts';
 import { exitCodeOf } from '../kernel/end.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { FOR_KEPT } from '../kernel/kernelmemory.ts';
 import { runSlice } from '../kernel/run.ts';
 import { saveKernel } from '../kernel/save.ts';
 import { signalName } from '../abi/linux/signal.ts';
@@ -13,6 +14,7 @@ import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { PageRuns } from '../vmm/layers.ts';
 import { hostClock } from '../host/clock.ts';
 import { branchMachine, freezeMemory, viewOfTemplate } from './branch.ts';
+import { HeapGuard, type HeapUser } from './heapguard.ts';
 import type { SavedKernel } from './guestkernel.ts';
 import { restoreGuestKernel } from './guestkernel.ts';
 import type { KvmHost } from './kvmhost.ts';
@@ -22,7 +24,7 @@ import type { SendOutput } from './outlet.ts';
 import type { LimitReached, RunEnd, RunOptions, StatefulOptions } from './protocol.ts';
 import { errnoOf, mountGiven } from './given.ts';
 import { applyRunLimits, begin } from './request.ts';
-import { STOPPED_EXIT, explainEnd } from './runend.ts';
+import { STOPPED_EXIT, explainEnd, type Timeout } from './runend.ts';
 import { dropUnchanged } from './rest.ts';
 import { rewind } from './rewind.ts';
 import { KeptPages } from './rewindheat.ts';
@@ -47,10 +49,13 @@ const UNHEARD: GuestEvents = { output: (_stream, _bytes, sent) => sent(), wake: 
 const PARK_MS_MAX = 1000;
 const PARK_SLICE_NS = 10_000_000;
 
+/** Of this process. */
+const heapGuard = new HeapGuard();
+
 const BLOCKED_FOREVER: StepState = { kind: 'blocked', wakeAtMs: Infinity };
 const ENDED: StepState = { kind: 'ended' };
 
-export class Guest implements Runnable {
+export class Guest implements Runnable, HeapUser {
   readonly machine: KvmMachine;
   readonly kernel: Kernel;
   private readonly host: KvmHost;
@@ -72,7 +77,7 @@ export class Guest implements Runnable {
   private stopReason: LimitReached = null;
   /** The run that waits for the file its program is in. */
   private unready: RunOptions | null = null;
-  private timeoutMs = 0;
+  private timeout: Timeout = { ms: 0, isTenants: false };
   private destroyed = false;
   /** `rewind` comes next: what is private then is also what earlier runs left so, and nobody counts it. */
   willBeRewound = false;
@@ -126,7 +131,7 @@ export class Guest implements Runnable {
   branch(onEnds: readonly ((end: RunEnd) => void)[]): Guest[] {
     const { host, template, kernel, machine } = this;
     this.outlet.flush();
-    const saved = { image: template.image, state: saveKernel(kernel), limits: kernel.limits };
+    const saved = { image: template.image, state: saveKernel(kernel), limits: kernel.limits, template: template.state };
     const copied = this.freeze();
     const guests: Guest[] = [];
     try {
@@ -145,7 +150,7 @@ export class Guest implements Runnable {
   private goOnAs(source: Guest, onEnd: (end: RunEnd) => void): void {
     this.hasRun = true;
     this.startedMs = source.startedMs;
-    this.timeoutMs = source.timeoutMs;
+    this.timeout = source.timeout;
     this.deadlineMs = source.deadlineMs;
     this.onEnd = onEnd;
     this.kernel.vfs.given.askAgain();
@@ -178,6 +183,7 @@ export class Guest implements Runnable {
     const start = performance.now();
     if (this.onEnd) this.finish(null);
     this.leave();
+    heapGuard.forget(this);
     this.destroyed = true;
     const kept = this.kept ?? new KeptPages(template.header.memoryBytes / PAGE_SIZE);
     try {
@@ -234,8 +240,8 @@ export class Guest implements Runnable {
     this.startedMs = performance.now();
     this.host.kvm.kicker.drain(); // a kick meant for what ran before would cost 50 µs
     if (this.isParked) this.forkTimeMs = 0; // it was there
-    this.timeoutMs = options.limits.timeoutMs;
-    if (this.timeoutMs > 0) this.deadlineMs = this.startedMs + this.timeoutMs;
+    this.timeout = { ms: options.limits.timeoutMs, isTenants: options.timeoutIsTenants ?? false };
+    if (this.timeout.ms > 0) this.deadlineMs = this.startedMs + this.timeout.ms;
     this.countsPages = options.countPages;
     if (options.strace) {
       this.kernel.traceTo((text) => this.outlet.write(TRACE_STREAM, Buffer.from(text)));
@@ -313,7 +319,7 @@ export class Guest implements Runnable {
     if (this.destroyed || this.onEnd === null) return ENDED;
     const now = performance.now();
     if (now >= this.deadlineMs) this.stopReason = 'timeout';
-    if (this.stopReason !== null) return this.finish(null);
+    if (this.stopReason !== null || this.kernel.endReason) return this.finish(this.kernel.endReason);
     const wantedMs = this.session?.tick(now) ?? Infinity;
     this.begunMs ||= hostClock.monotonicNs() / 1e6;
     if (this.unready) return { kind: 'blocked', wakeAtMs: this.deadlineMs };
@@ -321,7 +327,9 @@ export class Guest implements Runnable {
     const state = runSlice(this.kernel, Math.min(budgetNs, (Math.min(this.deadlineMs, wantedMs) - now) * 1e6));
     this.outlet.flush();
     this.account?.refresh();
+    heapGuard.note(this, this.kernel.ownMemory.bytes);
     this.session?.settle();
+    if (state.kind !== 'exited' && this.account?.hasPassed) return this.finish(this.account.passed);
     switch (state.kind) {
       case 'exited':
         return this.finish(state.reason);
@@ -345,6 +353,11 @@ export class Guest implements Runnable {
     if (this.destroyed) return;
     if (bytes) this.kernel.streams.stdin.push(bytes);
     else this.kernel.streams.stdin.close();
+    this.events.wake();
+  }
+
+  endForHeap(): void {
+    this.kernel.end({ kind: 'limit', limit: 'kernel-memory', detail: `its worker has no more room ${FOR_KEPT}, and this sandbox had the most` });
     this.events.wake();
   }
 
@@ -373,6 +386,7 @@ export class Guest implements Runnable {
     this.destroyed = true;
     if (this.onEnd) this.finish(null);
     this.leave();
+    heapGuard.forget(this);
     this.machine.destroy();
     this.template.release();
   }
@@ -403,7 +417,7 @@ export class Guest implements Runnable {
 
   private describe(reason: EndReason | null): RunEnd {
     const execTimeMs = performance.now() - this.startedMs;
-    const { limit, text } = explainEnd(reason, this.stopReason ?? 'cancelled', this.timeoutMs);
+    const { limit, text } = explainEnd(reason, this.stopReason ?? 'cancelled', this.timeout);
     return {
       exitCode: reason === null ? STOPPED_EXIT[limit ?? ''] ?? 130 : exitCodeOf(reason),
       signal: reason?.kind === 'signal' ? signalName(reason.signo) : limit === 'memory' ? 'SIGKILL' : null,

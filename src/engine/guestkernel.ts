@@ -61,11 +61,13 @@ export interface SavedKernel {
   readonly image: MappedImage;
   readonly state: KernelState;
   readonly limits: Partial<Limits>;
+  /** Of a branch: that of the template. */
+  readonly template?: KernelState;
 }
 
 /** The kernel of a fork: standing where the saved one stood. `machine` has its memory. */
-export function restoreGuestKernel(host: KvmHost, { image, state, limits }: SavedKernel, machine: Machine, output: Output): Kernel {
-  return restoreKernel(state, { ...bootOptions(host, image, machine, output), limits });
+export function restoreGuestKernel(host: KvmHost, { image, state, limits, template }: SavedKernel, machine: Machine, output: Output): Kernel {
+  return restoreKernel(state, { ...bootOptions(host, image, machine, output), limits }, template);
 }
 
 /** The kernel's byte strings: one character per UTF-8 byte. */

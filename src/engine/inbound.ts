@@ -22,7 +22,7 @@ const NAME_MAX_BYTES = 255;
 /** As far as a Date goes, to both sides. */
 const DATE_MS_MAX = 8.64e15;
 const FILE_TYPES: readonly FileEntry['type'][] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'device'];
-const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'output', 'cancelled', 'kernel-bug', null];
+const LIMITS: readonly LimitReached[] = ['timeout', 'cpu', 'memory', 'kernel-memory', 'output', 'cancelled', 'kernel-bug', null];
 const ERRNO_LIMITS = ['processes', 'files', 'diskBytes', 'inodes'].flatMap((name) => [name, `tenant.${name}`]);
 
 /** The message in `header`, rebuilt from checked fields; `bytesLength` is what came with it. Throws BadMessage. */
@@ -115,7 +115,8 @@ function fileEntry(entry: Fields): FileEntry {
 
 function stats(given: Fields): SandboxStats {
   return {
-    memoryBytes: count(given, 'memoryBytes'), diskBytes: count(given, 'diskBytes'), processes: count(given, 'processes'),
+    memoryBytes: count(given, 'memoryBytes'), diskBytes: count(given, 'diskBytes'),
+    kernelMemoryBytes: count(given, 'kernelMemoryBytes'), processes: count(given, 'processes'),
     threads: count(given, 'threads'), cpuTimeMs: amount(given, 'cpuTimeMs'), syscalls: count(given, 'syscalls'),
   };
 }

@@ -160,9 +160,9 @@ export class Job {
   }
 
   private describe(kernel: Kernel, reason: EndReason | null, isLost: boolean): RunEnd {
-    const { process, stop, options: { timeoutMs, request } } = this;
+    const { process, stop, options: { timeoutMs, timeoutIsTenants = false, request } } = this;
     const execTimeMs = this.startedMs === 0 ? 0 : performance.now() - this.startedMs;
-    const { limit, text: usual } = explainEnd(stop === null ? reason : null, stop, timeoutMs);
+    const { limit, text: usual } = explainEnd(stop === null ? reason : null, stop, { ms: timeoutMs, isTenants: timeoutIsTenants });
     const text = this.stopText ?? usual;
     const isKilled = reason?.kind === 'signal';
     return {

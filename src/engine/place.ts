@@ -13,6 +13,8 @@ export interface Lease {
   readonly number: number;
   /** Of its tenant's runs. */
   readonly output: TenantOutput;
+  /** The longest that one of them may take. */
+  readonly timeoutMsMax: number;
   /** Another number for messages, for something in the sandbox. */
   newNumber(): number;
   /** Room for copies of the sandbox, in the same process: all or none. Throws OffshootError. */
@@ -100,11 +102,11 @@ export class Place {
     if (this.timer) clearTimeout(this.timer);
   }
 
-  /** `newNumber` gives numbers that nobody else has; `output`, `more`: as in a lease. */
-  lease(kind: 'run' | 'fork', { output, newNumber, more }: Pick<Lease, 'output' | 'newNumber' | 'more'>, onRelease: () => void): Lease {
+  /** `newNumber` gives numbers that nobody else has; the rest is as in a lease. */
+  lease(kind: 'run' | 'fork', given: Pick<Lease, 'output' | 'timeoutMsMax' | 'newNumber' | 'more'>, onRelease: () => void): Lease {
     const runs = kind === 'run' ? 1 : 0;
     const lease = {
-      place: this, number: newNumber(), output, newNumber, more,
+      ...given, place: this, number: given.newNumber(),
       release: () => {
         if (!this.leases.delete(lease)) return;
         this.runs -= runs;

@@ -4,18 +4,19 @@
 import { OffshootError } from './errors.ts';
 import type { ProgramOptions, RunEnd } from './protocol.ts';
 import { Gathered, checkedSize, feed, monotonicMs, number, resultOf, type RunInit, type RunResult, type SandboxPlace } from './run.ts';
+import { cappedTimeout } from './tenantlimits.ts';
 
 /** Options that belong to the sandbox as a whole, or to sandboxes of one run. */
 const NOT_HERE: Readonly<Record<string, string>> = {
   cpuTimeMs: 'give it to fork()', memoryBytes: 'give it to fork()', processes: 'give it to fork()', files: 'give it to fork()',
-  diskBytes: 'give it to fork()', inodes: 'give it to fork()', mounts: 'write files with files.write()', collect: 'read files with files.read()',
-  collectBytes: 'read files with files.read()', onTrace: 'run it in a sandbox of its own', countPages: 'run it in a sandbox of its own',
+  diskBytes: 'give it to fork()', inodes: 'give it to fork()', kernelMemoryBytes: 'give it to fork()',
+  mounts: 'write files with files.write()', collect: 'read files with files.read()', collectBytes: 'read files with files.read()', onTrace: 'run it in a sandbox of its own', countPages: 'run it in a sandbox of its own',
 };
 const NO_CODE: Uint8Array = new Uint8Array();
 
 /** Checks a run. `env`: all its variables. Throws OffshootError 'bad-argument'. */
 export function programOptions(
-  request: ProgramOptions['request'], env: Readonly<Record<string, string>>, init: RunInit, code: Uint8Array = NO_CODE,
+  place: SandboxPlace, request: ProgramOptions['request'], env: Readonly<Record<string, string>>, init: RunInit, code: Uint8Array = NO_CODE,
 ): ProgramOptions {
   for (const [name, instead] of Object.entries(NOT_HERE)) {
     if ((init as Readonly<Record<string, unknown>>)[name] === undefined) continue;
@@ -25,7 +26,7 @@ export function programOptions(
   checkedSize(texts, code);
   if (texts.some((text) => text.includes('\0'))) throw new OffshootError('bad-argument', 'Arguments, environment and directory may not contain NUL.');
   return {
-    request, env, cwd: init.cwd ?? null, timeoutMs: number(init, 'timeoutMs', 0), outputBytes: number(init, 'outputBytes', 0),
+    request, env, cwd: init.cwd ?? null, ...cappedTimeout({ timeoutMs: number(init, 'timeoutMs', 0) }, place), outputBytes: number(init, 'outputBytes', 0),
     hasStdin: init.stdin !== undefined, ...(init.paced ? { paced: true } : {}),
   };
 }

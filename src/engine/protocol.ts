@@ -28,16 +28,21 @@ export interface RunLimits {
   readonly diskBytes: number;
   /** Files, directories and links made in the writable file systems. */
   readonly inodes: number;
+  /** Our own memory for it: kernel/kernelmemory.ts. */
+  readonly kernelMemoryBytes: number;
 }
 
 /** What a run may use when nobody says otherwise. */
 export const RUN_LIMITS: RunLimits = {
   timeoutMs: 0, cpuTimeMs: 0, memoryBytes: 512 << 20, outputBytes: 64 << 20, processes: DEFAULT_LIMITS.processesMax,
   files: DEFAULT_LIMITS.filesMax, diskBytes: DEFAULT_LIMITS.diskBytesMax, inodes: DEFAULT_LIMITS.inodesMax,
+  kernelMemoryBytes: DEFAULT_LIMITS.kernelMemoryMax,
 };
 
+/** Pages of our own memory count after each slice; of the others there is no more than there may be at any time. */
+export type TenantCount = Counted | 'kernelPages';
 /** What a tenant's sandboxes have together is counted in a table that its workers share: the columns, in their order. */
-export const COUNTED: readonly Counted[] = ['diskPages', 'inodes', 'processes', 'files'];
+export const COUNTED: readonly TenantCount[] = ['diskPages', 'inodes', 'processes', 'files', 'kernelPages'];
 /** A worker's row: a 32-bit count for each column. */
 export const ROW_BYTES = 4 * COUNTED.length;
 
@@ -46,7 +51,7 @@ export interface Account {
   readonly rows: number;
   readonly row: number;
   /** What the tenant may have of each; absent: any number. */
-  readonly limits: Readonly<Partial<Record<Counted, number>>>;
+  readonly limits: Readonly<Partial<Record<TenantCount, number>>>;
 }
 
 export type RunRequest =
@@ -103,6 +108,8 @@ export interface ProgramOptions {
   readonly cwd: string | null;
   /** From its start, not while it waits for others of its context; 0 for none. */
   readonly timeoutMs: number;
+  /** It is the longest that a run of its tenant may take. */
+  readonly timeoutIsTenants?: boolean;
   readonly outputBytes: number;
   readonly hasStdin: boolean;
   readonly paced?: boolean;
@@ -159,6 +166,8 @@ export interface SandboxStats {
   readonly memoryBytes: number;
   /** Of that, files it wrote. */
   readonly diskBytes: number;
+  /** Our own memory for it, about; no part of `memoryBytes`. */
+  readonly kernelMemoryBytes: number;
   /** Its processes, and their threads, without what it keeps for new interpreters. */
   readonly processes: number;
   readonly threads: number;
@@ -175,6 +184,8 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly limits: RunLimits;
+  /** Its `timeoutMs` is the longest that a run of its tenant may take. */
+  readonly timeoutIsTenants?: boolean;
   readonly strace: boolean;
   /** Standard input is empty: no `stdin` messages follow. */
   readonly noStdin?: boolean;
@@ -185,7 +196,7 @@ export interface RunOptions {
 }
 
 /** Why a run ended when it was not by the program itself. */
-export type LimitReached = 'timeout' | 'cpu' | 'memory' | 'output' | 'cancelled' | 'kernel-bug' | null;
+export type LimitReached = 'timeout' | 'cpu' | 'memory' | 'kernel-memory' | 'output' | 'cancelled' | 'kernel-bug' | null;
 
 /** How a run ended. */
 export interface RunEnd {

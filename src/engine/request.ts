@@ -38,10 +38,11 @@ export function begin(kernel: Kernel, options: RunOptions, base: Baseline): bool
 }
 
 /** Gives a kernel the limits of a run. */
-export function applyRunLimits(kernel: Kernel, { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes }: RunOptions['limits']): void {
+export function applyRunLimits(kernel: Kernel, limits: RunOptions['limits']): void {
+  const { cpuTimeMs, outputBytes, processes, files, diskBytes, inodes, kernelMemoryBytes } = limits;
   applyLimits(kernel, {
     cpuNsMax: cpuTimeMs > 0 ? cpuTimeMs * 1e6 : Infinity, outputBytesMax: outputBytes,
-    processesMax: processes, filesMax: files, diskBytesMax: diskBytes, inodesMax: inodes,
+    processesMax: processes, filesMax: files, diskBytesMax: diskBytes, inodesMax: inodes, kernelMemoryMax: kernelMemoryBytes,
   });
 }
 

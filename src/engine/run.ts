@@ -10,7 +10,7 @@ import {
   COLLECT_FILES_MAX, PIECE_BYTES_MAX, RUN_LIMITS, type CollectOptions, type ForkOptions, type RunEnd, type RunLimits, type RunRequest,
 } from './protocol.ts';
 import { Serve } from './serve.ts';
-import type { TenantOutput } from './tenantlimits.ts';
+import { cappedTimeout, type TenantOutput } from './tenantlimits.ts';
 import type { WorkerClient } from './workerclient.ts';
 
 /** Limits of one run. Passing one ends that run, or fails a call in it, and no other. */
@@ -31,6 +31,11 @@ export interface LimitInit {
   readonly diskBytes?: number;
   /** Files, directories and links it makes; default 1,048,576. Beyond: ENOSPC. */
   readonly inodes?: number;
+  /**
+   * What Offshoot keeps for it in its own memory, about: processes, mappings, open files, what waits in pipes and sockets, names; default 160 MiB,
+   * from 1 MiB to 1 GiB. Passing it ends the run (`limit: 'kernel-memory'`).
+   */
+  readonly kernelMemoryBytes?: number;
 }
 
 /** Options of one run; everything is optional. */
@@ -110,6 +115,7 @@ export interface PreparedRun {
 const PROCESSES_MAX = 4096;
 const MEMORY_BYTES_MAX = 2 ** 32;
 const MEMORY_BYTES_MIN = 16 << 20;
+const KERNEL_MEMORY_BYTES_MIN = 1 << 20, KERNEL_MEMORY_BYTES_MAX = 1 << 30;
 const COLLECT_BYTES = 64 << 20;
 const COLLECT_BYTES_MAX = 1 << 30;
 /** Code, arguments and environment of one run. */
@@ -165,6 +171,7 @@ export function checkedLimits(init: LimitInit, memoryBytes: number): RunLimits {
     memoryBytes: init.memoryBytes === undefined ? memoryBytes : number(init, 'memoryBytes', 1), outputBytes: number(init, 'outputBytes', 0),
     processes: whole(init, 'processes', 1, PROCESSES_MAX), files: whole(init, 'files', 8),
     diskBytes: number(init, 'diskBytes', 0), inodes: whole(init, 'inodes', 0),
+    kernelMemoryBytes: number(init, 'kernelMemoryBytes', KERNEL_MEMORY_BYTES_MIN, KERNEL_MEMORY_BYTES_MAX),
   };
 }
 
@@ -188,15 +195,15 @@ export function checkedMemory(asked: number | undefined, usual: number): number 
 }
 
 /** A limit out of the options, or its default. Throws OffshootError 'bad-argument'. */
-export function number(init: LimitInit, name: keyof RunLimits, min: number): number {
+export function number(init: LimitInit, name: keyof RunLimits, min: number, max = Infinity): number {
   const value = init[name] ?? RUN_LIMITS[name];
   if (typeof value !== 'number' || !(value >= min && value < Infinity)) throw new OffshootError('bad-argument', `${name} must be a number from ${min}.`);
+  if (value > max) throw new OffshootError('bad-argument', `${name} must be at most ${max}.`);
   return value;
 }
 
 function whole(init: LimitInit, name: keyof RunLimits, min: number, max = Infinity): number {
-  const value = number(init, name, min);
-  if (value > max) throw new OffshootError('bad-argument', `${name} must be at most ${max}.`);
+  const value = number(init, name, min, max);
   if (!Number.isInteger(value)) throw new OffshootError('bad-argument', `${name} must be a whole number.`);
   return value;
 }
@@ -211,6 +218,8 @@ export interface SandboxPlace {
   readonly env: Readonly<Record<string, string>>;
   /** What its tenant's runs print. */
   readonly output: TenantOutput;
+  /** The longest that one of them may take. */
+  readonly timeoutMsMax: number;
 }
 
 /** Sends the run and waits for its end. With `fork` the sandbox is made for it, and closed after it. Rejects when the worker is lost. */
@@ -221,9 +230,10 @@ export async function performRun(place: SandboxPlace, run: PreparedRun, fork?: F
   const output = new Gathered(place, run, () => worker.post({ type: 'cancel', sandbox, why: 'output' }), given);
   const cancel = (): void => worker.post({ type: 'cancel', sandbox });
   init.signal?.addEventListener('abort', cancel, { once: true });
+  const { timeoutMs, ...capped } = cappedTimeout(limits, place);
   const header = request.kind === 'code' ? { ...request, code: NO_CODE } : request;
   const options = {
-    request: header, limits, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
+    request: header, limits: { ...limits, timeoutMs }, ...capped, env: { ...place.env, ...init.env }, cwd, strace: init.onTrace !== undefined,
     countPages: init.countPages ?? false, ...(init.paced ? { paced: true } : {}), ...(init.stdin === undefined ? { noStdin: true } : {}),
     ...(given.listings.length > 0 ? { given: given.listings } : {}), ...(collect ? { collect } : {}),
   };

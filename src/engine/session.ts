@@ -8,6 +8,7 @@ import { PARK_PATH } from '../guest/park.ts';
 import type { EndReason } from '../kernel/end.ts';
 import { STREAMS } from '../kernel/fs/hoststream.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { kernelMemory } from '../kernel/kernelmemory.ts';
 import type { Credentials } from '../kernel/process/credentials.ts';
 import { exitGroup } from '../kernel/process/exit.ts';
 import { describeFault } from '../kernel/process/fault.ts';
@@ -191,6 +192,7 @@ export class Session {
     const { kernel } = this;
     return {
       memoryBytes: kernel.frames.usedPages * PAGE_SIZE, diskBytes: kernel.vfs.budget.usedPages * PAGE_SIZE,
+      kernelMemoryBytes: Math.ceil(kernelMemory(kernel)),
       processes: kernel.processes.size - 1, threads: kernel.tasks.size - 1, cpuTimeMs: kernel.cpuNs / 1e6, syscalls: kernel.syscallCount,
     };
   }

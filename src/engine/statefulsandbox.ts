@@ -69,7 +69,8 @@ export class StatefulSandbox {
   async run(code: string | Uint8Array, init: RunInit & { readonly context?: string } = {}): Promise<ContextResult> {
     const context = init.context ?? DEFAULT_CONTEXT;
     const bytes = typeof code === 'string' ? Buffer.from(code) : code;
-    const options = programOptions({ kind: 'cell', context, filename: init.filename ?? '<string>', argv: argvOf(init) }, init.env ?? {}, init, bytes);
+    const request = { kind: 'cell', context, filename: init.filename ?? '<string>', argv: argvOf(init) } as const;
+    const options = programOptions(this.place, request, init.env ?? {}, init, bytes);
     this.checkOpen();
     const result = await performProgram(this.place, this.lease.newNumber(), options, init, bytes);
     return { contextLost: false, contextFresh: false, ...result, context };
@@ -78,7 +79,7 @@ export class StatefulSandbox {
   /** Runs a program of the image: `argv[0]` is looked up in PATH. Any number at once. It ends with all its session on a time-out or `signal`. */
   async exec(argv: readonly string[], init: RunInit = {}): Promise<RunResult> {
     if (argv.length === 0) throw new OffshootError('bad-argument', 'exec needs a command.');
-    const options = programOptions({ kind: 'exec', argv, isBackground: false }, { ...this.place.env, ...init.env }, init);
+    const options = programOptions(this.place, { kind: 'exec', argv, isBackground: false }, { ...this.place.env, ...init.env }, init);
     this.checkOpen();
     return performProgram(this.place, this.lease.newNumber(), options, init);
   }
@@ -90,7 +91,7 @@ export class StatefulSandbox {
   async start(argv: readonly string[], init: Omit<RunInit, 'outputBytes' | 'capture' | 'onStdout' | 'onStderr' | 'paced'> = {}): Promise<Process> {
     if (argv.length === 0) throw new OffshootError('bad-argument', 'start needs a command.');
     const { stdin, signal } = init;
-    const options = programOptions({ kind: 'exec', argv, isBackground: true }, { ...this.place.env, ...init.env }, init);
+    const options = programOptions(this.place, { kind: 'exec', argv, isBackground: true }, { ...this.place.env, ...init.env }, init);
     this.checkOpen();
     const { worker, number: sandbox } = this.place;
     const job = this.lease.newNumber();

@@ -63,7 +63,8 @@ export class Template {
     const env = init.stateful ? { ...this.defaults.env, ...init.env } : this.defaults.env;
     const stateful = init.stateful ? { limits: checkedLimits(init, memoryBytes), env } : undefined;
     const lease = await this.place(init, memoryBytes, stateful);
-    const place = { worker: lease.place.worker, number: lease.number, id: randomUUID(), template: this.name, env, output: lease.output };
+    const { place: { worker }, number, output, timeoutMsMax } = lease;
+    const place = { worker, number, id: randomUUID(), template: this.name, env, output, timeoutMsMax };
     return stateful ? new StatefulSandbox(place, lease) : new Sandbox(place, memoryBytes, () => lease.release());
   }
 

@@ -1,5 +1,5 @@
-// What a tenant's sandboxes have together of pages of files, inodes, tasks and open files, in a worker: a table that all workers of the
-// tenant share, one row for each. A worker writes its own row only, so what one that was killed had is easy to take out (tenantledger.ts).
+// What a tenant's sandboxes have together of pages of files, inodes, tasks, open files and our own memory, in a worker: a table that all
+// workers of the tenant share, one row for each. A worker writes its own row only, so what one that was killed had is easy to take out (tenantledger.ts).
 //
 // Whether there is room is decided by adding first and looking at the sum then: however many workers ask at once, the limit holds.
 
@@ -8,14 +8,17 @@ import type { Arena } from '../host/arena.ts';
 import { mmap } from '../host/libc.ts';
 import type { Counted, OwnersBudget } from '../kernel/errnolimits.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { FOR_KEPT } from '../kernel/kernelmemory.ts';
 import { countTasks } from '../kernel/process/clone.ts';
-import { COUNTED, ROW_BYTES, type Account } from './protocol.ts';
+import type { EndReason } from '../kernel/end.ts';
+import { COUNTED, ROW_BYTES, type Account, type TenantCount } from './protocol.ts';
 
 const COLUMNS = COUNTED.length;
+const PAGE_BYTES = 4096;
 
 /** The table, and which row is this process's. */
 export class TenantAccount {
-  private readonly limits: Account['limits'];
+  readonly limits: Account['limits'];
   private readonly table: Int32Array;
   private readonly row: number;
 
@@ -52,6 +55,8 @@ export class GuestAccount implements OwnersBudget {
   private readonly account: TenantAccount;
   private readonly kernel: Kernel;
   private readonly own = COUNTED.map(() => 0);
+  /** By what it took of our own memory since it was last looked at, its tenant has too much. */
+  hasPassed = false;
 
   /** From now on the sandbox counts, with what it has already. */
   constructor(account: TenantAccount, kernel: Kernel) {
@@ -71,7 +76,7 @@ export class GuestAccount implements OwnersBudget {
     return false;
   }
 
-  note(what: Counted, amount: number): void {
+  note(what: TenantCount, amount: number): void {
     const column = COUNTED.indexOf(what);
     const more = amount - this.own[column];
     if (more !== 0) this.change(column, more);
@@ -89,6 +94,21 @@ export class GuestAccount implements OwnersBudget {
     this.note('inodes', budget.inodes);
     this.note('processes', countTasks(this.kernel));
     this.note('files', ipc.files);
+    this.noteMemory();
+  }
+
+  private noteMemory(): void {
+    const column = COUNTED.indexOf('kernelPages');
+    const before = this.own[column];
+    this.note('kernelPages', Math.ceil(this.kernel.ownMemory.bytes / PAGE_BYTES));
+    this.hasPassed = this.own[column] > before && !this.account.isWithin(column);
+  }
+
+  /** How a sandbox ends that `hasPassed`. */
+  get passed(): EndReason {
+    const megabytes = (this.account.limits.kernelPages ?? 0) * PAGE_BYTES / 2 ** 20;
+    const detail = `${megabytes} MB of the host's memory ${FOR_KEPT} by all sandboxes of this tenant`;
+    return { kind: 'limit', limit: 'kernel-memory', detail };
   }
 
   /** It is over, and has nothing any more. */

@@ -251,7 +251,9 @@ export class Workers {
     usage.memoryBytes += memoryBytes;
     this.guard.start();
     const { output } = usage;
-    return place.lease(request.kind, { output, newNumber: () => this.nextNumber++, more: (count) => this.more(place, request, count) }, () => {
+    const more = (count: number): Lease[] => this.more(place, request, count);
+    const given = { output, timeoutMsMax: this.init.tenant.timeoutMs, newNumber: () => this.nextNumber++, more };
+    return place.lease(request.kind, given, () => {
       usage.sandboxes--;
       usage.memoryBytes -= memoryBytes;
       if (usage.sandboxes === 0) this.usage.delete(tenant);

@@ -2,7 +2,7 @@
 
 import { signalName } from '../abi/linux/signal.ts';
 
-export type LimitName = 'memory' | 'output' | 'processes' | 'disk' | 'cpu';
+export type LimitName = 'memory' | 'output' | 'processes' | 'disk' | 'cpu' | 'kernel-memory';
 
 export type EndReason =
   /** The main process exited. */

@@ -13,6 +13,7 @@ import type { Vfs } from './fs/vfs.ts';
 import { IpcBudget } from './ipc/budget.ts';
 import { Futexes } from './ipc/futex.ts';
 import { SocketNames } from './ipc/socketnames.ts';
+import { KernelMemory } from './kernelmemory.ts';
 import { made } from './late.ts';
 import type { Late } from './late.ts';
 import { DEFAULT_LIMITS, PID_MAX } from './limits.ts';
@@ -108,6 +109,7 @@ export class Kernel {
   readonly timers = new Timers();
   readonly sched = new Scheduler();
   readonly cpuTime = new CpuTime(this);
+  readonly ownMemory = new KernelMemory(this);
   readonly futexes: Futexes;
   /** Bound sockets; restored sockets enter themselves. */
   readonly sockets = new SocketNames();
@@ -178,6 +180,11 @@ export class Kernel {
     return (this.#vfs = made(this.#vfs));
   }
 
+  /** Null until somebody looked for a file. */
+  get vfsIfMade(): Vfs | null {
+    return typeof this.#vfs === 'function' ? null : this.#vfs;
+  }
+
   set vfs(vfs: Late<Vfs>) {
     this.#vfs = vfs;
   }
@@ -185,7 +192,7 @@ export class Kernel {
   /** File systems that are not made yet will see them. */
   setLimits(limits: Limits): void {
     this.limits = limits;
-    if (typeof this.#vfs !== 'function') this.#vfs.budget.setLimits(limits);
+    this.vfsIfMade?.budget.setLimits(limits);
   }
 
   /** Counts something a program asked for and did not get: "ioctl 0x5401", "prctl 53", "/proc/xyz". */

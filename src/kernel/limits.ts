@@ -11,6 +11,8 @@ export interface Limits {
   readonly diskBytesMax: number;
   /** Files, directories and links made in the writable file systems, a template's included. */
   readonly inodesMax: number;
+  /** Bytes of our own memory for it: kernelmemory.ts. */
+  readonly kernelMemoryMax: number;
   /** CPU time of all tasks, nanoseconds. */
   readonly cpuNsMax: number;
 }
@@ -21,6 +23,7 @@ export const DEFAULT_LIMITS: Limits = {
   filesMax: 4096,
   diskBytesMax: 1 << 30,
   inodesMax: 1 << 20,
+  kernelMemoryMax: 160 << 20,
   cpuNsMax: Infinity,
 };
 

@@ -39,7 +39,7 @@ const TURN_MIN_NS = 1_250_000;
 /** Runs the sandbox for about `budgetNs` nanoseconds, or until it blocks or ends. */
 export function runSlice(kernel: Kernel, budgetNs: number): RunState {
   try {
-    return loop(kernel, budgetNs);
+    return checked(kernel, loop(kernel, budgetNs));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const detail = `${error.stack}\nlast calls:\n${lastCalls(kernel.ring).join('\n')}`;
@@ -48,6 +48,14 @@ export function runSlice(kernel: Kernel, budgetNs: number): RunState {
   } finally {
     kernel.cpuTime.end();
   }
+}
+
+/** Between slices: what we keep for the sandbox may have become too much. */
+function checked(kernel: Kernel, state: RunState): RunState {
+  if ((state.kind !== 'slice' && state.kind !== 'blocked') || !kernel.ownMemory.isTooMuch(state.kind === 'slice')) return state;
+  const reason: EndReason = { kind: 'limit', limit: 'kernel-memory', detail: kernel.ownMemory.limitText };
+  kernel.end(reason);
+  return { kind: 'exited', reason };
 }
 
 function loop(kernel: Kernel, budgetNs: number): RunState {

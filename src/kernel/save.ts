@@ -8,7 +8,7 @@ import type { ControlState } from './fs/control.ts';
 import type { HostStreamsState } from './fs/hoststream.ts';
 import type { ImageIndex } from './fs/imageindex.ts';
 import type { Inode } from './fs/inode.ts';
-import { buildVfs } from './fs/mounts.ts';
+import { buildVfs, sharedFiles } from './fs/mounts.ts';
 import { RestoredFs, saveFs } from './fs/savefs.ts';
 import type { FsState } from './fs/savefs.ts';
 import { syntheticMounts } from './fs/synthetic.ts';
@@ -94,10 +94,13 @@ export function saveKernel(kernel: Kernel): KernelState {
   };
 }
 
-/** A kernel that goes on where the saved one stood; the machine's memory must hold what it held then. */
-export function restoreKernel(state: KernelState, options: BootOptions): Kernel {
+/**
+ * A kernel that goes on where the saved one stood; the machine's memory must hold what it held then. `template`: of which the saved one was
+ * a fork.
+ */
+export function restoreKernel(state: KernelState, options: BootOptions, template = state): Kernel {
   const kernel = new Kernel(options, state);
-  const fs = lateFs(state, kernel, options.index);
+  const fs = lateFs(state, kernel, options.index, template);
   const inodes: Inode[] = [];
   const findInode = (id: number): Inode => (inodes[id] ??= kernel.vfs.loadInode(state.inodes[id]) ?? bug('restore: a mapped file is gone'));
   const mms = restoreMms(state.mms, kernel, findInode);
@@ -126,8 +129,12 @@ export function restoreKernel(state: KernelState, options: BootOptions): Kernel 
 }
 
 /** The file systems with all that is open, made when they are first looked at: most of a fork's restoring is this. */
-function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex): RestoredFs {
-  const makeVfs = (): Vfs => buildVfs(kernel, index, [syntheticMounts(kernel)], state.fs.vfs);
+function lateFs(state: KernelState, kernel: Kernel, index: ImageIndex, template: KernelState): RestoredFs {
+  const makeVfs = (): Vfs => {
+    const vfs = buildVfs(kernel, index, [syntheticMounts(kernel)], state.fs.vfs);
+    vfs.shared = sharedFiles(template.fs.vfs);
+    return vfs;
+  };
   const holdMapped = (vfs: Vfs): void => {
     for (const { id, users } of mappedInodes(state.mms)) {
       if (!vfs.holdInode(state.inodes[id], users)) bug('restore: a mapped file is gone');

@@ -63,6 +63,11 @@ export class WaitQueues {
   /** Called for each task woken, with its Wait still in `task.wait`. Set by the scheduler. */
   onWake: (task: Task) => void = () => {};
 
+  /** Queues that somebody waits on, and that somebody watches. */
+  get queueCount(): number {
+    return this.waiters.size + this.watchers.size;
+  }
+
   newQueue(): number {
     return this.next++;
   }

@@ -38,6 +38,8 @@ export const SETTINGS = {
   processes_per_key: { kind: 'whole', otherwise: 0, min: 0 },
   files_per_key: { kind: 'whole', otherwise: 0, min: 0 },
   output_mb_per_key: { kind: 'number', otherwise: 0, min: 0 },
+  kernel_memory_mb_per_key: { kind: 'number', otherwise: 0, min: 0 },
+  timeout_seconds_per_key: { kind: 'number', otherwise: 0, min: 0 },
   runs_per_day: { kind: 'whole', otherwise: 0, min: 0 },
   cpu_seconds_per_day: { kind: 'whole', otherwise: 0, min: 0 },
   idle_seconds: { kind: 'number', otherwise: 300, min: 0.1 },

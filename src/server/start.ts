@@ -144,6 +144,7 @@ function tenantLimits(settings: Settings): Partial<TenantLimits> {
   const limits = {
     cpus: settings.cpus, memoryBytes: mb(settings.memory_mb_per_key), diskBytes: mb(settings.disk_mb_per_key), inodes: settings.inodes_per_key,
     processes: settings.processes_per_key, files: settings.files_per_key, outputBytes: mb(settings.output_mb_per_key),
+    kernelMemoryBytes: mb(settings.kernel_memory_mb_per_key), timeoutMs: Math.ceil(settings.timeout_seconds_per_key * 1000),
   };
   return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit > 0));
 }

@@ -1,9 +1,10 @@
-// What a tenant's sandboxes have together, in several worker processes: files, inodes, processes, open files, output. One sandbox a
-// worker, so that each of a tenant's is in another process.
+// What a tenant's sandboxes have together, in several worker processes: files, inodes, processes, open files, output, our own memory; and
+// how long a run of it may take. One sandbox a worker, so that each of a tenant's is in another process.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Engine, type EngineInit, type StatefulSandbox } from '../../src/engine/index.ts';
+import { SLOW } from './enginehelp.ts';
 import { workerPids } from './workerhelp.ts';
 
 type Coded = Error & { code?: string };
@@ -142,8 +143,44 @@ test('output of the runs of a tenant that are under way: who passes it is ended,
   });
 });
 
+test('our own memory for a tenant, in two workers: who passes it is ended; another tenant is not; what has ended has none', async () => {
+  const make = (megabytes: number): string => `import os\nfor i in range(${megabytes} * 1100): os.mknod(f"/tmp/{i}")\nprint("made")`;
+  await withTenants({ tenantLimits: { kernelMemoryBytes: 10 * MB } }, async (fork) => {
+    const [one, two, stranger] = [await fork(), await fork(), await fork('b')];
+    assert.equal((await one.run(make(5))).limit, null);
+    const result = await two.run(make(6));
+    assert.deepEqual([result.limit, result.exitCode, result.stdout.length], ['kernel-memory', 137, 0]);
+    assert.equal(result.reason?.split(';')[0].replace(/\.$/, ''),
+      "kernel-memory limit: 10 MB of the host's memory for what is open, mapped, queued and named by all sandboxes of this tenant");
+    assert.match(await two.ended ?? '', /this tenant/);
+    assert.equal((await one.run('print(1)')).limit, null, 'it took nothing more');
+    assert.equal((await stranger.run(make(6))).stdout.toString(), 'made\n');
+    await Promise.all([one.close(), two.close()]);
+    assert.equal((await (await fork()).run(make(6))).stdout.toString(), 'made\n');
+  });
+});
+
+test('no run of a tenant takes longer than it may, whatever it asks for; its reason says so', async () => {
+  const timeoutMs = 700 * SLOW;
+  await withTenants({ tenantLimits: { timeoutMs }, sandboxes: 32 }, async (fork, engine) => {
+    const code = 'print("begun", flush=True)\nimport time; time.sleep(1000)';
+    const longest = `timed out after ${timeoutMs / 1000} s, the longest that a run of this tenant may take.`;
+    const template = await engine.template('python');
+    const [box, single] = [await fork(), await template.fork({ tenant: 'a' })];
+    for (const result of [
+      await engine.run('python', code, { tenant: 'a' }), await engine.run('python', code, { tenant: 'a', timeoutMs: 2 * timeoutMs }),
+      await single.run(code), await box.run(code), await box.exec(['python3', '-c', code]), await (await box.start(['python3', '-c', code])).wait(),
+    ]) assert.deepEqual([result.limit, result.reason, result.exitCode], ['timeout', longest, 124], result.stderr.toString());
+    const own = await engine.run('python', code, { tenant: 'a', timeoutMs: timeoutMs / 2 });
+    assert.deepEqual([own.limit, own.reason], ['timeout', `timed out after ${timeoutMs / 2000} s.`]);
+    const [copy] = await box.fork(1);
+    assert.equal((await copy.run(code)).reason, longest);
+    await Promise.all([copy.close(), single.close()]);
+  });
+});
+
 test('limits that cannot be are refused', async () => {
-  for (const tenantLimits of [{ diskBytes: -1 }, { files: NaN }, { outputBytes: '1' as unknown as number }]) {
+  for (const tenantLimits of [{ diskBytes: -1 }, { files: NaN }, { outputBytes: '1' as unknown as number }, { kernelMemoryBytes: -1 }, { timeoutMs: 0 }]) {
     await assert.rejects(Engine.open({ tenantLimits }), (error: Coded) => error.code === 'bad-argument');
   }
 });

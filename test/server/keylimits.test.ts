@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { bearer, newKeys, newService, type Answer, type TestService } from './serverhelp.ts';
 
-const { file, keys } = newKeys({}, {}, {}, {}, {}, {}, {});
+const { file, keys } = newKeys({}, {}, {}, {}, {}, {}, {}, {});
 let service: TestService;
 before(async () => {
   service = await newService({
     cpus: 0.2, memory_mb_per_key: 1100, disk_mb_per_key: 4, inodes_per_key: 60, processes_per_key: 12, files_per_key: 100, output_mb_per_key: 1,
+    kernel_memory_mb_per_key: 3,
     sandboxes: 2, concurrency: 3, requests_per_minute: 40, runs_per_day: 5, cpu_seconds_per_day: 1,
   }, file);
 });
@@ -41,6 +42,30 @@ test('output_mb_per_key', async () => {
   const { json } = await run(keys[1], 'import sys\nsys.stdout.write("x" * (2 << 20))');
   assert.deepEqual([json['ended'], (json['stdout'] as string).length], ['output', 1 << 20]);
   assert.match(json['reason'], /this tenant/);
+});
+
+test('kernel_memory_mb_per_key, and what one request may ask for', async () => {
+  const code = 'import mmap\nkept = []\nwhile True:\n  kept.append(mmap.mmap(-1, 4096))\n  kept[-1][0] = 1';
+  const { json } = await run(keys[7], code);
+  assert.equal(json['ended'], 'kernel-memory', JSON.stringify(json));
+  assert.match(json['reason'], /^kernel-memory limit: 3 MB .* this tenant\.$/);
+  const own = await run(keys[7], code, { kernel_memory_mb: 2 });
+  assert.match(own.json['reason'], /^kernel-memory limit: 2 MB .* in it\.$/);
+  assert.equal((await run(keys[7], '1', { kernel_memory_mb: 0.5 })).status, 422);
+});
+
+test('timeout_seconds_per_key: also of a program in the background, which has no limit else', async () => {
+  const short = await newService({ timeout_seconds_per_key: 1 }, file);
+  const { json: { id } } = await short.post('/v1/sandboxes', { memory_mb: 200 }, bearer(keys[7]));
+  const { json: { pid } } = await short.post(`/v1/sandboxes/${id}/processes`, { argv: ['sleep', '1000'] }, bearer(keys[7]));
+  const { json } = await short.post(`/v1/sandboxes/${id}/run`, { code: 'import time; time.sleep(1000)' }, bearer(keys[7]));
+  assert.deepEqual([json['ended'], json['reason']], ['timeout', 'timed out after 1 s, the longest that a run of this tenant may take.']);
+  let last: Answer | null = null;
+  for (let i = 0; i < 100 && last?.json['processes'][0]['exit_code'] !== 124; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    last = await short.get(`/v1/sandboxes/${id}/processes`, bearer(keys[7]));
+  }
+  assert.deepEqual([last?.json['processes'][0]['pid'], last?.json['processes'][0]['exit_code']], [pid, 124], last?.text);
 });
 
 test('cpus', async () => {

@@ -14,7 +14,7 @@ function end(change: object): unknown {
   return { type: 'end', call: 1, end: { ...END, ...change } };
 }
 
-const STATS = { memoryBytes: 1, diskBytes: 2, processes: 3, threads: 4, cpuTimeMs: 5.5, syscalls: 6 };
+const STATS = { memoryBytes: 1, diskBytes: 2, kernelMemoryBytes: 7, processes: 3, threads: 4, cpuTimeMs: 5.5, syscalls: 6 };
 const ENTRY = { name: 'a', type: 'file', target: null, mtimeMs: 1.5, size: 3, mode: 0o644, uid: 1000, gid: 1000 };
 
 function files(change: object): unknown {

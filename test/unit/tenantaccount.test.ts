@@ -24,19 +24,20 @@ function workers({ TenantAccount }: Module, limits: Account['limits']): { readon
   return { table, one: new TenantAccount(table, { row: 0, limits }), two: new TenantAccount(table, { row: 2, limits }) };
 }
 
-/** What an account looks at of a sandbox that has two pages of files, three inodes, one process and one open file, and those in the order of COUNTED. */
+/** What an account looks at of a sandbox: it has two pages of files, three inodes, a process, an open file, a page of our own memory (`has`: as in COUNTED). */
 function sandbox(): { readonly kernel: Kernel; readonly has: readonly number[] } {
   const bounds = new ErrnoLimits();
   const budget = new DiskBudget({ diskBytesMax: 1 << 20, inodesMax: 100 }, bounds), ipc = new IpcBudget(bounds);
   for (let i = 0; i < 2; i++) budget.takePage();
   for (let i = 0; i < 3; i++) budget.takeInode(0);
   ipc.files++;
-  const kernel = { bounds, vfs: { budget }, ipc, processes: new Map([[1, { tasks: [{}] }]]) } as unknown as Kernel;
-  return { kernel, has: [2, 3, 1, 1] };
+  const kernel = { bounds, vfs: { budget }, ipc, processes: new Map([[1, { tasks: [{}] }]]), ownMemory: { bytes: 5 } } as unknown as Kernel;
+  return { kernel, has: [2, 3, 1, 1, 1] };
 }
 
 const row = (table: Int32Array, number: number): number[] => [...table.subarray(number * COLUMNS, (number + 1) * COLUMNS)];
-const NONE = [0, 0, 0, 0];
+const NONE = [0, 0, 0, 0, 0];
+const ASKED: readonly Counted[] = ['diskPages', 'inodes', 'processes', 'files'];
 
 const CHECKS: Checks<Module> = {
   'a worker writes its own row, and sees all of them': (module) => {
@@ -74,8 +75,9 @@ const CHECKS: Checks<Module> = {
     kernel.vfs.budget.takeInode(0);
     kernel.processes.set(2, { tasks: [] } as unknown as Process); // a zombie
     kernel.ipc.files += 5;
+    kernel.ownMemory.bytes = 4097;
     account.refresh();
-    assert.deepEqual(row(table, 0), [has[0] - 1, has[1] + 1, has[2] + 1, has[3] + 5]);
+    assert.deepEqual(row(table, 0), [has[0] - 1, has[1] + 1, has[2] + 1, has[3] + 5, has[4] + 1]);
     const other = new module.GuestAccount(one, sandbox().kernel);
     account.close();
     assert.equal(kernel.bounds.owner, null);
@@ -84,7 +86,7 @@ const CHECKS: Checks<Module> = {
     assert.deepEqual(row(table, 0), NONE);
   },
   'what would be too much of all together is refused, and nothing is changed': (module) => {
-    for (const what of COUNTED) {
+    for (const what of ASKED) {
       const column = COUNTED.indexOf(what);
       const { has } = sandbox();
       const { table, one, two } = workers(module, { [what]: has[column] + 4 });
@@ -102,6 +104,24 @@ const CHECKS: Checks<Module> = {
       account.close();
       assert.equal(row(table, 0)[column], 0);
     }
+  },
+  'who takes the page of our own memory that is too much of all together is told; nobody else is': (module) => {
+    const { kernel } = sandbox();
+    const { one, two } = workers(module, { kernelPages: 10 });
+    const account = new module.GuestAccount(one, kernel);
+    const passes = (pages: number): boolean => {
+      kernel.ownMemory.bytes = pages * 4096;
+      account.refresh();
+      return account.hasPassed;
+    };
+    assert.deepEqual([passes(8), passes(10), passes(11)], [false, false, true]);
+    assert.deepEqual(account.passed, {
+      kind: 'limit', limit: 'kernel-memory',
+      detail: `${40 / 1024} MB of the host's memory for what is open, mapped, queued and named by all sandboxes of this tenant`,
+    });
+    two.add(COUNTED.indexOf('kernelPages'), 5);
+    assert.deepEqual([passes(8), passes(8), passes(9), passes(5)], [false, false, true, false]);
+    account.close();
   },
   'the kernel asks before it gives': (module) => {
     const limits: readonly (readonly [Counted, (kernel: Kernel) => boolean])[] = [
@@ -142,6 +162,10 @@ testWithMistakes('engine/tenantaccount.ts', tenantaccount, CHECKS, [
   ["this.note('inodes', budget.inodes);", ''],
   ["this.note('processes', countTasks(this.kernel));", ''],
   ["this.note('files', ipc.files);", ''],
+  ['this.noteMemory();', ''],
+  ["this.note('kernelPages', Math.ceil(this.kernel.ownMemory.bytes / PAGE_BYTES));", ''],
+  ['this.own[column] > before && ', ''],
+  [' && !this.account.isWithin(column)', ''],
   ['this.kernel.bounds.owner = null;', ''],
   ['for (const what of COUNTED) this.note(what, 0);', ''],
 ]);

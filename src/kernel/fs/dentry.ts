@@ -124,15 +124,19 @@ export function isUnlinked(dentry: Dentry): boolean {
 
 /** Path for /proc/self/fd, maps and error messages: from the real root, " (deleted)" appended as Linux does. "//toolong" beyond PATH_MAX. */
 export function pathOf(dentry: Dentry): string {
-  let path = '';
+  const names: string[] = [];
+  let length = 0;
   for (let at: Dentry | null = dentry; at;) {
-    if (path.length >= PATH_MAX) return '//toolong';
+    if (length >= PATH_MAX) return '//toolong';
     if (at.parent) {
-      path = `/${at.name}${path}`;
+      names.push(at.name);
+      length += at.name.length + 1;
       at = at.parent;
     } else at = at.mount?.at ?? null;
   }
-  if (path === '') path = '/';
+  names.push('');
+  // Joined at once: who keeps it (each mapping of a file) keeps no string that is made of hundreds of others.
+  const path = length === 0 ? '/' : names.reverse().join('/');
   return dentry.unlinked ? `${path} (deleted)` : path;
 }
 

@@ -31,7 +31,7 @@ export class FdTable {
   /** The open files of all tables of the sandbox. */
   private readonly counter: FileCount;
 
-  constructor(limit = 1024, counter: FileCount = { files: 0, bounds: new ErrnoLimits() }) {
+  constructor(limit = 1024, counter: FileCount = { files: 0, fileBytes: 0, bounds: new ErrnoLimits() }) {
     this.limit = limit;
     this.counter = counter;
   }
@@ -39,6 +39,11 @@ export class FdTable {
   /** The file, without a new reference; null when the descriptor is not open. */
   get(fd: number): File | null {
     return this.files[fd] ?? null;
+  }
+
+  /** Places, whether or not a descriptor is open there. */
+  get size(): number {
+    return this.files.length;
   }
 
   /** Number of open descriptors. */

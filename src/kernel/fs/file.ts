@@ -4,6 +4,7 @@
 
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ESPIPE } from '../../abi/linux/errno.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from '../../abi/linux/inotify.ts';
+import { fileCost } from '../costs.ts';
 import type { ErrnoLimits } from '../errnolimits.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
@@ -15,6 +16,8 @@ import { notifyFile } from './notify.ts';
 /** How many open file descriptions there are. */
 export interface FileCount {
   files: number;
+  /** What they take of our own memory. */
+  fileBytes: number;
   readonly bounds: ErrnoLimits;
 }
 
@@ -95,7 +98,7 @@ export abstract class File {
 
   unref(): void {
     if (--this.refs !== 0) return;
-    if (this.countedIn) this.countedIn.files--;
+    if (this.countedIn) this.count(this.countedIn, -1);
     this.release();
   }
 
@@ -104,7 +107,12 @@ export abstract class File {
   /** Counts it, until it is released. */
   countIn(counter: FileCount): void {
     this.countedIn = counter;
-    counter.files++;
+    this.count(counter, 1);
+  }
+
+  private count(counter: FileCount, sign: 1 | -1): void {
+    counter.files += sign;
+    counter.fileBytes += sign * fileCost(this.kind);
   }
 }
 

@@ -4,6 +4,9 @@
 // zeros". Chunks of up to 512 entries are typed arrays; a table restored from a saved state shares them with it (and
 // with every other fork) until the first change.
 
+import { COST } from '../costs.ts';
+import type { IndexCount } from '../mm/pagemap.ts';
+
 const CHUNK = 512;
 
 /** Flag: the page was written (it counts as disk use and is not in the image). */
@@ -29,10 +32,13 @@ export class FilePages {
   private chunks: Map<number, Uint32Array>;
   /** The chunks belong to a state too: copy before changing. */
   private shared: boolean;
+  private readonly count: IndexCount;
 
-  constructor(state: FilePagesState | null = null) {
+  constructor(count: IndexCount, state: FilePagesState | null = null) {
+    this.count = count;
     this.chunks = (state as Map<number, Uint32Array> | null) ?? new Map();
     this.shared = state !== null;
+    for (const chunk of this.chunks.values()) count.indexBytes += chunk.byteLength + COST.pageTable;
   }
 
   get isEmpty(): boolean {
@@ -53,6 +59,7 @@ export class FilePages {
       if (entry === 0) return;
       const grown = new Uint32Array(Math.min(CHUNK, Math.max(8, 2 ** Math.ceil(Math.log2(slot + 1)))));
       if (chunk) grown.set(chunk);
+      this.count.indexBytes += grown.byteLength - (chunk ? chunk.byteLength : -COST.pageTable);
       this.chunks.set(number, grown);
       chunk = grown;
     }
@@ -84,7 +91,9 @@ export class FilePages {
         removed(chunk[slot], index);
         chunk[slot] = 0;
       }
-      if (chunk.every((entry) => entry === 0)) this.chunks.delete(number);
+      if (!chunk.every((entry) => entry === 0)) continue;
+      this.chunks.delete(number);
+      this.count.indexBytes -= chunk.byteLength + COST.pageTable;
     }
   }
 

@@ -21,6 +21,13 @@ export interface RecordLock {
   readonly end: number;
 }
 
+/** What the file systems give to lists of locks. */
+export interface LockParts {
+  readonly waits: WaitQueues;
+  /** Locks that are held, in all lists of a sandbox. */
+  readonly held: { locks: number };
+}
+
 /** Record locks one inode may have. */
 const RECORDS_MAX = 4096;
 
@@ -30,14 +37,28 @@ export class LockList {
   private readonly whole: Map<LockOwner, number>;
   /** Wait queue woken when a lock is released. */
   readonly queue: number;
-  private readonly waits: WaitQueues;
+  private readonly parts: LockParts;
+  /** As counted in `held`. */
+  private counted = 0;
 
   /** `queue` is the saved one when it is restored: tasks may wait on it. */
-  constructor(waits: WaitQueues, records: readonly RecordLock[] = [], whole = new Map<LockOwner, number>(), queue = waits.newQueue()) {
-    this.waits = waits;
+  constructor(parts: LockParts, records: readonly RecordLock[] = [], whole = new Map<LockOwner, number>(), queue = parts.waits.newQueue()) {
+    this.parts = parts;
     this.queue = queue;
     this.records = records;
     this.whole = whole;
+    this.count();
+  }
+
+  private count(): void {
+    const now = this.records.length + this.whole.size;
+    this.parts.held.locks += now - this.counted;
+    this.counted = now;
+  }
+
+  private changed(): void {
+    this.count();
+    this.parts.waits.wake(this.queue);
   }
 
   get isEmpty(): boolean {
@@ -68,28 +89,29 @@ export class LockList {
     if (wanted.type !== F_UNLCK) kept.push(merged);
     if (kept.length > RECORDS_MAX) return -ENOLCK;
     this.records = kept.sort((a, b) => a.start - b.start);
-    this.waits.wake(this.queue);
+    this.changed();
     return 0;
   }
 
   /** flock(2): 0 or -EAGAIN. `mode` is LOCK_SH or LOCK_EX; a change of mode gives the old lock up first, as Linux does. */
   lockWhole(owner: LockOwner, mode: number): number {
     if (this.whole.get(owner) === mode) return 0;
-    if (this.whole.delete(owner)) this.waits.wake(this.queue);
+    if (this.whole.delete(owner)) this.changed();
     for (const held of this.whole.values()) if (held === LOCK_EX || mode === LOCK_EX) return -EAGAIN;
     this.whole.set(owner, mode);
+    this.count();
     return 0;
   }
 
   unlockWhole(owner: LockOwner): void {
-    if (this.whole.delete(owner)) this.waits.wake(this.queue);
+    if (this.whole.delete(owner)) this.changed();
   }
 
   /** Everything `owner` holds goes: its last descriptor here was closed. */
   releaseOwner(owner: LockOwner): void {
     const before = this.records.length;
     this.records = this.records.filter((lock) => lock.owner !== owner);
-    if (this.whole.delete(owner) || this.records.length !== before) this.waits.wake(this.queue);
+    if (this.whole.delete(owner) || this.records.length !== before) this.changed();
   }
 
   /** All locks, for savefs and /proc/locks. */

@@ -125,7 +125,6 @@ export class MemDir extends MemInode {
     const inode = this.lookup(name);
     if (typeof inode === 'number') return inode;
     this.erase(name, inode);
-    this.fs.giveEntry(name);
     inode.unlinked();
     return 0;
   }
@@ -136,7 +135,6 @@ export class MemDir extends MemInode {
     if (!(inode instanceof MemDir)) return -ENOTDIR;
     if (inode.count > 0) return -ENOTEMPTY;
     this.erase(name, inode);
-    this.fs.giveEntry(name);
     inode.unlinked(2);
     return 0;
   }
@@ -147,14 +145,11 @@ export class MemDir extends MemInode {
     const inode = this.lookup(name);
     if (typeof inode === 'number') return inode;
     const victim = toDir.lookup(toName);
-    if (typeof victim === 'number') {
-      if (!this.fs.takeEntry(toName)) return -ENOSPC;
-    } else {
-      if (victim === inode) return 0;
-      if (!exchange && victim instanceof MemDir && victim.count > 0) return -ENOTEMPTY;
-      toDir.erase(toName, victim);
-    }
-    this.erase(name, inode);
+    if (victim === inode) return 0;
+    if (!exchange && victim instanceof MemDir && victim.count > 0) return -ENOTEMPTY;
+    if (!this.payFor(name, toDir, toName, exchange)) return -ENOSPC;
+    if (typeof victim !== 'number') toDir.erase(toName, victim, true);
+    this.erase(name, inode, exchange);
     toDir.insert(toName, inode);
     inode.restamped();
     if (exchange && typeof victim !== 'number') {
@@ -162,12 +157,20 @@ export class MemDir extends MemInode {
       victim.restamped();
       return 0;
     }
-    this.fs.giveEntry(name);
     if (typeof victim !== 'number') victim.unlinked(victim.isDirectory() ? 2 : 1);
     return 0;
   }
 
-  /** Enters a name that is not there. The inode's own link count is the caller's business. */
+  /** Room for what a rename enters; names of the image are not paid for. */
+  private payFor(name: string, toDir: MemDir, toName: string, exchange: boolean): boolean {
+    const isPaid = toDir.entries.has(toName);
+    if (!isPaid && !this.fs.takeEntry(toName)) return false;
+    if (!exchange || this.entries.has(name) || this.fs.takeEntry(name)) return true;
+    if (!isPaid) this.fs.giveEntry(toName);
+    return false;
+  }
+
+  /** Enters a name that is not there, and is paid for. The inode's own link count is the caller's business. */
   private insert(name: string, inode: MemInode): void {
     this.own();
     this.entries.set(name, { ino: inode.ino, type: (inode.mode & S_IFMT) >> 12, cookie: this.nextCookie++ });
@@ -176,9 +179,11 @@ export class MemDir extends MemInode {
     this.modified();
   }
 
-  private erase(name: string, inode: MemInode): void {
+  /** `staysPaid`: it will be entered again. */
+  private erase(name: string, inode: MemInode, staysPaid = false): void {
     this.own();
     if (!this.entries.delete(name)) this.removed.add(name);
+    else if (!staysPaid) this.fs.giveEntry(name);
     if ((inode.mode & S_IFMT) === S_IFDIR) this.nlink--;
     this.resize();
     this.modified();

@@ -29,7 +29,7 @@ export class MemFile extends MemInode {
 
   constructor(fs: MemFs, state: InodeState) {
     super(fs, state);
-    this.pages = new FilePages(state.pages);
+    this.pages = new FilePages(fs.parts.frames, state.pages);
     this.lowerBytes = state.lowerBytes;
     this.dirtyPages = state.dirtyPages;
     this.seals = state.seals;

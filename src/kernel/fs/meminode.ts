@@ -7,6 +7,7 @@
 import { EEXIST, ELOOP, ENODATA, ENOSPC, ENXIO, EOPNOTSUPP, EROFS } from '../../abi/linux/errno.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/linux/fcntl.ts';
 import { S_IALLUGO, S_IFMT } from '../../abi/linux/stat.ts';
+import { COST } from '../costs.ts';
 import type { Task } from '../process/task.ts';
 import type { Wait } from '../wait.ts';
 import type { File } from './file.ts';
@@ -145,6 +146,8 @@ export class MemInode extends Inode {
 
   override release(): void {
     notifyGone(this);
+    for (const name of this.listxattr()) this.fs.budget.giveMeta(name.length + (this.xattrs?.get(name)?.length ?? 0) + COST.xattr);
+    this.xattrs = null;
     this.fs.free(this);
   }
 
@@ -189,7 +192,8 @@ export class MemInode extends Inode {
     for (const [key, bytes] of this.xattrs ?? []) total += key.length + bytes.length;
     const more = (old ? 0 : name.length) + value.length - (old?.length ?? 0);
     if (total + more > XATTR_BYTES_MAX) return -ENOSPC;
-    if (more > 0 ? !this.fs.budget.takeMeta(more) : (this.fs.budget.giveMeta(-more), false)) return -ENOSPC;
+    const cost = more + (old ? 0 : COST.xattr);
+    if (cost > 0 ? !this.fs.budget.takeMeta(cost) : (this.fs.budget.giveMeta(-cost), false)) return -ENOSPC;
     this.xattrs = new Map(this.xattrs ?? []).set(name, value.slice());
     this.restamped();
     return 0;
@@ -202,7 +206,7 @@ export class MemInode extends Inode {
     const rest = new Map(this.xattrs ?? []);
     rest.delete(name);
     this.xattrs = rest.size > 0 ? rest : null;
-    this.fs.budget.giveMeta(name.length + old.length);
+    this.fs.budget.giveMeta(name.length + old.length + COST.xattr);
     this.restamped();
     return 0;
   }

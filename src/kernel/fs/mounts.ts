@@ -9,7 +9,7 @@ import type { ImageIndex } from './imageindex.ts';
 import { DiskBudget, MemFs } from './tmpfs.ts';
 import type { BudgetState, MemFsState } from './tmpfs.ts';
 import { Vfs } from './vfs.ts';
-import type { VfsKernel } from './vfs.ts';
+import type { SharedFiles, VfsKernel } from './vfs.ts';
 
 /** st_dev of the file systems in memory: makedev(0, n). */
 export const DEV_ROOT = 0x1b, DEV_TMP = 0x1c, DEV_SHM = 0x1d, DEV_MEMFD = 0x01;
@@ -41,6 +41,12 @@ export function buildVfs(kernel: VfsKernel, index: ImageIndex, attach: readonly 
   vfs.mount('/dev/shm', () => vfs.memory.shm.root, { type: 'tmpfs', magic: TMPFS_MAGIC, options: 'rw,nosuid,nodev,relatime' });
   vfs.given.restore(state?.given ?? []);
   return vfs;
+}
+
+/** What the forks of a template with this state share. */
+export function sharedFiles({ budget, root, tmp, shm, memfd, given }: VfsState): SharedFiles {
+  const saved = [root, tmp, shm, memfd, ...given.map(({ fs }) => fs)].reduce((sum, { inodes }) => sum + inodes.size, 0);
+  return { metaBytes: budget.metaBytes, made: budget.inodes, saved };
 }
 
 /** State of the writable file systems; open files and the rest are savefs's. */

@@ -69,12 +69,17 @@ const known = new Map<string, Names>();
 const KNOWN_MAX = 1024;
 const KNOWN_LENGTH_MAX = 256;
 
+function copyOf(name: string): string {
+  return String.fromCharCode(...Array.from(name, (character) => character.charCodeAt(0)));
+}
+
 function namesOf(path: string): Names {
   const found = known.get(path);
   if (found !== undefined) return found;
   const names = path.split('/').filter((name) => name !== '');
   const made = { isAbsolute: path.startsWith('/'), names, slash: path.endsWith('/') };
-  if (path.length > KNOWN_LENGTH_MAX) return made;
+  // V8 makes a part of a string a view of the whole, which a name that is kept would hold.
+  if (path.length > KNOWN_LENGTH_MAX) return { ...made, names: names.map(copyOf) };
   if (known.size >= KNOWN_MAX) known.clear();
   known.set(path, made);
   return made;

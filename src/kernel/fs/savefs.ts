@@ -386,7 +386,7 @@ function restoreLocks(states: readonly LocksState[], vfs: Vfs, loader: Loader, t
       const owner = loader.owner(ref, tables);
       if (owner) whole.set(owner, mode);
     }
-    inode.locks = new LockList(vfs.kernel.waits, records, whole, state.queue);
+    inode.locks = new LockList(vfs.locks, records, whole, state.queue);
     vfs.locked.add(inode);
   }
 }

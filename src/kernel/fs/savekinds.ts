@@ -129,7 +129,7 @@ const inotifyKind: FileKind = {
   restore(state, loader): File {
     const saved = state.extra as InotifyState<InodeRef>;
     const watches = saved.watches.map((watch) => ({ ...watch, inode: watch.inode && loader.inode(watch.inode) }));
-    return new Inotify(loader.kernel.waits, { ...saved, watches }, state.flags);
+    return new Inotify(loader.kernel, { ...saved, watches }, state.flags);
   },
 };
 

@@ -15,6 +15,7 @@ import { ENOSPC } from '../../abi/linux/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../abi/linux/stat.ts';
 import type { Host } from '../../platform.ts';
 import { bug } from '../bug.ts';
+import { COST } from '../costs.ts';
 import { ErrnoLimits } from '../errnolimits.ts';
 import type { Limits } from '../limits.ts';
 import type { Frames } from '../mm/frames.ts';
@@ -27,13 +28,10 @@ import type { InodeState } from './meminode.ts';
 
 /** What file systems need of the kernel. Kernel has it. */
 export interface FsParts {
-  readonly frames: Pick<Frames, 'tryAlloc' | 'ref' | 'unref' | 'refs' | 'bytes' | 'reclaim' | 'freePages' | 'limitPages'>;
+  readonly frames: Pick<Frames, 'tryAlloc' | 'ref' | 'unref' | 'refs' | 'bytes' | 'reclaim' | 'freePages' | 'limitPages' | 'indexBytes'>;
   readonly host: Pick<Host, 'blob'>;
   readonly clock: { realtimeNs(): bigint };
 }
-
-/** Host memory an inode and a directory entry are counted as, bytes, besides names, targets and attributes. */
-const INODE_COST_BYTES = 1000, ENTRY_COST_BYTES = 200;
 
 /** Frames that file data leaves to programs: a full disk must not end the sandbox. */
 const RESERVE_PAGES = 1024;
@@ -215,6 +213,11 @@ export class MemFs {
     return inode;
   }
 
+  /** Inodes that are objects, and saved ones; and how many are known to be gone. */
+  get counts(): { readonly inodes: number; readonly gone: number } {
+    return { inodes: this.live.size + this.base.size, gone: this.freed.size };
+  }
+
   /** Adds users to an inode, without making it. */
   hold(ino: number, users: number): void {
     const known = this.live.get(ino);
@@ -224,7 +227,7 @@ export class MemFs {
 
   /** A new inode without a name (nlink 0), or -ENOSPC. */
   newInode(mode: number, uid: number, gid: number, rdev: number, target = ''): MemInode | number {
-    if (!this.budget.takeInode(INODE_COST_BYTES + target.length)) return -ENOSPC;
+    if (!this.budget.takeInode(COST.inode + target.length)) return -ENOSPC;
     const now = this.now();
     const inode = this.adopt({
       ino: this.nextIno++, mode, uid, gid, nlink: 0, rdev, sizeBytes: target.length, atime: now, mtime: now, ctime: now, btime: now,
@@ -239,15 +242,15 @@ export class MemFs {
     if (this.freed.has(inode.ino)) return;
     this.live.delete(inode.ino);
     if (this.base.has(inode.ino) || this.lower?.has(inode.ino)) this.freed.add(inode.ino);
-    if (!this.lower?.has(inode.ino)) this.budget.giveInode(INODE_COST_BYTES + inode.target.length);
+    if (!this.lower?.has(inode.ino)) this.budget.giveInode(COST.inode + inode.target.length);
   }
 
   takeEntry(name: string): boolean {
-    return this.budget.takeMeta(ENTRY_COST_BYTES + name.length);
+    return this.budget.takeMeta(COST.entry + name.length);
   }
 
   giveEntry(name: string): void {
-    this.budget.giveMeta(ENTRY_COST_BYTES + name.length);
+    this.budget.giveMeta(COST.entry + name.length);
   }
 
   /** A frame for file data, charged to the disk; -ENOSPC when the disk is full, or memory so that programs would run out of it. */

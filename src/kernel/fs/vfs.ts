@@ -17,6 +17,7 @@ import { File } from './file.ts';
 import { GivenFiles } from './given.ts';
 import type { Inode } from './inode.ts';
 import { LockList } from './locks.ts';
+import type { LockParts } from './locks.ts';
 import { MemFile } from './memfile.ts';
 import { openAt, openDentry } from './open.ts';
 import { lookupAt } from './path.ts';
@@ -56,16 +57,30 @@ export interface MemFileSystems {
   readonly memfd: MemFs;
 }
 
+/** What forks of a template have of its files together: of DiskBudget, and inodes that MemFs keeps saved. */
+export interface SharedFiles {
+  readonly metaBytes: number;
+  readonly made: number;
+  readonly saved: number;
+}
+
+/** Inodes without locks that are remembered in any case. */
+const LOCKED_MIN = 64;
+
 export class Vfs {
   readonly kernel: VfsKernel;
   readonly budget: DiskBudget;
   readonly memory: MemFileSystems;
   readonly root: Dentry;
+  shared: SharedFiles = { metaBytes: 0, made: 0, saved: 0 };
   readonly mounts: Mount[] = [];
   /** Files of the host, given by the caller. */
   readonly given = new GivenFiles(this);
   /** Inodes that have, or had, locks. */
   readonly locked = new Set<Inode>();
+  readonly locks: LockParts;
+  /** When as many inodes are in `locked`, those that have none any more are taken out. */
+  private lockedMax = LOCKED_MIN;
   private readonly openers = new Map<number, SpecialOpener>();
   /** Finds inodes of file systems that are not in memory, by st_dev. */
   private readonly finders = new Map<number, (ref: InodeRef) => Inode | null>();
@@ -75,6 +90,7 @@ export class Vfs {
   constructor(kernel: VfsKernel, budget: DiskBudget, memory: MemFileSystems, isRestored = false) {
     this.isRestored = isRestored;
     this.kernel = kernel;
+    this.locks = { waits: kernel.waits, held: { locks: 0 } };
     this.budget = budget;
     this.memory = memory;
     this.root = new Dentry('/', null, () => memory.root.root);
@@ -182,8 +198,16 @@ export class Vfs {
 
   /** The lock list of an inode, made when it has none. */
   locksOf(inode: Inode): LockList {
+    if (this.locked.size >= this.lockedMax) this.forgetUnlocked();
     this.locked.add(inode);
-    return (inode.locks ??= new LockList(this.kernel.waits));
+    return (inode.locks ??= new LockList(this.locks));
+  }
+
+  private forgetUnlocked(): void {
+    for (const inode of this.locked) {
+      if (inode.locks === null || (inode.locks.isEmpty && this.locks.waits.tasksOn(inode.locks.queue).length === 0)) this.locked.delete(inode);
+    }
+    this.lockedMax = Math.max(LOCKED_MIN, 2 * this.locked.size);
   }
 
   /** Gives back frames of the page cache that nobody maps: called when memory is short. Returns how many. */

@@ -16,11 +16,20 @@ export const FILES_IN_FLIGHT_MAX = 1024;
 
 export class IpcBudget {
   pipePages = 0;
+  /** Bytes that the buffers of pipes take. */
+  pipeBytes = 0;
   socketBytes = 0;
+  /** What is in them, with what was read of a message that is not read to its end. */
+  messageBytes = 0;
+  messages = 0;
   sockets = 0;
   filesInFlight = 0;
+  /** Watches of inotify, and events that wait to be read. */
+  inotifyWatches = 0;
+  inotifyEvents = 0;
   /** Open files of all processes, counted by FdTable. */
   files = 0;
+  fileBytes = 0;
   readonly bounds: ErrnoLimits;
 
   constructor(bounds = new ErrnoLimits()) {

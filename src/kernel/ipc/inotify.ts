@@ -16,6 +16,7 @@ import { AnonInode } from '../fs/pseudo.ts';
 import type { Task } from '../process/task.ts';
 import { waitOn } from '../wait.ts';
 import type { Wait, WaitQueues } from '../wait.ts';
+import type { IpcBudget } from './budget.ts';
 
 const O_NONBLOCK = 0o4000;
 const NAME = 'anon_inode:inotify';
@@ -23,9 +24,11 @@ const NAME = 'anon_inode:inotify';
 export const INOTIFY_WATCHES_MAX = 8192, INOTIFY_INSTANCES_MAX = 128, INOTIFY_EVENTS_MAX = 16384;
 /** Events that wait in all queues of a sandbox together: they are kept in the worker's heap. */
 const SANDBOX_EVENTS_MAX = 4 * INOTIFY_EVENTS_MAX;
-const waiting = new WeakMap<WaitQueues, { events: number }>();
 /** What of a watch's mask is kept. */
 const KEPT = IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK;
+
+/** What the kernel gives to it. */
+export interface InotifyKernel { readonly waits: WaitQueues; readonly ipc: IpcBudget }
 
 interface Event {
   readonly wd: number;
@@ -51,25 +54,23 @@ export class Inotify extends File implements Watcher {
   private readonly queue: number;
   private lastWd: number;
   private readonly events: Event[];
-  /** All that wait in this sandbox. */
-  private readonly all: { events: number };
+  private readonly budget: IpcBudget;
   private readonly watched = new Map<number, { readonly watch: Watch; readonly inode: Inode | null }>();
 
-  constructor(waits: WaitQueues, state: InotifyState<Inode>, flags: number) {
+  constructor({ waits, ipc }: InotifyKernel, state: InotifyState<Inode>, flags: number) {
     super(new AnonInode(NAME, state.queue + 10_000), flags & O_NONBLOCK, NAME);
     this.waits = waits;
+    this.budget = ipc;
     this.queue = state.queue;
     this.uid = state.uid;
     this.lastWd = state.lastWd;
     this.events = [...state.events];
-    this.all = waiting.get(waits) ?? { events: 0 };
-    this.all.events += this.events.length;
-    waiting.set(waits, this.all);
+    ipc.inotifyEvents += this.events.length;
     for (const { wd, mask, inode } of state.watches) this.attach(inode, { wd, mask, watcher: this });
   }
 
-  static make(waits: WaitQueues, uid: number, flags: number): Inotify {
-    return new Inotify(waits, { queue: waits.newQueue(), uid, lastWd: 0, events: [], watches: [] }, flags);
+  static make(kernel: InotifyKernel, uid: number, flags: number): Inotify {
+    return new Inotify(kernel, { queue: kernel.waits.newQueue(), uid, lastWd: 0, events: [], watches: [] }, flags);
   }
 
   get watchCount(): number {
@@ -93,6 +94,7 @@ export class Inotify extends File implements Watcher {
   private attach(inode: Inode | null, watch: Watch): void {
     if (inode !== null) (inode.watches ??= []).push(watch);
     this.watched.set(watch.wd, { watch, inode });
+    this.budget.inotifyWatches++;
   }
 
   /** inotify_rm_watch(2): 0 or -EINVAL. */
@@ -119,7 +121,7 @@ export class Inotify extends File implements Watcher {
   }
 
   ended(watch: Watch): void {
-    this.watched.delete(watch.wd);
+    if (this.watched.delete(watch.wd)) this.budget.inotifyWatches--;
     this.push({ wd: watch.wd, mask: IN_IGNORED, cookie: 0, name: '' });
   }
 
@@ -127,10 +129,10 @@ export class Inotify extends File implements Watcher {
   private push(event: Event): void {
     const last = this.events.at(-1);
     if (last && last.wd === event.wd && last.mask === event.mask && last.cookie === event.cookie && last.name === event.name) return;
-    const hasRoom = this.events.length < INOTIFY_EVENTS_MAX && this.all.events < SANDBOX_EVENTS_MAX;
+    const hasRoom = this.events.length < INOTIFY_EVENTS_MAX && this.budget.inotifyEvents < SANDBOX_EVENTS_MAX;
     if (!hasRoom && last?.mask === IN_Q_OVERFLOW) return;
     this.events.push(hasRoom ? event : { wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' });
-    this.all.events++;
+    this.budget.inotifyEvents++;
     this.waits.wake(this.queue);
   }
 
@@ -146,7 +148,7 @@ export class Inotify extends File implements Watcher {
     }
     if (taken === 0) return -EINVAL;
     this.events.splice(0, taken);
-    this.all.events -= taken;
+    this.budget.inotifyEvents -= taken;
     return done;
   }
 
@@ -170,8 +172,9 @@ export class Inotify extends File implements Watcher {
 
   override release(): void {
     for (const { inode, watch } of this.watched.values()) this.detach(inode, watch);
+    this.budget.inotifyWatches -= this.watched.size;
     this.watched.clear();
-    this.all.events -= this.events.length;
+    this.budget.inotifyEvents -= this.events.length;
     super.release();
   }
 

@@ -115,9 +115,14 @@ export class Pipe {
     while (size < needed) size *= 2;
     const bigger = new Uint8Array(Math.max(size, this.shared ? 0 : this.ring.length));
     this.take(bigger.subarray(0, this.length), true);
-    this.ring = bigger;
+    this.replaceRing(bigger);
     this.head = 0;
     this.shared = false;
+  }
+
+  private replaceRing(ring: Uint8Array): void {
+    this.budget.pipeBytes += ring.length - this.ring.length;
+    this.ring = ring;
   }
 
   /** fcntl(F_SETPIPE_SZ): the new capacity in bytes, -EBUSY, -EINVAL or -EPERM. */
@@ -153,7 +158,7 @@ export class Pipe {
       this.waits.wake(this.writeQueue);
     }
     if (!this.hasReaders && !this.hasWriters) {
-      this.ring = NO_BYTES;
+      this.replaceRing(NO_BYTES);
       this.head = this.length = 0;
       if (this.isCounted) this.budget.pipePages -= this.capacity / PAGE;
       this.isCounted = false;
@@ -173,7 +178,7 @@ export class Pipe {
   /** Ends are counted again as their files are restored. */
   static restore(state: PipeState, kernel: PipeKernel): Pipe {
     const pipe = new Pipe(kernel, state);
-    pipe.ring = state.content;
+    pipe.replaceRing(state.content);
     pipe.shared = true;
     pipe.length = state.content.length;
     pipe.writerOpens = state.writerOpens;

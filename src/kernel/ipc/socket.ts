@@ -226,6 +226,24 @@ export class SocketFile extends File {
     return 0;
   }
 
+  /** Puts a message at the end of the receive queue. */
+  receive(message: Message): void {
+    this.inbox.push(message);
+    this.account(message, 1);
+  }
+
+  /** Takes the first message out of the receive queue. */
+  dropFirst(): void {
+    this.account(this.inbox.shift() as Message, -1);
+  }
+
+  private account({ bytes, done }: Pick<Message, 'bytes' | 'done'>, sign: 1 | -1): void {
+    const { ipc } = this.kernel;
+    this.charge(sign * (bytes.length - done + MESSAGE_OVERHEAD));
+    ipc.messages += sign;
+    ipc.messageBytes += sign * bytes.length;
+  }
+
   /** Accounts `bytes` more (or less) in the receive queue. */
   charge(bytes: number): void {
     this.inboxCharge += bytes;
@@ -313,7 +331,7 @@ export class SocketFile extends File {
     const { inbox, backlog } = this;
     this.backlog = [];
     this.inbox = [];
-    this.charge(-this.inboxCharge);
+    for (const message of inbox) this.account(message, -1);
     this.kernel.ipc.sockets--;
     for (const pending of backlog) {
       if (pending.peer) pending.peer.error = pending.peer.domain === AF_UNIX ? ECONNRESET : ECONNABORTED;
@@ -356,8 +374,7 @@ export class SocketFile extends File {
 
   restoreLinks(state: Pick<SocketState<File>, 'peer' | 'inbox' | 'backlog'>): void {
     this.peer = state.peer instanceof SocketFile ? state.peer : null;
-    this.inbox = state.inbox.map((message) => ({ ...message }));
-    this.charge(this.inbox.reduce((sum, m) => sum + m.bytes.length - m.done + MESSAGE_OVERHEAD, 0));
+    for (const message of state.inbox) this.receive({ ...message });
     this.kernel.ipc.filesInFlight += this.inbox.reduce((sum, m) => sum + m.files.length, 0);
     this.backlog = state.backlog.filter((file): file is SocketFile => file instanceof SocketFile);
   }

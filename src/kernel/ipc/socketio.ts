@@ -165,8 +165,7 @@ function sendNetlink(socket: SocketFile, task: Task, src: Uint8Array): number {
   const cred = { pid: 0, uid: 0, gid: 0 };
   for (const bytes of answerNetlink(task, src, port)) {
     if (socket.inboxCharge + bytes.length > SOCKET_BUFFER) break;
-    socket.inbox.push({ bytes, done: 0, files: [], cred, from: { family: AF_NETLINK, port: 0, groups: 0 }, head: null });
-    socket.charge(bytes.length + MESSAGE_OVERHEAD);
+    socket.receive({ bytes, done: 0, files: [], cred, from: { family: AF_NETLINK, port: 0, groups: 0 }, head: null });
   }
   socket.kernel.waits.wake(socket.readQueue);
   return src.length;
@@ -190,8 +189,7 @@ function lostDatagram(socket: SocketFile, src: Uint8Array): number {
 function deliver(socket: SocketFile, target: SocketFile, task: Task, src: Uint8Array, files: readonly File[], head: PacketHead | null = null): void {
   for (const file of files) file.ref();
   socket.kernel.ipc.filesInFlight += files.length;
-  target.inbox.push({ bytes: src.slice(), done: 0, files, cred: ucredOf(task), from: asFamily(concrete(socket.local), target.domain), head });
-  target.charge(src.length + MESSAGE_OVERHEAD);
+  target.receive({ bytes: src.slice(), done: 0, files, cred: ucredOf(task), from: asFamily(concrete(socket.local), target.domain), head });
   socket.kernel.waits.wake(target.readQueue);
 }
 
@@ -312,8 +310,7 @@ function takeFiles(socket: SocketFile, message: Message, flags: number): readonl
 }
 
 function dropFirst(socket: SocketFile): void {
-  const message = socket.inbox.shift() as Message;
-  socket.charge(-(message.bytes.length - message.done + MESSAGE_OVERHEAD));
+  socket.dropFirst();
   if (!socket.isStream) roomMade(socket);
 }
 

@@ -48,7 +48,7 @@ export class Shmem implements Backing {
   private readonly frames: Frames;
   private readonly pages: PageMap;
 
-  constructor(frames: Frames, ino: number, sizePages: number, pages = new PageMap()) {
+  constructor(frames: Frames, ino: number, sizePages: number, pages = new PageMap(frames)) {
     this.frames = frames;
     this.ino = ino;
     this.sizePages = sizePages;
@@ -83,7 +83,7 @@ export class Shmem implements Backing {
   }
 
   static restore(state: ShmemState, frames: Frames): Shmem {
-    return new Shmem(frames, state.ino, state.sizePages, PageMap.restore(state.pages));
+    return new Shmem(frames, state.ino, state.sizePages, PageMap.restore(state.pages, frames));
   }
 }
 

@@ -58,6 +58,8 @@ export class Frames implements FrameSource {
   reclaim: (() => void) | null = null;
   /** Set when an allocation failed: the sandbox has reached its memory limit. The run loop ends it with reason 'memory'. */
   exhausted = false;
+  /** What the tables take that say which frame is which page of a file or of shared memory: bytes of our heap. */
+  indexBytes = 0;
 
   constructor(memory: GuestMemory) {
     this.memory = memory;

@@ -4,17 +4,28 @@
 //
 // Interface: get, set, delete, forEach, deleteRange; save/restore. Reference counts of the frames are the owner's business.
 
+import { COST } from '../costs.ts';
 import { PAGE_SIZE } from '../../abi/linux/mman.ts';
 
 const LEAF_PAGES = 512;
+const LEAF_BYTES = 4 * LEAF_PAGES + COST.pageTable;
 
 /** Frame numbers by leaf number; 0 is a hole. Leaves are never changed once saved. */
 export type PageMapState = ReadonlyMap<number, Uint32Array>;
+
+/** What the tables of a sandbox take that say where pages of files and of shared memory are: bytes. */
+export interface IndexCount { indexBytes: number }
 
 export class PageMap {
   private readonly leaves = new Map<number, Uint32Array>();
   /** Leaf numbers whose array is shared with a saved state: copy before changing. */
   private frozen = new Set<number>();
+
+  private readonly count: IndexCount;
+
+  constructor(count: IndexCount) {
+    this.count = count;
+  }
 
   /** gpa of page `index`, or 0. */
   get(index: number): number {
@@ -39,6 +50,7 @@ export class PageMap {
       }
       if (leaf.every((frame) => frame === 0)) {
         this.leaves.delete(number);
+        this.count.indexBytes -= LEAF_BYTES;
         this.frozen.delete(number);
       }
     }
@@ -56,8 +68,9 @@ export class PageMap {
     return new Map(this.leaves);
   }
 
-  static restore(state: PageMapState): PageMap {
-    const map = new PageMap();
+  static restore(state: PageMapState, count: IndexCount): PageMap {
+    const map = new PageMap(count);
+    count.indexBytes += state.size * LEAF_BYTES;
     for (const [number, leaf] of state) map.leaves.set(number, leaf);
     map.frozen = new Set(state.keys());
     return map;
@@ -66,6 +79,7 @@ export class PageMap {
   private writableLeaf(number: number): Uint32Array {
     const leaf = this.leaves.get(number);
     if (leaf !== undefined && !this.frozen.has(number)) return leaf;
+    if (leaf === undefined) this.count.indexBytes += LEAF_BYTES;
     const own = leaf === undefined ? new Uint32Array(LEAF_PAGES) : leaf.slice();
     this.leaves.set(number, own);
     this.frozen.delete(number);

@@ -44,6 +44,8 @@ export interface VmaTotals {
   /** Executable and not writable. */
   text: number;
   locked: number;
+  /** Characters of their paths; not pages. */
+  pathChars: number;
 }
 
 export function isShared(vma: Vma): boolean {
@@ -91,7 +93,7 @@ export class VmaList {
   private own: ((saved: Vma) => Vma) | null = null;
   /** For gap.ts: no gap between `gva` and mmap_base is larger than `largestGap` bytes. */
   readonly hint = { gva: Infinity, largestGap: 0 };
-  readonly totals: VmaTotals = { total: 0, data: 0, stack: 0, text: 0, locked: 0 };
+  readonly totals: VmaTotals = { total: 0, data: 0, stack: 0, text: 0, locked: 0, pathChars: 0 };
 
   get count(): number {
     return this.areas.length;
@@ -232,6 +234,7 @@ export class VmaList {
     else if ((vma.prot & PROT_WRITE) !== 0 && !isShared(vma)) totals.data += pages;
     else if ((vma.prot & PROT_EXEC) !== 0) totals.text += pages;
     if ((vma.flags & VM_LOCKED) !== 0) totals.locked += pages;
+    totals.pathChars += sign * vma.path.length;
     if (vma.inode === null) return;
     if (sign > 0) holdBacking(vma.inode);
     else dropBacking(vma.inode);

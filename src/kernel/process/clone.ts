@@ -170,6 +170,7 @@ function inherit(child: Process, from: Process): void {
   child.exeInode = from.exeInode;
   child.argv = from.argv;
   child.envp = from.envp;
+  child.stringBytes = from.stringBytes;
   child.auxv = from.auxv;
   child.rlimits = from.rlimits.slice();
   child.dumpable = from.dumpable;

@@ -171,6 +171,7 @@ function becomeProgram(task: Task, mm: Mm, request: LoadRequest, loaded: Loaded)
   process.exeInode = request.program.inode;
   process.argv = kept(request.argv);
   process.envp = kept(request.envp);
+  process.stringBytes = 1.5 * argumentBytes(process.argv, process.envp) + process.exe.length;
   process.auxv = loaded.stack.auxv;
   process.execed = true;
   const { credentials } = request;

@@ -38,6 +38,8 @@ export class Process {
   exe = '';
   argv: readonly string[] = [];
   envp: readonly string[] = [];
+  /** What these strings take of our memory. */
+  stringBytes = 0;
   /** Auxiliary vector as pairs, for /proc/PID/auxv. */
   auxv: readonly (readonly [number, number])[] = [];
   /** Soft and hard limits by RLIMIT_*; Infinity is RLIM_INFINITY. */
@@ -103,6 +105,11 @@ export class Process {
 
   set files(table: FdTable) {
     this.#files = table;
+  }
+
+  /** Places in it for descriptors, when it is made. */
+  get fileSlots(): number {
+    return typeof this.#files === 'function' ? 0 : this.#files.size / Math.max(1, this.#files.refs);
   }
 
   /** Root, working directory, umask. */

@@ -13,7 +13,7 @@ import { Process } from './process.ts';
 import { Task, copyContext } from './task.ts';
 
 const PROCESS_FIELDS = [
-  'parentTid', 'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue',
+  'parentTid', 'pgid', 'sid', 'credentials', 'exe', 'argv', 'envp', 'stringBytes', 'auxv', 'exitStatus', 'groupExit', 'exitSignal', 'childQueue',
   'exitQueue', 'stopped', 'jobStatus', 'execed', 'dumpable', 'noNewPrivs', 'keepCaps', 'thpDisabled', 'pdeathsig', 'childSubreaper', 'tty', 'nice',
   'deadCpuNs', 'childrenCpuNs', 'startNs',
 ] as const;

@@ -25,7 +25,7 @@ function inotifyInit1(task: Task, flags: number): number {
   if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0) return -EINVAL;
   const { euid } = task.process.credentials;
   if (instancesOf(task, euid).size >= INOTIFY_INSTANCES_MAX) return -EMFILE;
-  const file = Inotify.make(task.kernel.waits, euid, flags);
+  const file = Inotify.make(task.kernel, euid, flags);
   const fd = task.process.files.install(file, 0, (flags & O_CLOEXEC) !== 0);
   if (fd < 0) file.unref();
   return fd;

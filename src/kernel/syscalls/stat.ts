@@ -8,6 +8,7 @@ import {
   majorOf, minorOf, PIPEFS_MAGIC, ANON_INODE_FS_MAGIC, S_IFIFO, S_IFMT, S_IFSOCK, SOCKFS_MAGIC, ST_RDONLY, ST_RELATIME, ST_VALID, Stat, Statfs, Statx,
   STATX__RESERVED, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID, TMPFS_MAGIC,
 } from '../../abi/linux/stat.ts';
+import { COST } from '../costs.ts';
 import type { Dentry } from '../fs/dentry.ts';
 import type { Inode } from '../fs/inode.ts';
 import { MemInode } from '../fs/meminode.ts';
@@ -20,7 +21,7 @@ import type { SyscallRow } from './row.ts';
 const NS_PER_SEC = 1_000_000_000n;
 const BLOCK_SIZE = 4096;
 /** What a file with a short name costs: f_files of statfs. */
-const INODE_BYTES = 1200;
+const INODE_BYTES = COST.inode + COST.entry + 10;
 
 interface TimeParts { readonly sec: bigint; readonly nsec: bigint }
 

@@ -146,6 +146,11 @@ export class ProcessTimers implements TimerOwner {
     return id;
   }
 
+  /** Of timer_create. */
+  get posixCount(): number {
+    return this.posix.size;
+  }
+
   timer(id: number): PosixTimerData | undefined {
     return this.posix.get(id)?.data;
   }

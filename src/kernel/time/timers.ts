@@ -35,6 +35,11 @@ export class Timers {
     if (this.armed.delete(owner)) this.tidy();
   }
 
+  /** Entries, those that do not count any more included. */
+  get size(): number {
+    return this.heap.length;
+  }
+
   /** The next expiry, Infinity when nothing is armed. */
   get nextNs(): number {
     return this.heap.length > 0 ? this.heap[0].atNs : Infinity;

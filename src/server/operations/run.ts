@@ -1,6 +1,6 @@
 // A request's program, files and limits as the engine takes them: checked against the service's bounds.
 
-import { LANGUAGES, type Content, type ExecRequest } from '../../api/exec.ts';
+import { LANGUAGES, type LimitFields, type Content, type ExecRequest } from '../../api/exec.ts';
 import type { LimitInit, RunInit } from '../../engine/run.ts';
 import { ServiceError } from '../errors.ts';
 import type { Settings } from '../settings.ts';
@@ -9,7 +9,7 @@ const MB = 2 ** 20;
 
 type Language = (typeof LANGUAGES)[number];
 type ProgramRequest = Pick<ExecRequest, 'code' | 'argv' | 'language' | 'args' | 'filename' | 'env' | 'cwd' | 'stdin'>;
-type LimitRequest = Pick<ExecRequest, 'timeout_seconds' | 'cpu_seconds' | 'memory_mb' | 'output_mb' | 'processes' | 'open_files' | 'disk_mb' | 'inodes'>;
+type LimitRequest = Pick<ExecRequest, keyof typeof LimitFields>;
 
 /** Python source for the agent, or a program of the image. */
 export type Program = { readonly kind: 'code'; readonly code: string } | { readonly kind: 'exec'; readonly argv: readonly string[] };
@@ -51,12 +51,14 @@ export function memoryOf({ memory_mb: memory }: LimitRequest, { memory_mb_max: m
 }
 
 function limitsOf(request: LimitRequest, settings: Settings): LimitInit {
-  const { timeout_seconds: timeout = Math.min(settings.timeout_seconds, settings.timeout_seconds_max), cpu_seconds: cpu, processes, inodes } = request;
+  const { timeout_seconds: timeout = Math.min(settings.timeout_seconds, settings.timeout_seconds_max), cpu_seconds: cpu } = request;
+  const { processes, inodes, kernel_memory_mb: kernel } = request;
   return {
     timeoutMs: Math.ceil(within(timeout, settings.timeout_seconds_max, 'timeout_seconds') * 1000),
     outputBytes: Math.floor(within(request.output_mb ?? settings.output_mb_max, settings.output_mb_max, 'output_mb') * MB),
     diskBytes: Math.floor(within(request.disk_mb ?? settings.disk_mb_max, settings.disk_mb_max, 'disk_mb') * MB),
     cpuTimeMs: cpu === undefined ? undefined : Math.ceil(cpu * 1000), processes, files: request.open_files, inodes,
+    kernelMemoryBytes: kernel === undefined ? undefined : Math.floor(kernel * MB),
   };
 }
 

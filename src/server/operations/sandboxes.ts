@@ -63,7 +63,8 @@ export async function sandboxDetails({ sandboxes }: Service, { tenant }: Caller,
   const entry = sandboxes.get(tenant, id);
   const stats = await entry.box.stats();
   return {
-    ...infoOf(entry), memory_bytes: stats.memoryBytes, disk_bytes: stats.diskBytes, processes: stats.processes, threads: stats.threads,
+    ...infoOf(entry), memory_bytes: stats.memoryBytes, disk_bytes: stats.diskBytes, kernel_memory_bytes: stats.kernelMemoryBytes,
+    processes: stats.processes, threads: stats.threads,
     cpu_time_ms: stats.cpuTimeMs, syscalls: stats.syscalls, contexts: entry.box.contexts(),
   };
 }
