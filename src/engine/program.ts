@@ -10,7 +10,8 @@ import { cappedTimeout } from './tenantlimits.ts';
 const NOT_HERE: Readonly<Record<string, string>> = {
   cpuTimeMs: 'give it to fork()', memoryBytes: 'give it to fork()', processes: 'give it to fork()', files: 'give it to fork()',
   diskBytes: 'give it to fork()', inodes: 'give it to fork()', kernelMemoryBytes: 'give it to fork()',
-  mounts: 'write files with files.write()', collect: 'read files with files.read()', collectBytes: 'read files with files.read()', onTrace: 'run it in a sandbox of its own', countPages: 'run it in a sandbox of its own',
+  mounts: 'write files with files.write()', collect: 'read files with files.read()', collectBytes: 'read files with files.read()',
+  onTrace: 'run it in a sandbox of its own', countPages: 'run it in a sandbox of its own',
 };
 const NO_CODE: Uint8Array = new Uint8Array();
 
