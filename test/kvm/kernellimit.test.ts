@@ -18,7 +18,8 @@ const KERNEL_MEMORY = 4 * MB;
 const KINDS: Readonly<Record<string, number>> = {
   names: 100_000, longNames: 100_000, tree: 100_000, links: 100_000, xattrs: 100_000, locks: 100_000, maps: 60_000, fileMaps: 60_000,
   sparseFile: 60_000, sparseShared: 60_000, hidden: 120_000, pipes: 30_000, fullPipes: 1000, eventfds: 60_000, timerfds: 60_000, sockets: 8000,
-  messages: 100_000, readMessages: 1000, watches: 60_000, polling: 1000, inotifyEvents: 65_000, threads: 4000, processes: 4000, signals: 1_000_000, posixTimers: 100_000,
+  messages: 100_000, readMessages: 1000, watches: 60_000, polling: 1000, inotifyEvents: 65_000, threads: 4000, processes: 4000,
+  signals: 1_000_000, posixTimers: 100_000,
 };
 
 let directory = '', program = '', engine: Engine;
