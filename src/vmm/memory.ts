@@ -82,7 +82,8 @@ export class Memory implements GuestMemory {
   #step = GROW_MIN_BYTES;
   /** Set: what this memory grows by can be shared with branches. */
   growsInLayers = false;
-  readonly #layers: Layers;
+  /** Null: none yet. */
+  #layers: Layers | null = null;
 
   /** Of no VM yet: see `attach`. */
   constructor(kvm: Kvm, source: MemorySource, limitBytes: number) {
@@ -100,7 +101,6 @@ export class Memory implements GuestMemory {
     this.#sourceSlots = shared ? 2 : 1;
     this.#fd = source.fd;
     this.#views = source.fd === null ? null : source.views ?? null;
-    this.#layers = new Layers(this.limitBytes);
   }
 
   get u8(): Uint8Array {
@@ -121,7 +121,9 @@ export class Memory implements GuestMemory {
   }
 
   get layers(): Layers {
-    if (this.#mapped === null) this.#map();
+    const { hva } = this;
+    this.#layers ??= new Layers(this.limitBytes);
+    this.#layers.hva = hva;
     return this.#layers;
   }
 
@@ -135,7 +137,7 @@ export class Memory implements GuestMemory {
   get ownBytes(): number {
     if (this.#mapped === null) return this.#apart?.sizeBytes ?? 0;
     const { hva } = this.#mapped.region;
-    return privatePages(this.#kvm.arena, hva + L.AREA_BYTES, this.sizeBytes - L.AREA_BYTES) * PAGE_SIZE + this.#layers.ownBytes;
+    return privatePages(this.#kvm.arena, hva + L.AREA_BYTES, this.sizeBytes - L.AREA_BYTES) * PAGE_SIZE + (this.#layers?.ownBytes ?? 0);
   }
 
   /** Maps it, as it was when it was folded. Throws HostError. */
@@ -149,7 +151,6 @@ export class Memory implements GuestMemory {
       throw error;
     }
     this.#isPopulated = view !== null;
-    this.#layers.hva = region.hva;
     const mapped = viewsOf(region, this.sizeBytes);
     this.#apart?.putBack(mapped.u8);
     this.#apart = null;
@@ -168,7 +169,7 @@ export class Memory implements GuestMemory {
    */
   fold(content: Uint8Array): boolean {
     if (this.#mapped === null) return true;
-    if (this.#vm !== null || this.#fd === null || this.growsInLayers || this.#ends.length > 0 || this.#layers.isIn(0, this.limitBytes)) return false;
+    if (this.#vm !== null || this.#fd === null || this.growsInLayers || this.#ends.length > 0 || this.#layers?.isIn(0, this.limitBytes)) return false;
     const { region, u8 } = this.#mapped;
     const difference = differenceFrom(this.#kvm.arena, region, content);
     if (!difference) return false;
@@ -227,7 +228,7 @@ export class Memory implements GuestMemory {
 
   /** A slot for `sizeBytes` at least. What is behind it is mapped later. */
   #addSlot(sizeBytes: number): void {
-    const { granuleBytes } = this.#layers;
+    const { granuleBytes } = this.layers;
     const wanted = Math.max(sizeBytes, this.#slotsEnd + this.#step);
     const end = Math.min(this.limitBytes, Math.ceil(wanted / granuleBytes) * granuleBytes);
     const start = this.#slotsEnd;
@@ -298,10 +299,10 @@ export class Memory implements GuestMemory {
   /** Gives the address range back. Nothing may touch the memory any more. */
   destroy(): void {
     const region = this.#mapped?.region;
-    if (region && this.#views && !this.#layers.isIn(0, this.#sourceBytes)) this.#views.give(region, this.#sourceBytes);
+    if (region && this.#views && !this.#layers?.isIn(0, this.#sourceBytes)) this.#views.give(region, this.#sourceBytes);
     else if (region) this.#kvm.arena.release(region);
     this.#apart = null;
-    this.#layers.release();
+    this.#layers?.release();
     this.#mapped = GONE;
   }
 
