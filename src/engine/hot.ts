@@ -14,6 +14,7 @@ import { REG } from '../platform.ts';
 import { AREA_BYTES } from '../vmm/layout.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { PageTables } from '../vmm/paging.ts';
+import { addPage } from '../vmm/runs.ts';
 import { TOUCH_ENTRY_BYTES, touch } from '../vmm/touch.ts';
 
 const PAGE = 4096;
@@ -35,7 +36,7 @@ export interface Rehearsed {
 export class HotPages {
   /** Pages written: first gpa, bytes, first gpa, bytes, … */
   private readonly written: readonly number[];
-  /** What is worth keeping private from one fork's view of the template to the next: those, and neighbours of what is touched. */
+  /** What is worth keeping private from one fork's view of the template to the next: those, and neighbours of what is touched. As runs (vmm/runs.ts). */
   readonly kept: readonly number[];
   /** How many pages that is. */
   readonly keptPages: number;
@@ -125,13 +126,9 @@ function neighbours(space: PageTables, touched: readonly number[], sizeBytes: nu
   return near.slice(0, WRITTEN_PAGES_MAX);
 }
 
-/** As runs: first gpa, bytes, … */
 function runsOf(pages: ReadonlySet<number>): number[] {
   const runs: number[] = [];
-  for (const gpa of [...pages].sort((a, b) => a - b)) {
-    if (runs.length > 0 && runs[runs.length - 2] + runs[runs.length - 1] === gpa) runs[runs.length - 1] += PAGE;
-    else runs.push(gpa, PAGE);
-  }
+  for (const gpa of [...pages].sort((a, b) => a - b)) addPage(runs, gpa);
   return runs;
 }
 

@@ -11,6 +11,7 @@ import { madvise, mmap } from '../host/libc.ts';
 import { forEachPrivateRange } from '../host/pagemap.ts';
 import type { Difference } from './difference.ts';
 import { AREA_BYTES } from './layout.ts';
+import { addPage } from './runs.ts';
 
 /** More are unmapped: each is three mappings, and KVM_CREATE_VM takes a lock for each mapping of the process. */
 const VIEWS_MAX = 10;
@@ -21,7 +22,7 @@ const DISCARDS_MAX = 64;
 export class Views {
   readonly #arena: Arena;
   readonly #free: Region[] = [];
-  /** Pages that a view keeps: first gpa, bytes, first gpa, bytes, …; a byte for each page up to the last of them; the file's content. */
+  /** Pages that a view keeps, as runs (runs.ts); a byte for each page up to the last of them; the file's content. */
   #kept: readonly number[] = [];
   #isKept = new Uint8Array(0);
   #content: Uint8Array = new Uint8Array(0);
@@ -30,13 +31,13 @@ export class Views {
     this.#arena = arena;
   }
 
-  /** From now on views keep these pages (first gpa, bytes, …) when they are given back. `content`: the file's bytes. */
+  /** From now on views keep these runs of pages when they are given back. `content`: the file's bytes. */
   keep(pages: readonly number[], content: Uint8Array): void {
     this.release();
     this.#kept = pages;
     this.#content = content;
     this.#isKept = new Uint8Array(content.length / PAGE_SIZE);
-    for (let i = 0; i < pages.length; i += 2) this.#isKept.fill(1, pages[i] / PAGE_SIZE, (pages[i] + pages[i + 1]) / PAGE_SIZE);
+    for (let i = 0; i < pages.length; i += 2) this.#isKept.fill(1, pages[i] / PAGE_SIZE, pages[i + 1] / PAGE_SIZE);
   }
 
   /** A region of so many bytes that shows the file, and the machine's area over its start; null: there is none. */
@@ -63,7 +64,7 @@ export class Views {
   /** Kept pages get the file's content. */
   #restore(u8: Uint8Array): void {
     const kept = this.#kept;
-    for (let i = 0; i < kept.length; i += 2) u8.set(this.#content.subarray(kept[i], kept[i] + kept[i + 1]), kept[i]);
+    for (let i = 0; i < kept.length; i += 2) u8.set(this.#content.subarray(kept[i], kept[i + 1]), kept[i]);
   }
 
   /** The same, where it is not there already. */
@@ -73,7 +74,7 @@ export class Views {
     for (const at of changed) isThere[at / PAGE_SIZE] = 0;
     const kept = this.#kept;
     for (let i = 0; i < kept.length; i += 2) {
-      for (let at = kept[i], end = at + kept[i + 1]; at < end; at += PAGE_SIZE) {
+      for (let at = kept[i], end = kept[i + 1]; at < end; at += PAGE_SIZE) {
         if (isThere[at / PAGE_SIZE] === 0) u8.set(this.#content.subarray(at, at + PAGE_SIZE), at);
       }
     }
@@ -91,9 +92,7 @@ export class Views {
     const runs: number[] = [];
     for (let i = 0; i < own.length && runs.length <= 2 * DISCARDS_MAX; i += 2) {
       for (let at = own[i], end = own[i + 1]; at < end && runs.length <= 2 * DISCARDS_MAX; at += PAGE_SIZE) {
-        if (this.#isKept[at / PAGE_SIZE] === 1) continue;
-        if (runs.length > 0 && runs[runs.length - 1] === at) runs[runs.length - 1] += PAGE_SIZE;
-        else runs.push(at, at + PAGE_SIZE);
+        if (this.#isKept[at / PAGE_SIZE] !== 1) addPage(runs, at);
       }
     }
     if (runs.length > 2 * DISCARDS_MAX) madvise(hva, sourceBytes, MADV_DONTNEED);

@@ -33,7 +33,7 @@ function source(kept: readonly number[] | null = null): { readonly file: Buffer;
   writeFileSync(join(dir, 'memory'), file);
   const fd = openSync(join(dir, 'memory'), 'r');
   const views = kept ? new Views(kvm().arena) : undefined;
-  views?.keep(kept?.flatMap((gpa) => [gpa, PAGE_SIZE]) ?? [], file);
+  views?.keep(kept?.flatMap((gpa) => [gpa, gpa + PAGE_SIZE]) ?? [], file);
   return {
     file, make: () => createMachine(kvm(), { fd, sizeBytes: SOURCE_BYTES, ...(views ? { views } : {}) }, 64 * MB, true),
     end: () => {

@@ -112,7 +112,7 @@ function ownPages({ memory: { hva } }: KvmMachine): number[] {
 /** Where the guest's pages are written, and what the next machine in that view has of its own: nothing but `kept`, and the file's bytes. */
 function leaves(written: readonly number[], kept: readonly number[]): void {
   const { views, make } = source();
-  views.keep(kept.flatMap((gpa) => [gpa, PAGE_SIZE]), new Uint8Array(SOURCE_BYTES).fill(FILLER));
+  views.keep(kept.flatMap((gpa) => [gpa, gpa + PAGE_SIZE]), new Uint8Array(SOURCE_BYTES).fill(FILLER));
   let last = make();
   const { hva } = last.memory;
   for (let round = 0; round < 2; round++) {
@@ -155,7 +155,7 @@ test('views that kept other pages are not taken', () => {
   const first = make();
   const { hva } = first.memory;
   first.destroy();
-  views.keep([1 * MB, PAGE_SIZE], new Uint8Array(SOURCE_BYTES).fill(FILLER));
+  views.keep([1 * MB, 1 * MB + PAGE_SIZE], new Uint8Array(SOURCE_BYTES).fill(FILLER));
   const next = make();
   assert.equal(next.memory.isPopulated, false);
   assert.deepEqual(ownPages(next), []);

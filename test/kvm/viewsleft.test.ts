@@ -26,10 +26,10 @@ after(() => {
   template?.destroy();
 });
 
-/** What a run made its own: first gpa, bytes, … */
+/** What a run made its own, as runs. */
 function ownRuns({ machine: { memory: { hva } } }: Slot): number[] {
   const runs: number[] = [];
-  forEachPrivateRange(kvm().arena, hva + AREA_BYTES, template.sizeBytes - AREA_BYTES, (start, bytes) => runs.push(start - hva, bytes));
+  forEachPrivateRange(kvm().arena, hva + AREA_BYTES, template.sizeBytes - AREA_BYTES, (start, bytes) => runs.push(start - hva, start - hva + bytes));
   return runs;
 }
 
