@@ -175,6 +175,7 @@ export function rewind(machine: KvmMachine, kept: KeptPages, base: RewindBase, t
 /** Finds the machine's own pages and what is to become of each. */
 function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): Omit<RewindReport, 'replayedRuns'> {
   const { machine: { memory }, base } = at;
+  kept.checkMapping(memory.mappedTimes);
   const faults = threadFaults();
   const known = kept.faults === faults || overlooksFaults ? kept.runs : null;
   at.changed = known ?? privateRanges(base, memory.hva);

@@ -31,9 +31,21 @@ export class KeptPages {
   count = 0;
   /** The thread's page faults (host/faults.ts) when that was found out. */
   faults = -1;
+  /** The machine's memory was mapped so often then (Memory.mappedTimes). */
+  private mappedTimes = 0;
 
   constructor(pages: number) {
     this.pages = new Uint8Array(pages);
+  }
+
+  /** Nothing is known of the pages of memory that was folded since. */
+  checkMapping(mappedTimes: number): void {
+    if (this.mappedTimes === mappedTimes) return;
+    this.mappedTimes = mappedTimes;
+    this.pages.fill(0);
+    this.runs = null;
+    this.count = 0;
+    this.faults = -1;
   }
 }
 

@@ -69,6 +69,8 @@ export class Memory implements GuestMemory {
   /** What it has that its source has not, while it is folded. */
   #apart: KeptApart | null = null;
   #isPopulated = false;
+  /** How often it was mapped: with another number, what was known of its pages is not so any more. */
+  mappedTimes = 0;
   readonly #fd: number | null;
   readonly #views: Views | null;
   /** Bytes of the source, and of them in slot 0. */
@@ -151,6 +153,7 @@ export class Memory implements GuestMemory {
       throw error;
     }
     this.#isPopulated = view !== null;
+    this.mappedTimes++;
     const mapped = viewsOf(region, this.sizeBytes);
     this.#apart?.putBack(mapped.u8);
     this.#apart = null;

@@ -59,7 +59,7 @@ for (const name of [...CASES, 'everything stay']) {
 const FOLDED = ['small', 'text', 'registers', 'ports', 'threads', 'resources'];
 
 for (const name of CASES) {
-  test(`nothing is left by one that rests, and it has all that it had: ${name}`, { skip }, () => {
+  test(`nothing is left by one that rests, and it has all that it had, and is rewound: ${name}`, { skip }, () => {
     const resting = template.slotInView(views);
     const fresh = template.slot();
     const { memory } = resting.machine;
@@ -81,7 +81,26 @@ for (const name of CASES) {
       }
       assert.equal(Buffer.compare(memory.u8.subarray(AREA_BYTES), before), 0, `round ${round}`);
     }
+    assert.equal(typeof resting.rewind(), 'object');
+    assert.equal(residue(resting, fresh), null, 'rewound');
     resting.destroy();
     fresh.destroy();
   });
 }
+
+test('what was known of the pages of a rewound VM is not so any more when it has rested', { skip }, () => {
+  const slot = template.slotInView(views);
+  const fresh = template.slot();
+  slot.run('small');
+  assert.equal(typeof slot.rewind(), 'object');
+  slot.run('everything');
+  assert.equal(typeof slot.rewind(), 'object');
+  slot.run('text');
+  slot.machine.giveUpSlot();
+  assert.ok(slot.machine.memory.fold(template.base.u8));
+  slot.machine.memory.u8.fill(0xee, template.sizeBytes / 2, template.sizeBytes / 2 + 2 ** 20);
+  assert.equal(typeof slot.rewind({ overlooksFaults: true }), 'object');
+  assert.equal(residue(slot, fresh), null);
+  slot.destroy();
+  fresh.destroy();
+});
