@@ -91,11 +91,11 @@ for (const name of CASES) {
 test('what was known of the pages of a rewound VM is not so any more when it has rested', { skip }, () => {
   const slot = template.slotInView(views);
   const fresh = template.slot();
+  for (let i = 0; i < 3; i++) {
+    slot.run('small');
+    assert.equal(typeof slot.rewind(), 'object');
+  }
   slot.run('small');
-  assert.equal(typeof slot.rewind(), 'object');
-  slot.run('everything');
-  assert.equal(typeof slot.rewind(), 'object');
-  slot.run('text');
   slot.machine.giveUpSlot();
   assert.ok(slot.machine.memory.fold(template.base.u8));
   slot.machine.memory.u8.fill(0xee, template.sizeBytes / 2, template.sizeBytes / 2 + 2 ** 20);
