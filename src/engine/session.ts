@@ -83,6 +83,7 @@ export class Session {
     const ended = (program: Program, process: Process, status: number): void => this.programEnded(program, process, status);
     const memoryOut = (): boolean => this.killBiggest();
     kernel.programs.onEnd = ended;
+    kernel.ownMemory.logs = this.budget;
     kernel.onMemoryOut = memoryOut;
     if (from) this.goOnAs(from);
     else if (this.hasPython) sendStream(kernel.control, new Uint8Array(), new Uint8Array());

@@ -49,11 +49,13 @@ export function kernelMemory(kernel: Kernel): number {
   for (const task of kernel.tasks.values()) sum += ofTask(task) + kernel.cpu.xsaveBytes;
   for (const process of kernel.processes.values()) sum += ofProcess(process);
   return sum + ipc.fileBytes + ipc.sockets * COST.socket + ipc.pipeBytes + ipc.messageBytes + ipc.messages * COST.message
-    + ipc.inotifyWatches * COST.inotifyWatch + ipc.inotifyEvents * COST.inotifyEvent;
+    + ipc.inotifyWatches * COST.inotifyWatch + ipc.inotifyEvents * COST.inotifyEvent + kernel.ownMemory.logs.usedBytes;
 }
 
 export class KernelMemory {
   private readonly kernel: Kernel;
+  /** What the engine keeps of its programs' output. */
+  logs: { readonly usedBytes: number } = { usedBytes: 0 };
   /** As far as it was looked at. */
   bytes = 0;
   private calls = 0;

@@ -75,6 +75,8 @@ test('a stateful sandbox ends with that reason, and its neighbour does not; stat
   await box.run('import os\nfor i in range(1000): os.mknod(f"/tmp/{i}")');
   const grown = (await box.stats()).kernelMemoryBytes - before;
   assert.ok(grown > 700_000 && grown < 1_400_000, `${grown}`);
+  await (await other.start(['/bin/sh', '-c', 'head -c 3000000 /dev/zero'])).wait();
+  assert.ok((await other.stats()).kernelMemoryBytes > MB, 'the last megabyte of its output is kept');
   const running = box.exec(['/bin/sleep', '1000']);
   const result = await box.run('for i in range(1000, 100000): os.mknod(f"/tmp/{i}")');
   for (const { limit, reason } of [result, await running]) {
