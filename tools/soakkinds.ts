@@ -1,6 +1,7 @@
 // What a soak does (soak.ts): pieces of work on one engine, each of which knows what must come out of it. Answers carry a nonce.
 // How a result is judged, and that a busy machine may keep a run from its output for as long as it likes: soakjudge.ts.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MESSAGE_MAX, chance, is, isStopped, type Kind, type Work } from './soakjudge.ts';
 import { copies, stateful } from './soakstateful.ts';
 
@@ -22,6 +23,8 @@ const NOTHING_LEFT = "[False, None, [], False, '/home/user', False, False, '']";
 
 const SPIN = (nonce: string): string => `print("${nonce}", flush=True)\nwhile True: pass`;
 const LINES = 20_000;
+const WAITING = 8;
+const WAIT_MS_MAX = 2500;
 
 /** Name, how often of all, and what it is. */
 const KINDS: readonly (readonly [string, number, Kind])[] = [
@@ -50,7 +53,7 @@ const KINDS: readonly (readonly [string, number, Kind])[] = [
       tenant, reuse: chance(0.5),
     }),
     `${nonce}\n${36 * 2 ** 20}\n`)],
-  ['cancel', 1, cancel], ['abort', 1, abort], ['stateful', 2, stateful], ['copies', 1, copies],
+  ['cancel', 1, cancel], ['abort', 1, abort], ['waits', 2, waits], ['stateful', 2, stateful], ['copies', 1, copies],
 ];
 
 async function files({ engine, tenant, nonce }: Work): Promise<string | null> {
@@ -59,6 +62,19 @@ async function files({ engine, tenant, nonce }: Work): Promise<string | null> {
   const found = [...result.collected].map(([path, content]) => `${path} ${content}`).sort();
   const wanted = ['a', 'b'].map((name) => `/home/user/${name} ${name}${nonce.repeat(1000)}`);
   return is(result, `${nonce}\n`) ?? (found.join() === wanted.join() ? null : `files ${found.join().slice(0, MESSAGE_MAX)}`);
+}
+
+/** Several that wait for a line, most of them without a VM by then, and go on with what they had. */
+async function waits({ engine, tenant, nonce }: Work): Promise<string | null> {
+  const code = `import random\nx = list(range(3000))\ns = "${nonce}" * 50\nprint("${nonce}", flush=True)\nx.append(int(input()))\nprint(sum(x), s[-36:])`;
+  const found = await Promise.all(Array.from({ length: WAITING }, async (_value, i) => {
+    const stdin = async function* (): AsyncGenerator<Uint8Array> {
+      await sleep(WAIT_MS_MAX * Math.random());
+      yield Buffer.from(`${i}\n`);
+    };
+    return is(await engine.run('python', code, { tenant, reuse: chance(0.5), stdin: stdin() }), `${nonce}\n${1500 * 2999 + i} ${nonce}\n`);
+  }));
+  return found.find((problem) => problem !== null) ?? null;
 }
 
 /** Cancelled by its own output. */
