@@ -30,7 +30,7 @@ export interface EngineInit {
   readonly processes?: number;
   /** Most runs at a time in one worker process; default 32. */
   readonly slots?: number;
-  /** Most live sandboxes in one worker process; default 512. A tenant that forks more gets more processes. */
+  /** Most live sandboxes in one worker process; default 768. A tenant that forks more gets more processes. */
   readonly sandboxes?: number;
   /** A worker process without sandboxes is ended after so many milliseconds, but for the last; default 60,000. */
   readonly idleMs?: number;
@@ -74,7 +74,7 @@ export class Engine {
     this.workers = new Workers({
       home: this.home, workers, onProgress: init.onProgress, memory: new HostMemory(init.keepFreeBytes),
       processes: atLeastOne(init, 'processes', Math.max(64, 4 * availableParallelism())), slots: atLeastOne(init, 'slots', 32),
-      sandboxes: atLeastOne(init, 'sandboxes', 512),
+      sandboxes: atLeastOne(init, 'sandboxes', 768),
       idleMs: init.idleMs ?? 60_000, queue: { ...QUEUE, ...init.queue }, tenant: checkedTenantLimits(init.tenantLimits),
       layouts: init.layouts ?? {},
     });

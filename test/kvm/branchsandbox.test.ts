@@ -130,7 +130,7 @@ test('copies are sandboxes of the tenant like others: all or none', async () => 
   const engine = await Engine.open({ workers: 1, tenantLimits: { sandboxes: 4 } });
   try {
     const box = await (await engine.template('python')).fork({ stateful: true });
-    await refused(box.fork(600), 'busy', /room for 511 more of at most 512, not for 600/);
+    await refused(box.fork(900), 'busy', /room for 767 more of at most 768, not for 900/);
     await refused(box.fork(4), 'tenant-limit', /has 4 live sandboxes/);
     const copies = await box.fork(3);
     await refused(copies[0].fork(), 'tenant-limit', /has 4 live sandboxes/);
