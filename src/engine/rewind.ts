@@ -16,7 +16,7 @@ import type { Arena } from '../host/arena.ts';
 import { threadFaults } from '../host/faults.ts';
 import { mapFile } from '../host/mapfile.ts';
 import type { MappedFile } from '../host/mapfile.ts';
-import { forEachPrivateRange } from '../host/pagemap.ts';
+import { privateRuns } from '../host/pagemap.ts';
 import { AREA_BYTES, QUEUE_GPA } from '../vmm/layout.ts';
 import type { KvmMachine } from '../vmm/machine.ts';
 import { Paging } from '../vmm/paging.ts';
@@ -178,7 +178,7 @@ function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): 
   kept.checkMapping(memory.mappedTimes);
   const faults = threadFaults();
   const known = kept.faults === faults || overlooksFaults ? kept.runs : null;
-  at.changed = known ?? privateRanges(base, memory.hva);
+  at.changed = known ?? privateRuns(base.arena, memory.hva, AREA_BYTES, base.u8.length);
   kept.faults = faults; // what becomes private from here on, or became so before the search ended, counts as one more
   const differs = (page: number): boolean => {
     const start = page * PAGE_SIZE;
@@ -192,14 +192,6 @@ function findChanged(at: Rewinding, kept: KeptPages, overlooksFaults: boolean): 
     bytes += end - start;
   });
   return { privatePages: bytes / PAGE_SIZE, keptPages: divided.keptPages, searched: known === null };
-}
-
-function privateRanges(base: RewindBase, memoryHva: number): number[] {
-  const ranges: number[] = [];
-  forEachPrivateRange(base.arena, memoryHva + AREA_BYTES, base.u8.length - AREA_BYTES, (hva, sizeBytes) => {
-    ranges.push(hva - memoryHva, hva - memoryHva + sizeBytes);
-  });
-  return ranges;
 }
 
 function queueEntries({ machine: { paging }, base, changed, allDropped }: Rewinding): void {

@@ -56,6 +56,13 @@ export function privatePages(arena: Arena, hva: number, sizeBytes: number): numb
   return bytes / PAGE;
 }
 
+/** Such pages of [hva+from, hva+to), as runs of offsets from `hva`: [start, end, start, end, …]. */
+export function privateRuns(arena: Arena, hva: number, from: number, to: number): number[] {
+  const runs: number[] = [];
+  forEachPrivateRange(arena, hva + from, to - from, (start, length) => runs.push(start - hva, start - hva + length));
+  return runs;
+}
+
 /** Calls back for each run of such pages, ascending. */
 export function forEachPrivateRange(arena: Arena, hva: number, sizeBytes: number, visit: VisitRange): void {
   openPagemap();

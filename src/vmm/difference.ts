@@ -3,8 +3,9 @@
 
 import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { Arena, Region } from '../host/arena.ts';
-import { forEachPrivateRange } from '../host/pagemap.ts';
+import { privateRuns } from '../host/pagemap.ts';
 import { AREA_BYTES } from './layout.ts';
+import { addRun } from './runs.ts';
 
 const LINE_BYTES = 64;
 const LINE_WORDS = LINE_BYTES / 4;
@@ -26,17 +27,16 @@ export function differenceFrom(arena: Arena, { hva, buffer, byteOffset }: Region
   const u8 = new Uint8Array(buffer, byteOffset, content.length);
   const words = new Uint32Array(buffer, byteOffset, content.length / 4);
   const before = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
-  const own: number[] = [], changed: number[] = [], lines: number[] = [];
+  const own = privateRuns(arena, hva, AREA_BYTES, content.length);
+  const changed: number[] = [], lines: number[] = [];
   let found = 0;
-  forEachPrivateRange(arena, hva + AREA_BYTES, content.length - AREA_BYTES, (start, bytes) => {
-    const first = start - hva, end = first + bytes;
-    own.push(first, end);
-    for (let at = first; at < end && found <= LINES_MAX; at += PAGE_SIZE) {
+  for (let i = 0; i < own.length; i += 2) {
+    for (let at = own[i]; at < own[i + 1] && found <= LINES_MAX; at += PAGE_SIZE) {
       if (Buffer.compare(u8.subarray(at, at + PAGE_SIZE), content.subarray(at, at + PAGE_SIZE)) === 0) continue;
       changed.push(at);
       found += findLines(words, before, at, lines);
     }
-  });
+  }
   return found > LINES_MAX ? null : { own, changed, lines };
 }
 
@@ -49,8 +49,7 @@ function findLines(words: Uint32Array, before: Uint32Array, at: number, lines: n
     while (word < last && words[word] === before[word]) word++;
     if (word === last) continue;
     found++;
-    if (lines.length > 0 && lines[lines.length - 1] === line) lines[lines.length - 1]++;
-    else lines.push(line, line + 1);
+    addRun(lines, line, line + 1);
   }
   return found;
 }

@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../abi/x86/cpu.ts';
 import type { Arena, Region } from '../host/arena.ts';
 import { discardRuns } from '../host/advise.ts';
 import { madvise, mmap } from '../host/libc.ts';
-import { forEachPrivateRange } from '../host/pagemap.ts';
+import { privateRuns } from '../host/pagemap.ts';
 import type { Difference } from './difference.ts';
 import { AREA_BYTES } from './layout.ts';
 import { addPage } from './runs.ts';
@@ -52,7 +52,7 @@ export class Views {
   give(region: Region, sourceBytes: number, difference: Difference | null = null): void {
     if (this.#free.length >= VIEWS_MAX) return this.#arena.release(region);
     const { hva, sizeBytes } = region;
-    this.#discard(hva, sourceBytes, difference?.own ?? this.#ownPages(hva, sourceBytes));
+    this.#discard(hva, sourceBytes, difference?.own ?? privateRuns(this.#arena, hva, AREA_BYTES, sourceBytes));
     const behind = sizeBytes - sourceBytes; // none, when a memory limit is no more than the template
     if (behind > 0) mmap(hva + sourceBytes, behind, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     const u8 = new Uint8Array(region.buffer, region.byteOffset, sourceBytes);
@@ -78,13 +78,6 @@ export class Views {
         if (isThere[at / PAGE_SIZE] === 0) u8.set(this.#content.subarray(at, at + PAGE_SIZE), at);
       }
     }
-  }
-
-  /** Pages that are the process's own: [start, end, …]. */
-  #ownPages(hva: number, sourceBytes: number): number[] {
-    const own: number[] = [];
-    forEachPrivateRange(this.#arena, hva + AREA_BYTES, sourceBytes - AREA_BYTES, (start, bytes) => own.push(start - hva, start - hva + bytes));
-    return own;
   }
 
   /** All pages that are the process's own and not kept show the file again: madvise(2). */

@@ -12,8 +12,9 @@ testWithMistakes('vmm/runs.ts', module, {
     assert.deepEqual(runs.map((at) => at / PAGE_SIZE), [0, 3, 5, 6, 7, 9]);
   },
 }, [
-  ['runs[runs.length - 1] === at', 'true'],
-  ['runs[runs.length - 1] === at', 'false'],
-  ['= at + PAGE_SIZE;', '= at;'],
-  ['push(at, at + PAGE_SIZE)', 'push(at, at)'],
+  ['runs[runs.length - 1] === start', 'true'],
+  ['runs[runs.length - 1] === start', 'false'],
+  ['= end;', '= start;'],
+  ['push(start, end)', 'push(start, start)'],
+  ['at, at + PAGE_SIZE', 'at, at'],
 ]);
